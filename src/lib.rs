@@ -1,1 +1,3 @@
 //! A chat over plain XML-RPC.
+
+pub mod rpc;

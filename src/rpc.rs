@@ -1,0 +1,14 @@
+//! XML-RPC: values, the documents they travel in, and faults. Nothing here knows of the chat or of the binder.
+//!
+//! Reading is one grammar ([`read_call`], [`read_response`]) over two sources of tokens: a reader for exactly the subset of XML
+//! that XML-RPC peers write, and xml-rs for every other document. Writing ([`write`]) appends to a `String`.
+
+mod fault;
+mod read;
+mod value;
+pub mod write;
+
+pub use fault::Fault;
+pub use read::{Call, Limits, ReadError, read_call, read_response};
+pub use value::{DateTime, Value};
+pub use write::forbidden_char;
