@@ -1,3 +1,4 @@
 //! A chat over plain XML-RPC.
 
-pub mod rpc;
+pub mod chat;
+pub mod text;

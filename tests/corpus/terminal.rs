@@ -1,0 +1,171 @@
+//! Attacks on the terminal or the log of whoever reads a message. Whatever prints text from a peer is tried with all.
+
+/// What it is, the text, and how it is shown.
+pub const ATTACKS: &[(&str, &str, &str)] = &[
+    ("clears the screen (CSI)", "\x1b[2J\x1b[H", "␛[2J␛[H"),
+    (
+        "hides what follows (SGR 8)",
+        "\x1b[8msecret\x1b[0m",
+        "␛[8msecret␛[0m",
+    ),
+    (
+        "asks for the cursor position, answered as typed input",
+        "\x1b[6n",
+        "␛[6n",
+    ),
+    ("asks for the device attributes", "\x1b[c", "␛[c"),
+    ("takes over the mouse", "\x1b[?1003h", "␛[?1003h"),
+    ("switches to the other screen", "\x1b[?1049h", "␛[?1049h"),
+    (
+        "sets the title (OSC 0)",
+        "\x1b]0;root@host\x07",
+        "␛]0;root@host␇",
+    ),
+    ("has the title typed back", "\x1b[21t", "␛[21t"),
+    (
+        "link whose text is another address (OSC 8)",
+        "\x1b]8;;http://evil.example\x1b\\bank.example\x1b]8;;\x1b\\",
+        "␛]8;;http://evil.example␛\\bank.example␛]8;;␛\\",
+    ),
+    (
+        "writes the clipboard (OSC 52)",
+        "\x1b]52;c;cm0gLXJmIH4=\x07",
+        "␛]52;c;cm0gLXJmIH4=␇",
+    ),
+    (
+        "reads the clipboard (OSC 52)",
+        "\x1b]52;c;?\x1b\\",
+        "␛]52;c;?␛\\",
+    ),
+    (
+        "raises a notification (OSC 9)",
+        "\x1b]9;pay now\x07",
+        "␛]9;pay now␇",
+    ),
+    ("device control string (DCS)", "\x1bP$qm\x1b\\", "␛P$qm␛\\"),
+    (
+        "picture that never ends (DCS sixel)",
+        "\x1bPq#0;2;0;0;0",
+        "␛Pq#0;2;0;0;0",
+    ),
+    (
+        "application command (APC)",
+        "\x1b_Gf=24;AAAA\x1b\\",
+        "␛_Gf=24;AAAA␛\\",
+    ),
+    ("privacy message (PM)", "\x1b^x\x1b\\", "␛^x␛\\"),
+    ("resets the terminal", "\x1bc", "␛c"),
+    ("line drawing characters (SO)", "\x0eqqq\x0f", "␎qqq␏"),
+    ("CSI as C1 in UTF-8", "\u{9b}2J", r"\u{9b}2J"),
+    (
+        "OSC and ST as C1 in UTF-8",
+        "\u{9d}0;x\u{9c}",
+        r"\u{9d}0;x\u{9c}",
+    ),
+    ("DCS as C1 in UTF-8", "\u{90}$qm\u{9c}", r"\u{90}$qm\u{9c}"),
+    ("next line as C1", "one\u{85}two", r"one\u{85}two"),
+    (
+        "forged line",
+        "hi\r\n2026-01-01 INFO bob logged in",
+        "hi␍␊2026-01-01 INFO bob logged in",
+    ),
+    (
+        "overwritten line",
+        "hi\rroot: trust me",
+        "hi␍root: trust me",
+    ),
+    (
+        "erased by backspaces",
+        "evil\x08\x08\x08\x08good",
+        "evil␈␈␈␈good",
+    ),
+    ("erased by delete", "evil\x7f", "evil␡"),
+    ("vertical tab and form feed", "a\x0bb\x0cc", "a␋b␌c"),
+    ("tab into the next column", "a\tb", "a␉b"),
+    ("end of the string", "a\0b", "a␀b"),
+    ("rings until it is stopped", "\x07\x07", "␇␇"),
+    ("stops the output (XOFF)", "\x13", "␓"),
+    ("line separator", "one\u{2028}two", r"one\u{2028}two"),
+    ("paragraph separator", "one\u{2029}two", r"one\u{2029}two"),
+    (
+        "right-to-left override",
+        "photo\u{202e}gpj.exe",
+        r"photo\u{202e}gpj.exe",
+    ),
+    ("embedding left open", "\u{202b}abc", r"\u{202b}abc"),
+    (
+        "isolates around a swap (Trojan source)",
+        "\u{2067}a\u{2066}b\u{2069}\u{2069}",
+        r"\u{2067}a\u{2066}b\u{2069}\u{2069}",
+    ),
+    (
+        "directional marks",
+        "\u{200e}\u{200f}\u{61c}",
+        r"\u{200e}\u{200f}\u{61c}",
+    ),
+    (
+        "zero-width space inside a word",
+        "pay\u{200b}pal",
+        r"pay\u{200b}pal",
+    ),
+    (
+        "joiners between letters",
+        "a\u{200d}b\u{200c}c",
+        r"a\u{200d}b\u{200c}c",
+    ),
+    (
+        "joiner after an emoji and before a letter",
+        "👩\u{200d}a",
+        r"👩\u{200d}a",
+    ),
+    (
+        "joiner twice",
+        "👩\u{200d}\u{200d}🚀",
+        r"👩\u{200d}\u{200d}🚀",
+    ),
+    (
+        "word joiner and invisible operators",
+        "a\u{2060}\u{2061}\u{2064}b",
+        r"a\u{2060}\u{2061}\u{2064}b",
+    ),
+    ("byte order mark", "\u{feff}hi", r"\u{feff}hi"),
+    ("soft hyphen", "pass\u{ad}word", r"pass\u{ad}word"),
+    (
+        "text hidden in tags",
+        "hi\u{e0001}\u{e0072}\u{e007f}",
+        r"hi\u{e0001}\u{e0072}\u{e007f}",
+    ),
+    (
+        "bytes hidden in variation selectors",
+        "a\u{fe00}\u{e0100}\u{e01ef}",
+        r"a\u{fe00}\u{e0100}\u{e01ef}",
+    ),
+    ("selector after a letter", "a\u{fe0f}", r"a\u{fe0f}"),
+    (
+        "Hangul fillers for space",
+        "\u{3164}\u{115f}\u{1160}\u{ffa0}",
+        r"\u{3164}\u{115f}\u{1160}\u{ffa0}",
+    ),
+    ("Mongolian vowel separator", "a\u{180e}b", r"a\u{180e}b"),
+    ("grapheme joiner", "a\u{34f}b", r"a\u{34f}b"),
+    (
+        "interlinear annotation",
+        "a\u{fff9}b\u{fffa}c\u{fffb}",
+        r"a\u{fff9}b\u{fffa}c\u{fffb}",
+    ),
+    (
+        "mark on what the program printed before",
+        "\u{338}x",
+        r"\u{338}x",
+    ),
+    (
+        "tower of marks",
+        "a\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}",
+        "a\u{301}\u{302}\u{303}\u{304}\\u{306}\\u{307}",
+    ),
+    (
+        "noncharacter and private use",
+        "\u{fdd0}\u{ffff}\u{e000}",
+        r"\u{fdd0}\u{ffff}\u{e000}",
+    ),
+];
