@@ -297,7 +297,7 @@ impl Part {
     }
 }
 
-/// A set of scripts, a bit for each. [`Script::Any`] goes with all and so counts for none.
+/// A set of scripts, a bit for each of the 30 there are. [`Script::Any`] goes with all and so counts for none.
 type Scripts = u32;
 
 const fn set(scripts: &[Script]) -> Scripts {
@@ -499,8 +499,8 @@ fn compose(first: Part, second: Part) -> Option<char> {
     char::from_u32(code.into())
 }
 
-/// Letters of other scripts, in small letters, and what they are taken for: those that
-/// UTS 39 takes for an ASCII letter, and a few more. Where a capital and its small letter look like different ones, the small one counts (`Ν` is `v`).
+/// Letters of other scripts, in small letters, and what they are taken for: those that UTS 39 takes for an ASCII letter,
+/// and a few more. Where a capital and its small letter look like different ones, the small one counts (`Ν` is `v`).
 const LOOKALIKES: [(&str, &str); 6] = [
     ("авгеікмнорстухшьѕјүһҽӏәӕ", "abreikmhopctyxwbsjyheləæ"),
     ("αβγεζηικμνορσςτυχ", "abyezhikmvopootux"),
