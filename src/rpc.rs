@@ -20,5 +20,6 @@ pub use fault::Fault;
 pub use procedure::{Declared, Deferred, Dispatcher, MAX_MULTICALL, Param, Params, Procedure, Reply, Run, Written, log_panics};
 pub use read::{Call, Limits, ReadError, read_call, read_response};
 pub use server::{Caller, Config, ConnectionId, HttpServer, Responder, Service, listen};
+pub(crate) use server::spawn;
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

@@ -254,17 +254,13 @@ pub enum Run<S: 'static> {
 /// what `system.methodSignature` says.
 #[macro_export]
 macro_rules! procedures {
-    ($table:ident for $state:ty { $( $(#[doc = $help:literal])+ $name:literal = $($handler:ident)+ ( $($param:ident : $type:ty),* ) -> $answer:ty; )+ }) => {
+    ($vis:vis $table:ident for $state:ty { $( $(#[doc = $help:literal])+ $name:literal = $($handler:ident)+ ( $($param:ident : $type:ty),* ) -> $answer:ty; )+ }) => {
         #[doc = concat!("The procedures of [`", stringify!($state), "`].")]
-        pub static $table: &[$crate::rpc::Procedure<$state>] = &[ $( $crate::rpc::Procedure {
+        $vis static $table: &[$crate::rpc::Procedure<$state>] = &[ $( $crate::rpc::Procedure {
             name: $name,
             help: concat!($($help, "\n"),+),
             answers: <$answer as $crate::rpc::Reply>::TYPE,
-            params: &[ $( $crate::rpc::Declared {
-                name: stringify!($param),
-                kind: <$type as $crate::rpc::Param>::TYPE,
-                optional: <$type as $crate::rpc::Param>::OPTIONAL,
-            } ),* ],
+            params: $crate::procedures!(@declared $($param: $type),*),
             run: $crate::procedures!(@run $state, $($handler)+, ($($param: $type),*), $answer),
         } ),+ ];
     };
@@ -282,7 +278,7 @@ macro_rules! procedures {
     };
     (@run $state:ty, $handler:ident, ($($param:ident : $type:ty),*), $answer:ty) => {
         $crate::rpc::Run::Now(|state, caller, values, out| {
-            #[allow(unused_mut, reason = "a procedure may have no parameters")]
+            #[allow(unused_mut, unused_variables, reason = "a procedure may have no parameters")]
             let mut params = $crate::rpc::Params::new(values, $crate::procedures!(@declared $($param: $type),*))?;
             $( let $param = params.take::<$type>(stringify!($param))?; )*
             let answer: $answer = <$state>::$handler(state, caller, $($param),*)?;
