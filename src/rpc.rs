@@ -5,10 +5,15 @@
 
 mod fault;
 mod read;
+mod scan;
+mod token;
 mod value;
 pub mod write;
+mod xml;
 
 pub use fault::Fault;
 pub use read::{Call, Limits, ReadError, read_call, read_response};
+#[doc(hidden)]
+pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;
