@@ -25,10 +25,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            depth: 64,
-            elements: 10_000,
-        }
+        Limits { depth: 64, elements: 10_000 }
     }
 }
 
