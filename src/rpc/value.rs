@@ -21,7 +21,7 @@ pub enum Value {
     Base64(Vec<u8>),
     /// `array`.
     Array(Vec<Value>),
-    /// `struct`, its members in the order in which they came. The readers let no name come twice.
+    /// `struct`, its members in the order in which they came. Where a name comes twice, the last one counts, as in Python.
     Struct(Vec<(String, Value)>),
     /// `nil`, the common extension for "no value".
     Nil,
@@ -31,7 +31,7 @@ impl Value {
     /// The member `name`, if this is a struct that has one.
     pub fn member(&self, name: &str) -> Option<&Value> {
         match self {
-            Value::Struct(members) => members.iter().find(|(n, _)| n == name).map(|(_, v)| v),
+            Value::Struct(members) => members.iter().rfind(|(n, _)| n == name).map(|(_, v)| v),
             _ => None,
         }
     }

@@ -19,7 +19,7 @@ pub fn forbidden_char(text: &str) -> Option<char> {
     text.chars().find(|&c| !is_allowed(c))
 }
 
-fn is_allowed(c: char) -> bool {
+pub(super) fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
