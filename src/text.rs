@@ -53,11 +53,7 @@ fn shortened(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result
             piece.write(f)?;
             left -= width;
         } else {
-            return if left > 0 {
-                f.write_char('…')
-            } else {
-                Ok(())
-            };
+            return if left > 0 { f.write_char('…') } else { Ok(()) };
         }
     }
     Ok(())

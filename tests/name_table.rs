@@ -19,10 +19,7 @@ fn the_table_is_that_of_unicode() {
         std::fs::write(TABLE, &expected).unwrap();
     }
     let found = std::fs::read_to_string(TABLE).unwrap();
-    assert!(
-        found == expected,
-        "{TABLE} is not what the Unicode data gives"
-    );
+    assert!(found == expected, "{TABLE} is not what the Unicode data gives");
 }
 
 /// Canonical decomposition in full.
@@ -89,13 +86,7 @@ fn pair(c: char) -> Option<(u32, u32)> {
     let all = parts(c);
     let (&last, front) = all.split_last()?;
     // The blocks of compatibility characters from U+F900 on are refused as a whole.
-    if hangul(c)
-        || c >= '\u{f900}'
-        || all == [c]
-        || !all
-            .iter()
-            .all(|&part| listed(part).is_some() || part == '·')
-    {
+    if hangul(c) || c >= '\u{f900}' || all == [c] || !all.iter().all(|&part| listed(part).is_some() || part == '·') {
         return None;
     }
     if front.is_empty() {
@@ -109,9 +100,7 @@ fn pair(c: char) -> Option<(u32, u32)> {
 }
 
 fn table() -> String {
-    let pairs: BTreeMap<char, (u32, u32)> = ('\0'..=char::MAX)
-        .filter_map(|c| Some((c, pair(c)?)))
-        .collect();
+    let pairs: BTreeMap<char, (u32, u32)> = ('\0'..=char::MAX).filter_map(|c| Some((c, pair(c)?))).collect();
     let mut rows: Vec<(u32, u32, String, String)> = Vec::new();
     let mut open = false;
     for c in '\0'..=char::MAX {
@@ -120,19 +109,10 @@ fn table() -> String {
             open &= pairs.contains_key(&c);
             continue;
         };
-        let script = if script == Script::Common {
-            "Any".to_owned()
-        } else {
-            format!("{script:?}")
-        };
+        let script = if script == Script::Common { "Any".to_owned() } else { format!("{script:?}") };
         match rows.last_mut() {
             // Ten digits are a row, because a row tells which digits belong together.
-            Some(row)
-                if open
-                    && row.2 == script
-                    && row.3 == kind
-                    && !(kind == "Digit" && c as u32 - row.0 > 9) =>
-            {
+            Some(row) if open && row.2 == script && row.3 == kind && !(kind == "Digit" && c as u32 - row.0 > 9) => {
                 row.1 = c as u32;
             }
             _ => rows.push((c as u32, c as u32, script, kind)),
@@ -145,40 +125,24 @@ fn table() -> String {
     let mut text = String::from(
         "//! What Unicode knows about the characters of names. Made by `NAME_TABLE=write cargo test --test name_table`, which says how.\n\n",
     );
-    text.push_str("/// Scripts that Unicode recommends for identifiers (UAX 31, table 5). `Any` goes with all of them.\n");
     text.push_str(
-        "#[derive(Clone, Copy, PartialEq, Eq)]\n#[rustfmt::skip]\npub(super) enum Script {",
+        "/// Scripts that Unicode recommends for identifiers (UAX 31, table 5). `Any` goes with all of them.\n",
     );
+    text.push_str("#[derive(Clone, Copy, PartialEq, Eq)]\n#[rustfmt::skip]\npub(super) enum Script {");
     for (at, script) in scripts.iter().enumerate() {
-        let _ = write!(
-            text,
-            "{}{script},",
-            if at % 10 == 0 { "\n    " } else { " " }
-        );
+        let _ = write!(text, "{}{script},", if at % 10 == 0 { "\n    " } else { " " });
     }
     text.push_str("\n}\n\n/// `Inner` is punctuation inside words; `Mark` has its canonical combining class.\n");
     text.push_str("#[derive(Clone, Copy, PartialEq, Eq)]\npub(super) enum Kind {\n    Letter,\n    Digit,\n    Mark(u8),\n    Inner,\n}\n\n");
     text.push_str("use Kind::{Digit, Inner, Letter, Mark};\nuse Script::*;\n\n");
     text.push_str("/// First and last code point of each range, in order.\n#[rustfmt::skip]\n");
-    let _ = write!(
-        text,
-        "pub(super) static LISTED: [(u32, u32, Script, Kind); {}] = [",
-        rows.len()
-    );
+    let _ = write!(text, "pub(super) static LISTED: [(u32, u32, Script, Kind); {}] = [", rows.len());
     for (at, (first, last, script, kind)) in rows.iter().enumerate() {
-        let _ = write!(
-            text,
-            "{}({first:#x}, {last:#x}, {script}, {kind}),",
-            if at % 3 == 0 { "\n    " } else { " " }
-        );
+        let _ = write!(text, "{}({first:#x}, {last:#x}, {script}, {kind}),", if at % 3 == 0 { "\n    " } else { " " });
     }
     text.push_str("\n];\n");
     for (name, docs, rows) in [
-        (
-            "COMPOSED",
-            "A character and the two that compose it, in order.",
-            both,
-        ),
+        ("COMPOSED", "A character and the two that compose it, in order.", both),
         (
             "APART",
             "Characters that are only taken apart, never composed (0: one other character stands for it), in order.",

@@ -8,15 +8,11 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
 fn user(text: &str) -> Result<String, Refusal> {
-    UserName::parse(text)
-        .map(|name| name.as_str().to_owned())
-        .map_err(|error| error.refusal())
+    UserName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.refusal())
 }
 
 fn room(text: &str) -> Result<String, Refusal> {
-    RoomName::parse(text)
-        .map(|name| name.as_str().to_owned())
-        .map_err(|error| error.refusal())
+    RoomName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.refusal())
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -82,28 +78,11 @@ fn names_of_peoples_languages_are_welcome() {
         "Daniʼel",
         "Kaʻiulani",
     ] {
-        assert_eq!(
-            user(text),
-            Ok(text
-                .nfc()
-                .collect::<String>()
-                .replace("ํา", "ำ")
-                .replace("ໍາ", "ຳ")),
-            "{text}"
-        );
+        assert_eq!(user(text), Ok(text.nfc().collect::<String>().replace("ํา", "ำ").replace("ໍາ", "ຳ")), "{text}");
         assert!(room(text).is_ok(), "{text}");
     }
-    for text in [
-        "Sala 1",
-        "sala-1",
-        "#general",
-        "C++ (Linux)",
-        "Q&A",
-        "Чат Linux",
-        "a / b",
-        "Vendas: 50%",
-        "גן ילדים",
-    ] {
+    for text in ["Sala 1", "sala-1", "#general", "C++ (Linux)", "Q&A", "Чат Linux", "a / b", "Vendas: 50%", "גן ילדים"]
+    {
         assert_eq!(room(text).as_deref(), Ok(text));
     }
 }
@@ -189,29 +168,11 @@ fn a_room_name_has_single_spaces_between_words() {
 
 #[test]
 fn the_length_is_tried_at_the_limit_and_past_it() {
-    for letter in [
-        "a",
-        "é",
-        "e\u{301}",
-        "ế",
-        "e\u{302}\u{301}",
-        "李",
-        "𠮷",
-        "한",
-        "\u{1112}\u{1161}\u{11ab}",
-    ] {
+    for letter in ["a", "é", "e\u{301}", "ế", "e\u{302}\u{301}", "李", "𠮷", "한", "\u{1112}\u{1161}\u{11ab}"] {
         let name = |count| letter.repeat(count);
         assert!(user(&name(MAX_CHARS)).is_ok(), "{letter}");
-        assert_eq!(
-            user(&name(MAX_CHARS + 1)),
-            Err(Refusal::TooLong),
-            "{letter}"
-        );
-        assert_eq!(
-            room(&name(MAX_CHARS + 1)),
-            Err(Refusal::TooLong),
-            "{letter}"
-        );
+        assert_eq!(user(&name(MAX_CHARS + 1)), Err(Refusal::TooLong), "{letter}");
+        assert_eq!(room(&name(MAX_CHARS + 1)), Err(Refusal::TooLong), "{letter}");
     }
     // At the limit of bytes it is still read, and refused for what it is.
     assert_eq!(user(&"\0".repeat(MAX_BYTES)), Err(Refusal::Character('\0')));
@@ -220,9 +181,7 @@ fn the_length_is_tried_at_the_limit_and_past_it() {
 
 #[test]
 fn marks_are_tried_at_the_limit_and_past_it() {
-    let marks = [
-        "\u{327}", "\u{323}", "\u{302}", "\u{304}", "\u{306}", "\u{307}",
-    ];
+    let marks = ["\u{327}", "\u{323}", "\u{302}", "\u{304}", "\u{306}", "\u{307}"];
     let name = |count: usize| format!("q{}", marks[..count].concat());
     assert!(user(&name(MAX_MARKS)).is_ok());
     assert_eq!(user(&name(MAX_MARKS + 1)), Err(Refusal::Marks));
@@ -274,31 +233,22 @@ fn other_spellings_are_the_same_name() {
 fn a_map_finds_a_name_by_any_spelling_and_shows_the_first() {
     let mut users = HashMap::new();
     users.insert(UserName::parse("João").unwrap().key().clone(), "here");
-    assert_eq!(
-        users.get(UserName::parse("JOA\u{303}O").unwrap().key()),
-        Some(&"here")
-    );
+    assert_eq!(users.get(UserName::parse("JOA\u{303}O").unwrap().key()), Some(&"here"));
     assert_eq!(UserName::parse("JOA\u{303}O").unwrap().as_str(), "JOÃO");
 }
 
 #[test]
 fn letters_that_unicode_calls_confusable_with_ascii_are_taken_for_it() {
-    let skeleton =
-        |c: char| unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect::<String>();
+    let skeleton = |c: char| unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect::<String>();
     let ascii: Vec<String> = ('a'..='z').chain('A'..='Z').map(skeleton).collect();
     let mut count = 0;
     for c in '\u{80}'..='\u{5ff}' {
         let Ok(name) = UserName::parse(c.encode_utf8(&mut [0; 4])) else {
             continue;
         };
-        if matches!(
-            c.script(),
-            Script::Greek | Script::Cyrillic | Script::Armenian
-        ) && ascii.contains(&skeleton(c))
-        {
+        if matches!(c.script(), Script::Greek | Script::Cyrillic | Script::Armenian) && ascii.contains(&skeleton(c)) {
             count += 1;
-            let taken =
-                ('a'..='z').any(|letter| UserName::parse(&letter.to_string()).unwrap() == name);
+            let taken = ('a'..='z').any(|letter| UserName::parse(&letter.to_string()).unwrap() == name);
             assert!(taken, "{c} U+{:04X}", u32::from(c));
         }
     }
@@ -307,28 +257,10 @@ fn letters_that_unicode_calls_confusable_with_ascii_are_taken_for_it() {
 
 #[test]
 fn errors_say_what_would_be_right_and_repeat_nothing_hostile() {
-    for text in [
-        "",
-        "a\x1b",
-        "a\u{202e}",
-        "a b",
-        "-",
-        "1\u{301}",
-        "pаypal",
-        "12\u{663}",
-        "1א",
-        &"a".repeat(65),
-    ] {
+    for text in ["", "a\x1b", "a\u{202e}", "a b", "-", "1\u{301}", "pаypal", "12\u{663}", "1א", &"a".repeat(65)] {
         let told = UserName::parse(text).unwrap_err().to_string();
-        assert!(
-            told.starts_with("a user name ") && told.len() < 200,
-            "{told}"
-        );
-        assert!(
-            told.chars()
-                .all(|c| c.is_ascii_graphic() || " ’·".contains(c)),
-            "{told:?}"
-        );
+        assert!(told.starts_with("a user name ") && told.len() < 200, "{told}");
+        assert!(told.chars().all(|c| c.is_ascii_graphic() || " ’·".contains(c)), "{told:?}");
     }
     assert_eq!(
         UserName::parse("a\u{202e}").unwrap_err().to_string(),
@@ -348,20 +280,10 @@ fn display_form_is_that_of_unicode_and_every_case_is_the_same_name() {
             continue;
         };
         if !matches!(c, 'ำ' | 'ຳ') {
-            assert_eq!(
-                name.as_str(),
-                text.nfc().collect::<String>(),
-                "U+{:04X}",
-                u32::from(c)
-            );
+            assert_eq!(name.as_str(), text.nfc().collect::<String>(), "U+{:04X}", u32::from(c));
         }
         let decomposed: String = text.nfd().collect();
-        assert_eq!(
-            UserName::parse(&decomposed),
-            Ok(name.clone()),
-            "U+{:04X}",
-            u32::from(c)
-        );
+        assert_eq!(UserName::parse(&decomposed), Ok(name.clone()), "U+{:04X}", u32::from(c));
         // One letter to one letter: `ß` has two capitals, and `SS` is another name.
         let mut upper = c.to_uppercase();
         if let (Some(upper), None) = (upper.next(), upper.next())
@@ -374,7 +296,8 @@ fn display_form_is_that_of_unicode_and_every_case_is_the_same_name() {
 
 /// Text that is near a name: listed letters with marks and punctuation, and anything at all.
 fn near() -> impl Strategy<Value = String> {
-    let known = "aZéıİσςßдЙёაאבمहिंकाต้ำ한ガが李é1٣۳·'’-_ .@#\u{300}\u{302}\u{323}\u{327}\u{31b}\u{200d}\u{1112}\u{1161}\u{11ab}";
+    let known =
+        "aZéıİσςßдЙёაאבمहिंकाต้ำ한ガが李é1٣۳·'’-_ .@#\u{300}\u{302}\u{323}\u{327}\u{31b}\u{200d}\u{1112}\u{1161}\u{11ab}";
     let known = prop::sample::select(known.chars().collect::<Vec<_>>());
     prop::collection::vec(prop_oneof![8 => known, 1 => any::<char>()], 0..70)
         .prop_map(|chars| chars.into_iter().collect())
@@ -386,10 +309,7 @@ fn marked() -> impl Strategy<Value = String> {
     let marks = prop::sample::select("\u{300}\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}\u{308}\u{309}\u{30a}\u{30b}\u{30c}\u{31b}\u{323}\u{326}\u{327}\u{328}\u{331}".chars().collect::<Vec<_>>());
     let piece = (letters, prop::collection::vec(marks, 0..4));
     prop::collection::vec(piece, 1..8).prop_map(|pieces| {
-        pieces
-            .into_iter()
-            .flat_map(|(letter, marks)| std::iter::once(letter).chain(marks))
-            .collect()
+        pieces.into_iter().flat_map(|(letter, marks)| std::iter::once(letter).chain(marks)).collect()
     })
 }
 

@@ -61,20 +61,13 @@ fn marks_pass_up_to_the_limit_and_are_spelled_past_it() {
     let marks = |count| format!("a{}", "\u{301}".repeat(count));
     assert_eq!(shown(&marks(MAX_MARKS)), marks(MAX_MARKS));
     assert_eq!(shown(&marks(MAX_MARKS + 1)), marks(MAX_MARKS) + r"\u{301}");
-    assert_eq!(
-        shown(&marks(MAX_MARKS + 2)),
-        marks(MAX_MARKS) + r"\u{301}\u{301}"
-    );
+    assert_eq!(shown(&marks(MAX_MARKS + 2)), marks(MAX_MARKS) + r"\u{301}\u{301}");
 }
 
 #[test]
 fn a_precision_bounds_the_characters_and_cuts_no_escape() {
     for (most, expected) in [(0, ""), (1, "…"), (2, "a…"), (7, "a…"), (8, r"a\u{9b}b")] {
-        assert_eq!(
-            format!("{:.most$}", Harmless("a\u{9b}b")),
-            expected,
-            "{most}"
-        );
+        assert_eq!(format!("{:.most$}", Harmless("a\u{9b}b")), expected, "{most}");
     }
     assert_eq!(format!("{:.3}", Harmless("abc")), "abc");
     assert_eq!(format!("{:.3}", Harmless("abcd")), "ab…");
@@ -84,12 +77,8 @@ fn a_precision_bounds_the_characters_and_cuts_no_escape() {
 fn text() -> impl Strategy<Value = String> {
     let hostile = prop::sample::select(terminal::ATTACKS).prop_map(|(_, text, _)| text.to_owned());
     let emoji = prop::sample::select(vec!["👩", "❤", "\u{fe0f}", "\u{200d}", "\u{301}", "a"]);
-    let piece = prop_oneof![
-        hostile,
-        any::<String>(),
-        emoji.prop_map(str::to_owned),
-        any::<char>().prop_map(String::from)
-    ];
+    let piece =
+        prop_oneof![hostile, any::<String>(), emoji.prop_map(str::to_owned), any::<char>().prop_map(String::from)];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 

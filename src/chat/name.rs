@@ -170,23 +170,13 @@ impl std::error::Error for NameError {}
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rule {
-            noun,
-            punctuation,
-            start,
-            spaces,
-        } = self.rule;
+        let Rule { noun, punctuation, start, spaces } = self.rule;
         match self.refusal {
             Refusal::Empty => write!(f, "a {noun} has at least 1 character"),
-            Refusal::TooLong => write!(
-                f,
-                "a {noun} has at most {MAX_CHARS} characters and {MAX_BYTES} bytes"
-            ),
-            Refusal::Character(c) => write!(
-                f,
-                "a {noun} has no U+{:04X}; it has letters, digits and any of {punctuation}",
-                u32::from(c)
-            ),
+            Refusal::TooLong => write!(f, "a {noun} has at most {MAX_CHARS} characters and {MAX_BYTES} bytes"),
+            Refusal::Character(c) => {
+                write!(f, "a {noun} has no U+{:04X}; it has letters, digits and any of {punctuation}", u32::from(c))
+            }
             Refusal::Space if *spaces => {
                 write!(f, "a {noun} has single spaces, and only between words")
             }
@@ -194,20 +184,16 @@ impl fmt::Display for NameError {
             Refusal::Start if start.is_empty() => {
                 write!(f, "a {noun} begins with a letter or a digit")
             }
-            Refusal::Start => write!(
-                f,
-                "a {noun} begins with a letter, a digit or {start}, and has a letter or a digit"
-            ),
+            Refusal::Start => {
+                write!(f, "a {noun} begins with a letter, a digit or {start}, and has a letter or a digit")
+            }
             Refusal::Marks => {
                 write!(
                     f,
                     "a {noun} has accents and other marks on letters only, at most {MAX_MARKS} together, none twice"
                 )
             }
-            Refusal::Scripts => write!(
-                f,
-                "a {noun} does not mix scripts in a word, such as Cyrillic with Latin"
-            ),
+            Refusal::Scripts => write!(f, "a {noun} does not mix scripts in a word, such as Cyrillic with Latin"),
             Refusal::Digits => write!(f, "a {noun} has digits of one script only"),
             Refusal::Direction => write!(
                 f,
@@ -238,24 +224,13 @@ impl Name {
         let parts = decomposed(text);
         check(&parts, rule)?;
         // ASCII, which most names are, is composed already.
-        let shown: Arc<str> = if text.is_ascii() {
-            text.into()
-        } else {
-            composed(&parts).into()
-        };
+        let shown: Arc<str> = if text.is_ascii() { text.into() } else { composed(&parts).into() };
         if shown.chars().count() > MAX_CHARS {
             return Err(Refusal::TooLong);
         }
         let key = key(&parts);
-        let key = if *key == *shown {
-            Arc::clone(&shown)
-        } else {
-            key.into()
-        };
-        Ok(Self {
-            shown,
-            key: NameKey(key),
-        })
+        let key = if *key == *shown { Arc::clone(&shown) } else { key.into() };
+        Ok(Self { shown, key: NameKey(key) })
     }
 }
 
@@ -270,10 +245,7 @@ impl Part {
     fn new(c: char) -> Self {
         let code = u32::from(c);
         let at = LISTED.partition_point(|&(_, last, ..)| last < code);
-        Self {
-            c,
-            row: LISTED.get(at).filter(|&&(first, ..)| first <= code),
-        }
+        Self { c, row: LISTED.get(at).filter(|&&(first, ..)| first <= code) }
     }
 
     fn kind(self) -> Option<Kind> {
@@ -314,12 +286,7 @@ const fn set(scripts: &[Script]) -> Scripts {
 
 /// What a word may mix: Japanese and Korean, each with Latin.
 const MIXTURES: [Scripts; 2] = [
-    set(&[
-        Script::Latin,
-        Script::Han,
-        Script::Hiragana,
-        Script::Katakana,
-    ]),
+    set(&[Script::Latin, Script::Han, Script::Hiragana, Script::Katakana]),
     set(&[Script::Latin, Script::Han, Script::Hangul]),
 ];
 
@@ -331,31 +298,22 @@ fn check(parts: &[Part], rule: &Rule) -> Result<(), Refusal> {
     marks(parts)?;
     let mut all = 0;
     for word in parts.split(|part| part.c == ' ') {
-        let scripts = word
-            .iter()
-            .fold(0, |scripts, part| scripts | part.scripts());
+        let scripts = word.iter().fold(0, |scripts, part| scripts | part.scripts());
         if scripts.count_ones() > 1 && MIXTURES.iter().all(|mixture| scripts & !mixture != 0) {
             return Err(Refusal::Scripts);
         }
         all |= scripts;
     }
     // A row of digits is the ten of one script.
-    let mut digits = parts
-        .iter()
-        .filter(|part| part.kind() == Some(Kind::Digit))
-        .map(|part| part.row);
+    let mut digits = parts.iter().filter(|part| part.kind() == Some(Kind::Digit)).map(|part| part.row);
     if let Some(first) = digits.next()
         && digits.any(|row| row != first)
     {
         return Err(Refusal::Digits);
     }
     if all & RIGHT_TO_LEFT != 0 {
-        let begins = parts
-            .first()
-            .is_some_and(|part| part.kind() == Some(Kind::Letter));
-        let ends = parts
-            .last()
-            .is_some_and(|part| !matches!(part.kind(), None | Some(Kind::Inner)));
+        let begins = parts.first().is_some_and(|part| part.kind() == Some(Kind::Letter));
+        let ends = parts.last().is_some_and(|part| !matches!(part.kind(), None | Some(Kind::Inner)));
         if all & !RIGHT_TO_LEFT != 0 || !begins || !ends {
             return Err(Refusal::Direction);
         }
@@ -380,9 +338,7 @@ fn characters(parts: &[Part], rule: &Rule) -> Result<(), Refusal> {
         return Err(Refusal::Space);
     }
     let core = |part: &Part| matches!(part.kind(), Some(Kind::Letter | Kind::Digit));
-    let starts = parts
-        .first()
-        .is_some_and(|first| core(first) || first.is_mark() || rule.start.contains(first.c));
+    let starts = parts.first().is_some_and(|first| core(first) || first.is_mark() || rule.start.contains(first.c));
     if !starts || !parts.iter().any(|part| core(part) || part.is_mark()) {
         return Err(Refusal::Start);
     }
@@ -395,8 +351,7 @@ fn marks(parts: &[Part]) -> Result<(), Refusal> {
     let mut count = 0;
     for part in parts {
         count = if part.is_mark() { count + 1 } else { 0 };
-        let stands = before
-            .is_some_and(|on| on.kind() == Some(Kind::Letter) || on.is_mark() && on.c != part.c);
+        let stands = before.is_some_and(|on| on.kind() == Some(Kind::Letter) || on.is_mark() && on.c != part.c);
         if count > MAX_MARKS || count > 0 && !stands {
             return Err(Refusal::Marks);
         }
@@ -423,10 +378,7 @@ fn decompose(c: char, parts: &mut Vec<Part>) {
     if let Some(pair) = row(&COMPOSED).or_else(|| row(&APART)) {
         for code in pair.into_iter().filter(|&code| code != 0) {
             // The table has no surrogates; the replacement character would be refused.
-            decompose(
-                char::from_u32(code.into()).unwrap_or(char::REPLACEMENT_CHARACTER),
-                parts,
-            );
+            decompose(char::from_u32(code.into()).unwrap_or(char::REPLACEMENT_CHARACTER), parts);
         }
     } else if let Some(last) = parts.last_mut()
         && let Some(syllable) = hangul(last.c, c)
@@ -436,9 +388,7 @@ fn decompose(c: char, parts: &mut Vec<Part>) {
         let part = Part::new(c);
         let class = part.class();
         // Canonical order: a mark goes before marks of a higher class, never before a letter.
-        let behind = parts
-            .iter()
-            .rposition(|before| class == 0 || before.class() <= class);
+        let behind = parts.iter().rposition(|before| class == 0 || before.class() <= class);
         parts.insert(behind.map_or(0, |at| at + 1), part);
     }
 }
@@ -453,9 +403,7 @@ fn hangul(first: char, second: char) -> Option<char> {
         ('\u{1100}'..='\u{1112}', '\u{1161}'..='\u{1175}') => {
             char::from_u32(SYLLABLES + ((one - 0x1100) * VOWELS + two - 0x1161) * FINALS)
         }
-        ('\u{ac00}'..='\u{d7a3}', '\u{11a8}'..='\u{11c2}')
-            if (one - SYLLABLES).is_multiple_of(FINALS) =>
-        {
+        ('\u{ac00}'..='\u{d7a3}', '\u{11a8}'..='\u{11c2}') if (one - SYLLABLES).is_multiple_of(FINALS) => {
             char::from_u32(one + two - 0x11a7)
         }
         _ => None,
@@ -491,10 +439,7 @@ fn compose(first: Part, second: Part) -> Option<char> {
     if !first.is_mark() && !second.is_mark() {
         return None;
     }
-    let pair = [
-        u16::try_from(u32::from(first.c)).ok()?,
-        u16::try_from(u32::from(second.c)).ok()?,
-    ];
+    let pair = [u16::try_from(u32::from(first.c)).ok()?, u16::try_from(u32::from(second.c)).ok()?];
     let &(code, _) = COMPOSED.iter().find(|&&(_, found)| found == pair)?;
     char::from_u32(code.into())
 }
