@@ -42,7 +42,10 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest idle time: probes must come well within it.
 const LEAST_IDLE: Duration = Duration::from_secs(4);
 /// How long a probe may go unanswered before the accept loop counts as dead.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pauses between attempts to get connections accepted again.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(1);
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
@@ -174,12 +177,27 @@ struct Transport {
     slow: SlowWriter,
     nudges: Sender<()>,
     events: Sender<Event>,
-    current: Mutex<Arc<tiny_http::Server>>,
+    current: Mutex<Arc<Intake>>,
     counters: Counters,
     /// Set first at shutdown: every answer from now on closes its connection.
     draining: AtomicBool,
     /// Set last: no further answer is begun, because the process is about to end.
     closed: AtomicBool,
+}
+
+/// One accept loop's queue of requests.
+struct Intake {
+    tiny: tiny_http::Server,
+    /// Held from taking a request until its place among those of its connection is noted. Two workers that took two
+    /// requests of one connection could else note them the wrong way round, and each would wait for the other's answer.
+    order: Mutex<()>,
+}
+
+/// A request whose place in the order is known.
+struct Arrival {
+    peer: SocketAddr,
+    closing: bool,
+    turn: Turn<tiny_http::Request>,
 }
 
 enum Event {
@@ -200,7 +218,7 @@ impl HttpServer {
     /// When the address cannot be listened on, or a thread cannot be started.
     pub fn start(listener: Socket, config: Config, service: Arc<dyn Service>) -> io::Result<Self> {
         let address = local_address(&listener)?;
-        let tiny = Arc::new(build(&listener)?);
+        let intake = Arc::new(build(&listener)?);
         let (nudges, nudge_requests) = bounded(1024);
         let (events, event_queue) = bounded(64);
         let (pipelined, pipelined_requests) = crossbeam_channel::unbounded();
@@ -213,7 +231,7 @@ impl HttpServer {
             slow: SlowWriter::start(config.connection_idle)?,
             nudges,
             events,
-            current: Mutex::new(tiny),
+            current: Mutex::new(intake),
             counters: Counters::default(),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -294,10 +312,11 @@ fn local_address(listener: &Socket) -> io::Result<SocketAddr> {
 }
 
 /// A new accept loop on the same socket. tiny_http panics where it cannot start a thread.
-fn build(listener: &Socket) -> io::Result<tiny_http::Server> {
+fn build(listener: &Socket) -> io::Result<Intake> {
     let listener = TcpListener::from(listener.try_clone()?);
     std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None))
         .map_err(|_| io::Error::other("no thread for the accept loop"))?
+        .map(|tiny| Intake { tiny, order: Mutex::new(()) })
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
@@ -310,12 +329,12 @@ impl Transport {
     /// A worker's life: takes requests from the current accept loop, and changes over when that one is replaced.
     fn work(self: &Arc<Self>) {
         loop {
-            let tiny = Arc::clone(&self.current.lock());
-            match tiny.recv() {
-                Ok(request) => self.arrived(request),
+            let intake = Arc::clone(&self.current.lock());
+            match self.take(&intake, None) {
+                Ok(turn) => turn.into_iter().for_each(|turn| self.begin(turn)),
                 Err(error) => {
                     // A replaced server wakes its workers with an error too; only the current one's is news.
-                    if Arc::ptr_eq(&tiny, &self.current.lock()) {
+                    if Arc::ptr_eq(&intake, &self.current.lock()) {
                         let _ = self.events.try_send(Event::AcceptLoopEnded(error));
                         thread::sleep(Duration::from_millis(20));
                     }
@@ -324,19 +343,32 @@ impl Transport {
         }
     }
 
-    /// A request in its order of arrival: handled now, or after the one that its connection waits for.
-    fn arrived(self: &Arc<Self>, request: tiny_http::Request) {
+    /// Takes the next request, waiting for it at most for `patience`, and notes its place in its connection's order.
+    fn take(&self, intake: &Intake, patience: Option<Duration>) -> io::Result<Option<Arrival>> {
+        let _in_order = intake.order.lock();
+        let request = match patience {
+            None => intake.tiny.recv()?,
+            Some(patience) => match intake.tiny.recv_timeout(patience)? {
+                Some(request) => request,
+                None => return Ok(None),
+            },
+        };
         // Only a Unix socket has no peer address, and we do not listen on one.
-        let Some(peer) = request.remote_addr().copied() else { return };
+        let Some(peer) = request.remote_addr().copied() else { return Ok(None) };
         let closing = asks_to_close(&request);
-        match self.connections.arrive(peer, closing, request) {
+        Ok(Some(Arrival { peer, closing, turn: self.connections.arrive(peer, closing, request) }))
+    }
+
+    /// Does with a request what its place in the order demands.
+    fn begin(self: &Arc<Self>, arrival: Arrival) {
+        match arrival.turn {
             Turn::Now { request, first } => {
-                if first && !closing {
+                if first && !arrival.closing {
                     let _ = self.nudges.try_send(());
                 }
                 self.handle(request, false);
             }
-            Turn::Later => self.service.hurry(ConnectionId(peer)),
+            Turn::Later => self.service.hurry(ConnectionId(arrival.peer)),
             Turn::Never(request) => self.discard(request),
         }
     }
@@ -570,17 +602,14 @@ impl Transport {
     }
 
     /// One request to ourselves, to see whether the accept loop still lives.
-    fn probe(&self) -> io::Result<()> {
-        let deadline = Instant::now() + PROBE_TIMEOUT;
-        let mut stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
-        stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer)?;
-        if &answer != b"HTTP/1.1 200" || Instant::now() > deadline {
-            return Err(io::Error::other("the probe was not answered"));
-        }
-        Ok(())
+    fn probe(&self) -> Result<(), ProbeError> {
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT).map_err(ProbeError::NotMade)?;
+        let mut ask = || {
+            stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.read_exact(&mut [0; 12])
+        };
+        ask().map_err(ProbeError::NotAnswered)
     }
 
     /// Where we reach ourselves: a wildcard listener is reached over loopback.
@@ -614,6 +643,13 @@ impl Refusal {
     }
 }
 
+/// Why a probe says nothing good.
+enum ProbeError {
+    /// There was no connection to make it on.
+    NotMade(io::Error),
+    NotAnswered(io::Error),
+}
+
 /// Watches over the accept loop.
 struct Supervisor {
     transport: Arc<Transport>,
@@ -623,40 +659,38 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(self) {
-        let mut delay = Duration::from_millis(50);
-        let mut failing = false;
+        // The pause before the next attempt while connections are not accepted.
+        let mut retry: Option<Duration> = None;
         loop {
-            let failure = match self.events.recv_timeout(PROBE_INTERVAL) {
+            let failure = match self.events.recv_timeout(retry.unwrap_or(PROBE_INTERVAL)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::AcceptLoopEnded(error)) => Some(error),
                 Err(RecvTimeoutError::Timeout) => match self.transport.probe() {
                     Ok(()) => {
-                        if failing {
+                        if retry.take().is_some() {
                             info!("connections are accepted again");
                         }
-                        failing = false;
-                        delay = Duration::from_millis(50);
                         None
                     }
-                    // Without a descriptor or memory for the probe it says nothing about the accept loop.
-                    Err(error)
-                        if error.raw_os_error().is_some()
-                            && error.kind() != io::ErrorKind::WouldBlock
-                            && error.kind() != io::ErrorKind::ConnectionReset =>
-                    {
+                    // The probe itself found no descriptor or no memory, which says nothing about the accept loop.
+                    Err(ProbeError::NotMade(error)) => {
+                        debug!("cannot probe: {error}");
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(ProbeError::NotAnswered(error)) => Some(error),
                 },
             };
             self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
             let Some(error) = failure else { continue };
-            if !failing {
-                error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
-                failing = true;
-            }
-            thread::sleep(delay);
-            delay = (delay * 2).min(Duration::from_secs(1));
+            let pause = match retry {
+                None => {
+                    error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
+                    FIRST_RETRY
+                }
+                Some(last) => (last * 2).min(LAST_RETRY),
+            };
+            retry = Some(pause);
+            thread::sleep(pause);
             self.rebuild();
             // What the workers reported of the old one meanwhile is settled.
             while let Ok(event) = self.events.try_recv() {
@@ -678,17 +712,16 @@ impl Supervisor {
         };
         let old = std::mem::replace(&mut *self.transport.current.lock(), new);
         self.transport.counters.rebuilt.fetch_add(1, Ordering::Relaxed);
-        for _ in 0..self.transport.config.workers {
-            old.unblock();
-        }
+        // Only one worker at a time waits in it; the others wait for that one and then see the new one.
+        old.tiny.unblock();
         let transport = Arc::clone(&self.transport);
         // Connections that the old one accepted are served until all of them have been idle too long.
         let patience = transport.config.connection_idle + PROBE_INTERVAL;
         let drain = move || {
             loop {
                 let asked = Instant::now();
-                match old.recv_timeout(patience) {
-                    Ok(Some(request)) => transport.arrived(request),
+                match transport.take(&old, Some(patience)) {
+                    Ok(Some(arrival)) => transport.begin(arrival),
                     // Left over: a wake-up that no worker needed, or the error that ended the loop.
                     Ok(None) | Err(_) if asked.elapsed() < patience => {}
                     Ok(None) | Err(_) => return,
