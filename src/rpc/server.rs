@@ -43,9 +43,14 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const LEAST_IDLE: Duration = Duration::from_secs(4);
 /// How long a probe may go unanswered before the accept loop counts as dead.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for one that was just rebuilt: where descriptors are short, the backlog can kill several in a row.
+const REBUILT_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a nudge may take, and how many follow each other at most.
+const NUDGE_TIMEOUT: Duration = Duration::from_millis(500);
+const MAX_NUDGES: usize = 512;
 /// The pauses between attempts to get connections accepted again.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_millis(500);
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
@@ -567,7 +572,7 @@ impl Transport {
                 "Refused requests that announced too much to be released",
                 self.counters.held.load(Ordering::Relaxed),
             ),
-            ("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes()),
+            ("process_resident_memory_bytes", "gauge", "Resident memory", own_status("VmRSS") * 1024),
         ];
         for (name, kind, help, value) in rows {
             let _ = write!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n");
@@ -594,18 +599,33 @@ impl Transport {
         });
     }
 
-    /// Connects to ourselves and leaves. A thread that tiny_http starts for it looks into the queue afterwards and takes
-    /// one connection that was left there.
+    /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
+    /// the queue afterwards and takes one connection that was left there.
     fn nudge(&self) -> io::Result<()> {
-        let stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
-        stream.shutdown(Shutdown::Write)
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), NUDGE_TIMEOUT)?;
+        stream.set_read_timeout(Some(NUDGE_TIMEOUT))?;
+        stream.shutdown(Shutdown::Write)?;
+        stream.read(&mut [0]).map(drop)
+    }
+
+    /// Nudges for as long as each nudge costs a thread: then the thread before it has found a connection to serve. What
+    /// was left behind silent connections is found this way, where no request tells of it.
+    fn free_stranded(&self, threads_before: u64) {
+        let mut before = threads_before;
+        for _ in 0..MAX_NUDGES {
+            let now = own_status("Threads");
+            if now <= before || self.nudge().is_err() {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// One request to ourselves, to see whether the accept loop still lives.
-    fn probe(&self) -> Result<(), ProbeError> {
-        let mut stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT).map_err(ProbeError::NotMade)?;
+    fn probe(&self, patience: Duration) -> Result<(), ProbeError> {
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), patience).map_err(ProbeError::NotMade)?;
         let mut ask = || {
-            stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+            stream.set_read_timeout(Some(patience))?;
             stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
             stream.read_exact(&mut [0; 12])
         };
@@ -665,20 +685,24 @@ impl Supervisor {
             let failure = match self.events.recv_timeout(retry.unwrap_or(PROBE_INTERVAL)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::AcceptLoopEnded(error)) => Some(error),
-                Err(RecvTimeoutError::Timeout) => match self.transport.probe() {
-                    Ok(()) => {
-                        if retry.take().is_some() {
-                            info!("connections are accepted again");
+                Err(RecvTimeoutError::Timeout) => {
+                    let threads = own_status("Threads");
+                    match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
+                        Ok(()) => {
+                            if retry.take().is_some() {
+                                info!("connections are accepted again");
+                            }
+                            self.transport.free_stranded(threads);
+                            None
                         }
-                        None
+                        // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
+                        Err(ProbeError::NotMade(error)) => {
+                            debug!("cannot probe: {error}");
+                            None
+                        }
+                        Err(ProbeError::NotAnswered(error)) => Some(error),
                     }
-                    // The probe itself found no descriptor or no memory, which says nothing about the accept loop.
-                    Err(ProbeError::NotMade(error)) => {
-                        debug!("cannot probe: {error}");
-                        None
-                    }
-                    Err(ProbeError::NotAnswered(error)) => Some(error),
-                },
+                }
             };
             self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
             let Some(error) = failure else { continue };
@@ -764,11 +788,9 @@ fn asks_to_close(request: &tiny_http::Request) -> bool {
     })
 }
 
-/// Resident memory of this process, 0 where the system does not say.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:").map(str::to_owned))?;
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()
-    });
-    pages.unwrap_or(0) * 1024
+/// A number of this process's status, such as `Threads`, or `VmRSS` in KiB; 0 where the system does not say.
+fn own_status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
