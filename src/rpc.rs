@@ -1,7 +1,7 @@
 //! XML-RPC: values, the documents they travel in, and faults. Nothing here knows of the chat or of the binder.
 //!
 //! Reading is one grammar ([`read_call`], [`read_response`]) over two sources of tokens: a reader for exactly the subset of XML
-//! that XML-RPC peers write, and xml-rs for every other document. Writing ([`write`]) appends to a `String`.
+//! that XML-RPC peers write, and xml-rs for every other document. Writing ([`mod@write`]) appends to a `String`.
 
 mod fault;
 mod read;
