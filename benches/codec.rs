@@ -17,11 +17,7 @@ fn calls() -> [(&'static str, String); 3] {
         <param>\n<value><string>lobby</string></value>\n</param>\n\
         <param>\n<value><string>Hello everybody, is the build green again? &lt;3</string></value>\n</param>\n\
         <param>\n<value><nil/></value></param>\n</params>\n</methodCall>\n";
-    [
-        ("call", call(text)),
-        ("call_from_python", python.to_owned()),
-        ("call_of_3_7_kb", call(&text.repeat(75))),
-    ]
+    [("call", call(text)), ("call_from_python", python.to_owned()), ("call_of_3_7_kb", call(&text.repeat(75)))]
 }
 
 fn message(out: &mut String, id: i64) {
@@ -30,12 +26,8 @@ fn message(out: &mut String, id: i64) {
         write::member(out, "type", |out| write::string(out, "broadcast"));
         write::member(out, "origin", |out| write::string(out, "alice"));
         write::member(out, "destination", |out| write::string(out, ""));
-        write::member(out, "content", |out| {
-            write::string(out, "Is the build green again? <3")
-        });
-        write::member(out, "timestamp", |out| {
-            write::string(out, "2026-01-31 12:34:56.789")
-        });
+        write::member(out, "content", |out| write::string(out, "Is the build green again? <3"));
+        write::member(out, "timestamp", |out| write::string(out, "2026-01-31 12:34:56.789"));
     });
 }
 

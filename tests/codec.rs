@@ -8,16 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{
-    Call, DateTime, Fault, Limits, ReadError, Value, forbidden_char, read_call,
-    read_call_with_xml_rs, read_response, read_response_with_xml_rs, write,
+    Call, DateTime, Fault, Limits, ReadError, Value, forbidden_char, read_call, read_call_with_xml_rs, read_response,
+    read_response_with_xml_rs, write,
 };
 use proptest::prelude::*;
 
 /// The document of a call with one parameter.
 fn call_with(value: &str) -> String {
-    format!(
-        "<methodCall><methodName>m</methodName><params><param>{value}</param></params></methodCall>"
-    )
+    format!("<methodCall><methodName>m</methodName><params><param>{value}</param></params></methodCall>")
 }
 
 /// Reads a call both ways, and insists that there is one answer.
@@ -26,12 +24,7 @@ fn read_both(document: impl AsRef<[u8]>) -> Result<Call, ReadError> {
     let call = read_call(document, &Limits::default());
     let slowly = read_call_with_xml_rs(document, &Limits::default());
     // Compared as text, since NaN does not equal itself.
-    assert_eq!(
-        format!("{call:?}"),
-        format!("{slowly:?}"),
-        "{:?}",
-        String::from_utf8_lossy(document)
-    );
+    assert_eq!(format!("{call:?}"), format!("{slowly:?}"), "{:?}", String::from_utf8_lossy(document));
     call
 }
 
@@ -54,12 +47,7 @@ fn strings(texts: &[&str]) -> Value {
 }
 
 fn structure(members: &[(&str, Value)]) -> Value {
-    Value::Struct(
-        members
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect(),
-    )
+    Value::Struct(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }
 
 #[test]
@@ -75,36 +63,18 @@ fn every_value_is_written_in_its_strictest_form_and_read_back() {
         ("".into(), "<string></string>"),
         (" a\tb\nc ".into(), "<string> a\tb\nc </string>"),
         ("a\r\nb".into(), "<string>a&#13;\nb</string>"),
-        (
-            "<&>\"']]>".into(),
-            "<string>&lt;&amp;&gt;\"']]&gt;</string>",
-        ),
-        (
-            "João 😀 \u{FFFD}\u{FF01}".into(),
-            "<string>João 😀 \u{FFFD}\u{FF01}</string>",
-        ),
+        ("<&>\"']]>".into(), "<string>&lt;&amp;&gt;\"']]&gt;</string>"),
+        ("João 😀 \u{FFFD}\u{FF01}".into(), "<string>João 😀 \u{FFFD}\u{FF01}</string>"),
         (Value::Double(0.0), "<double>0.0</double>"),
         (Value::Double(-0.5), "<double>-0.5</double>"),
-        (
-            Value::Double(1e21),
-            "<double>1000000000000000000000.0</double>",
-        ),
+        (Value::Double(1e21), "<double>1000000000000000000000.0</double>"),
         (Value::Double(1e-7), "<double>0.0000001</double>"),
         (Value::Double(f64::INFINITY), "<double>inf</double>"),
         (Value::Double(f64::NEG_INFINITY), "<double>-inf</double>"),
-        (
-            Value::DateTime(date("19980717T14:08:55")),
-            "<dateTime.iso8601>19980717T14:08:55</dateTime.iso8601>",
-        ),
-        (
-            Value::DateTime(date("00010101T00:00:00")),
-            "<dateTime.iso8601>00010101T00:00:00</dateTime.iso8601>",
-        ),
+        (Value::DateTime(date("19980717T14:08:55")), "<dateTime.iso8601>19980717T14:08:55</dateTime.iso8601>"),
+        (Value::DateTime(date("00010101T00:00:00")), "<dateTime.iso8601>00010101T00:00:00</dateTime.iso8601>"),
         (Value::Base64(vec![]), "<base64></base64>"),
-        (
-            Value::Base64(b"you can't read this!".to_vec()),
-            "<base64>eW91IGNhbid0IHJlYWQgdGhpcyE=</base64>",
-        ),
+        (Value::Base64(b"you can't read this!".to_vec()), "<base64>eW91IGNhbid0IHJlYWQgdGhpcyE=</base64>"),
         (Value::Array(vec![]), "<array><data></data></array>"),
         (
             Value::Array(vec![Value::Int(1), "a".into()]),
@@ -123,10 +93,7 @@ fn every_value_is_written_in_its_strictest_form_and_read_back() {
         assert_eq!(written(&value), xml);
         assert_eq!(read_value(&xml), Ok(value), "{xml}");
     }
-    assert_eq!(
-        written(&Value::Double(f64::NAN)),
-        "<value><double>nan</double></value>"
-    );
+    assert_eq!(written(&Value::Double(f64::NAN)), "<value><double>nan</double></value>");
 }
 
 #[test]
@@ -141,10 +108,7 @@ fn every_form_that_the_world_writes_is_read() {
         ("<int>007</int>", 7.into()),
         ("<i4>5000000000</i4>", 5_000_000_000.into()),
         ("<i8>-9223372036854775808</i8>", i64::MIN.into()),
-        (
-            "<biginteger>9223372036854775807</biginteger>",
-            i64::MAX.into(),
-        ),
+        ("<biginteger>9223372036854775807</biginteger>", i64::MAX.into()),
         ("<ex:i8>1</ex:i8>", 1.into()),
         ("<ex:biginteger>1</ex:biginteger>", 1.into()),
         // Doubles in every spelling.
@@ -172,38 +136,23 @@ fn every_form_that_the_world_writes_is_read() {
         ("<string />", "".into()),
         ("\n  <string> a </string>\n", " a ".into()),
         ("<string>a\r\nb\rc&#13;</string>", "a\nb\nc\r".into()),
-        (
-            "<string>a<!-- b -->c<![CDATA[<d>]]></string>",
-            "ac<d>".into(),
-        ),
+        ("<string>a<!-- b -->c<![CDATA[<d>]]></string>", "ac<d>".into()),
         ("&#74;o&#xE3;o", "João".into()),
         // Nothing.
         ("<nil/>", Value::Nil),
         ("<nil></nil>", Value::Nil),
         ("<ex:nil/>", Value::Nil),
         // Dates.
-        (
-            "<dateTime.iso8601> 19980717T14:08:55 </dateTime.iso8601>",
-            Value::DateTime(date("19980717T14:08:55")),
-        ),
-        (
-            "<ex:dateTime>1998-07-17T14:08:55.5Z</ex:dateTime>",
-            Value::DateTime(date("19980717T140855Z")),
-        ),
+        ("<dateTime.iso8601> 19980717T14:08:55 </dateTime.iso8601>", Value::DateTime(date("19980717T14:08:55"))),
+        ("<ex:dateTime>1998-07-17T14:08:55.5Z</ex:dateTime>", Value::DateTime(date("19980717T140855Z"))),
         // Bytes, wrapped or not, padded or not.
         ("<base64/>", Value::Base64(vec![])),
-        (
-            "<base64>\n AAEC\r\n\tAw==\n</base64>",
-            Value::Base64(vec![0, 1, 2, 3]),
-        ),
+        ("<base64>\n AAEC\r\n\tAw==\n</base64>", Value::Base64(vec![0, 1, 2, 3])),
         ("<base64>AAECAw</base64>", Value::Base64(vec![0, 1, 2, 3])),
         // Arrays.
         ("<array/>", Value::Array(vec![])),
         ("<array><data/></array>", Value::Array(vec![])),
-        (
-            "<array> <data>\n<value>a</value> <value/>\n</data> </array>",
-            strings(&["a", ""]),
-        ),
+        ("<array> <data>\n<value>a</value> <value/>\n</data> </array>", strings(&["a", ""])),
         // Structs; members in any order, untyped values in them.
         ("<struct/>", Value::Struct(vec![])),
         (
@@ -212,17 +161,10 @@ fn every_form_that_the_world_writes_is_read() {
         ),
     ];
     for (xml, value) in table {
-        assert_eq!(
-            read_value(&format!("<value>{xml}</value>")),
-            Ok(value),
-            "{xml}"
-        );
+        assert_eq!(read_value(&format!("<value>{xml}</value>")), Ok(value), "{xml}");
     }
     let nan = read_value("<value><double>NaN</double></value>");
-    assert!(
-        matches!(nan, Ok(Value::Double(number)) if number.is_nan()),
-        "{nan:?}"
-    );
+    assert!(matches!(nan, Ok(Value::Double(number)) if number.is_nan()), "{nan:?}");
 }
 
 #[test]
@@ -238,26 +180,15 @@ fn dates_are_read_in_every_form_and_written_in_one() {
         ("19980717T14:08:55-0330", "19980717T14:08:55", Some(-12_600)),
         ("19980717T14:08:55+05:45", "19980717T14:08:55", Some(20_700)),
         ("19980717T14:08:55.123456789", "19980717T14:08:55", None),
-        (
-            "19980717T14:08:55,5-03:00",
-            "19980717T14:08:55",
-            Some(-10_800),
-        ),
+        ("19980717T14:08:55,5-03:00", "19980717T14:08:55", Some(-10_800)),
         (" 00000229T00:00:00\n", "00000229T00:00:00", None),
         ("99991231T23:59:59", "99991231T23:59:59", None),
     ];
     for (text, stated, offset) in table {
         let date = date(text);
         assert_eq!(date.to_string(), stated, "{text}");
-        assert_eq!(
-            date.offset().map(|offset| offset.local_minus_utc()),
-            offset,
-            "{text}"
-        );
-        assert_eq!(
-            date.stated(),
-            DateTime::parse(stated).expect("a date").stated()
-        );
+        assert_eq!(date.offset().map(|offset| offset.local_minus_utc()), offset, "{text}");
+        assert_eq!(date.stated(), DateTime::parse(stated).expect("a date").stated());
     }
     let refused = [
         "",
@@ -322,35 +253,22 @@ fn a_document_is_written_without_white_space() {
 
 #[test]
 fn a_character_that_xml_forbids_is_found_and_never_written() {
-    for forbidden in (0..0x20)
-        .filter(|c| ![9, 10, 13].contains(c))
-        .chain([0xFFFE, 0xFFFF])
-    {
+    for forbidden in (0..0x20).filter(|c| ![9, 10, 13].contains(c)).chain([0xFFFE, 0xFFFF]) {
         let forbidden = char::from_u32(forbidden).expect("a character");
         let text = format!("a{forbidden}b");
         assert_eq!(forbidden_char(&text), Some(forbidden));
         let xml = written(&text.into());
-        assert_eq!(
-            xml, "<value><string>a\u{FFFD}b</string></value>",
-            "{forbidden:?}"
-        );
+        assert_eq!(xml, "<value><string>a\u{FFFD}b</string></value>", "{forbidden:?}");
         assert_eq!(read_value(&xml), Ok("a\u{FFFD}b".into()));
     }
-    assert_eq!(
-        forbidden_char("\t\n\r \u{7F}\u{85}\u{D7FF}\u{E000}\u{FFFD}\u{10000}\u{10FFFF}"),
-        None
-    );
+    assert_eq!(forbidden_char("\t\n\r \u{7F}\u{85}\u{D7FF}\u{E000}\u{FFFD}\u{10000}\u{10FFFF}"), None);
 }
 
 #[test]
 fn the_last_of_two_members_of_one_name_counts() {
     let member = |value| format!("<member><name>a</name><value>{value}</value></member>");
-    let value = read_value(&format!(
-        "<value><struct>{}{}</struct></value>",
-        member("1"),
-        member("2")
-    ))
-    .expect("a value");
+    let value =
+        read_value(&format!("<value><struct>{}{}</struct></value>", member("1"), member("2"))).expect("a value");
     assert_eq!(value.member("a"), Some(&"2".into()));
     assert_eq!(value.member("b"), None);
 }
@@ -359,67 +277,26 @@ fn the_last_of_two_members_of_one_name_counts() {
 fn an_answer_is_a_value_or_a_fault() {
     let read = |document: &str| {
         let answer = read_response(document.as_bytes(), &Limits::default());
-        assert_eq!(
-            answer,
-            read_response_with_xml_rs(document.as_bytes(), &Limits::default())
-        );
+        assert_eq!(answer, read_response_with_xml_rs(document.as_bytes(), &Limits::default()));
         answer
     };
-    assert_eq!(
-        read(&write::response(&written(&"a".into()))),
-        Ok(Ok("a".into()))
-    );
+    assert_eq!(read(&write::response(&written(&"a".into()))), Ok(Ok("a".into())));
     let fault = Fault::new(Fault::NAME_IN_USE, "the name is in use");
     assert_eq!(read(&write::fault_document(&fault)), Ok(Err(fault)));
-    assert_eq!(
-        read("<methodResponse><params/></methodResponse>"),
-        Ok(Ok(Value::Nil))
-    );
+    assert_eq!(read("<methodResponse><params/></methodResponse>"), Ok(Ok(Value::Nil)));
 }
 
 #[test]
 fn a_refusal_says_what_and_where_and_has_its_code() {
     let table: Vec<(String, i32, &str)> = vec![
-        (
-            "".into(),
-            Fault::PARSE,
-            "not well-formed XML: an end of the document before that of an element at byte 0",
-        ),
-        (
-            "<methodCall>".into(),
-            Fault::PARSE,
-            "an end of the document before that of an element at byte 12",
-        ),
-        (
-            "<evil1></evil2>".into(),
-            Fault::PARSE,
-            "an end tag that does not match at byte 15",
-        ),
-        (
-            call_with("<value>&evil;</value>"),
-            Fault::PARSE,
-            "an unknown entity at byte 66",
-        ),
-        (
-            call_with("<value>\u{1B}</value>"),
-            Fault::PARSE,
-            "a character that XML forbids at byte 61",
-        ),
-        (
-            call_with("<value>&#27;</value>"),
-            Fault::PARSE,
-            "a character that XML forbids at byte 65",
-        ),
-        (
-            format!("{0}{0}", call_with("<value/>")),
-            Fault::PARSE,
-            "a syntax error at byte",
-        ),
-        (
-            format!("{}evil", call_with("<value/>")),
-            Fault::PARSE,
-            "text outside the root element at byte",
-        ),
+        ("".into(), Fault::PARSE, "not well-formed XML: an end of the document before that of an element at byte 0"),
+        ("<methodCall>".into(), Fault::PARSE, "an end of the document before that of an element at byte 12"),
+        ("<evil1></evil2>".into(), Fault::PARSE, "an end tag that does not match at byte 15"),
+        (call_with("<value>&evil;</value>"), Fault::PARSE, "an unknown entity at byte 66"),
+        (call_with("<value>\u{1B}</value>"), Fault::PARSE, "a character that XML forbids at byte 61"),
+        (call_with("<value>&#27;</value>"), Fault::PARSE, "a character that XML forbids at byte 65"),
+        (format!("{0}{0}", call_with("<value/>")), Fault::PARSE, "a syntax error at byte"),
+        (format!("{}evil", call_with("<value/>")), Fault::PARSE, "text outside the root element at byte"),
         (
             "<?xml version='1.0'?><!DOCTYPE evil><methodCall/>".into(),
             Fault::PARSE,
@@ -430,47 +307,19 @@ fn a_refusal_says_what_and_where_and_has_its_code() {
             Fault::PARSE,
             "an encoding other than UTF-8, UTF-16, US-ASCII and ISO-8859-1 at byte 37",
         ),
-        (
-            "<?xml version='1.1'?><a/>".into(),
-            Fault::PARSE,
-            "a version of XML other than 1.0 at byte 21",
-        ),
-        (
-            "<evil/>".into(),
-            Fault::INVALID_CALL,
-            "not XML-RPC: another element instead of <methodCall> at byte 7",
-        ),
-        (
-            "<methodCall/>".into(),
-            Fault::INVALID_CALL,
-            "no <methodName> at byte",
-        ),
-        (
-            call_with("<value><evil/></value>"),
-            Fault::INVALID_CALL,
-            "an element that is not a type at byte",
-        ),
-        (
-            call_with("<value><int>evil</int></value>"),
-            Fault::INVALID_CALL,
-            "an integer that is none at byte",
-        ),
-        (
-            call_with("evil<value/>"),
-            Fault::INVALID_CALL,
-            "text where none belongs at byte",
-        ),
+        ("<?xml version='1.1'?><a/>".into(), Fault::PARSE, "a version of XML other than 1.0 at byte 21"),
+        ("<evil/>".into(), Fault::INVALID_CALL, "not XML-RPC: another element instead of <methodCall> at byte 7"),
+        ("<methodCall/>".into(), Fault::INVALID_CALL, "no <methodName> at byte"),
+        (call_with("<value><evil/></value>"), Fault::INVALID_CALL, "an element that is not a type at byte"),
+        (call_with("<value><int>evil</int></value>"), Fault::INVALID_CALL, "an integer that is none at byte"),
+        (call_with("evil<value/>"), Fault::INVALID_CALL, "text where none belongs at byte"),
         (
             call_with("<value><int>9223372036854775808</int></value>"),
             Fault::LIMIT,
             "beyond a limit: an integer of more than 64 bits at byte",
         ),
         // What is neither XML-RPC nor XML is called the latter.
-        (
-            "<evil><p>".into(),
-            Fault::PARSE,
-            "an end of the document before that of an element at byte 9",
-        ),
+        ("<evil><p>".into(), Fault::PARSE, "an end of the document before that of an element at byte 9"),
     ];
     for (document, code, message) in table {
         let fault = read_both(&document).expect_err(&document).to_fault();
@@ -485,10 +334,7 @@ fn refused_at_once(document: impl AsRef<[u8]>) -> ReadError {
     let begin = Instant::now();
     let error = read_call(document.as_ref(), &Limits::default()).expect_err("a refusal");
     let took = begin.elapsed();
-    assert!(
-        took < Duration::from_millis(100),
-        "took {took:?} to say: {error}"
-    );
+    assert!(took < Duration::from_millis(100), "took {took:?} to say: {error}");
     error
 }
 
@@ -511,46 +357,25 @@ fn an_entity_bomb_is_refused_before_it_is_read() {
         entity("% c", "%b;".repeat(40)),
         call_with("<value/>"),
     );
-    let utf16: Vec<u8> = format!("\u{FEFF}{bomb}")
-        .encode_utf16()
-        .flat_map(u16::to_be_bytes)
-        .collect();
+    let utf16: Vec<u8> = format!("\u{FEFF}{bomb}").encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert!(matches!(refused_at_once(bomb), ReadError::NotWellFormed(_)));
-    assert!(matches!(
-        refused_at_once(utf16),
-        ReadError::NotWellFormed(_)
-    ));
+    assert!(matches!(refused_at_once(utf16), ReadError::NotWellFormed(_)));
 }
 
 #[test]
 fn nesting_ends_at_its_limit() {
     // Three elements outside, one inside.
     let nested = |depth: usize| {
-        call_with(
-            &[
-                "<value><array><data>".repeat(depth),
-                "</data></array></value>".repeat(depth),
-            ]
-            .concat(),
-        )
+        call_with(&["<value><array><data>".repeat(depth), "</data></array></value>".repeat(depth)].concat())
     };
     assert!(read_both(nested(20)).is_ok());
     let error = read_both(nested(21)).expect_err("a refusal");
-    assert!(
-        error.to_string().contains("nested deeper than 64 at byte"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("nested deeper than 64 at byte"), "{error}");
     // Exactly at the limit and one past it.
     let document = call_with("<value><int>1</int></value>");
-    let limits = |depth| Limits {
-        depth,
-        ..Limits::default()
-    };
+    let limits = |depth| Limits { depth, ..Limits::default() };
     assert!(read_call(document.as_bytes(), &limits(5)).is_ok());
-    assert!(matches!(
-        read_call(document.as_bytes(), &limits(4)),
-        Err(ReadError::TooMuch(_))
-    ));
+    assert!(matches!(read_call(document.as_bytes(), &limits(4)), Err(ReadError::TooMuch(_))));
 
     refused_at_once("<a>".repeat(40_000));
     let error = refused_at_once(call_with(&"<value><array><data>".repeat(13_000)));
@@ -561,36 +386,21 @@ fn nesting_ends_at_its_limit() {
 
 #[test]
 fn elements_end_at_their_limit() {
-    let values = |count: usize| {
-        call_with(&format!(
-            "<value><array><data>{}</data></array></value>",
-            "<value/>".repeat(count)
-        ))
-    };
+    let values =
+        |count: usize| call_with(&format!("<value><array><data>{}</data></array></value>", "<value/>".repeat(count)));
     // Methodcall, its name, params, param, value, array, data.
     assert!(read_both(values(10_000 - 7)).is_ok());
     let error = read_both(values(10_000 - 6)).expect_err("a refusal");
-    assert!(
-        error
-            .to_string()
-            .contains("more than 10000 elements at byte"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("more than 10000 elements at byte"), "{error}");
     refused_at_once(values(100_000));
 }
 
 #[test]
 fn namespaces_that_every_element_would_copy_are_refused() {
-    let many = |count: usize| {
-        (0..count)
-            .map(|n| format!(" xmlns:n{n}='u'"))
-            .collect::<String>()
-    };
+    let many = |count: usize| (0..count).map(|n| format!(" xmlns:n{n}='u'")).collect::<String>();
     let document = |count, values| {
         let values = "<value/>".repeat(values);
-        let call = call_with(&format!(
-            "<value><array><data>{values}</data></array></value>"
-        ));
+        let call = call_with(&format!("<value><array><data>{values}</data></array></value>"));
         call.replacen("<methodCall", &format!("<methodCall{}", many(count)), 1)
     };
     assert!(read_both(document(16, 9000)).is_ok());
@@ -609,9 +419,7 @@ fn namespaces_that_every_element_would_copy_are_refused() {
 
 #[test]
 fn many_and_long_attributes_are_refused() {
-    let document = |attributes: &str| {
-        format!("<methodCall {attributes}><methodName>m</methodName></methodCall>")
-    };
+    let document = |attributes: &str| format!("<methodCall {attributes}><methodName>m</methodName></methodCall>");
     let many = |count: usize| (0..count).map(|n| format!(" a{n}=''")).collect::<String>();
     assert!(read_both(document(&many(16))).is_ok());
     assert!(read_both(document(&many(17))).is_err());
@@ -623,10 +431,7 @@ fn many_and_long_attributes_are_refused() {
 #[test]
 fn long_numbers_are_refused_at_once() {
     for tag in ["int", "biginteger", "double"] {
-        let error = refused_at_once(call_with(&format!(
-            "<value><{tag}>{}</{tag}></value>",
-            "9".repeat(60_000)
-        )));
+        let error = refused_at_once(call_with(&format!("<value><{tag}>{}</{tag}></value>", "9".repeat(60_000))));
         assert!(matches!(error, ReadError::TooMuch(_)), "{error}");
     }
 }
@@ -638,16 +443,10 @@ fn long_numbers_are_refused_at_once() {
 fn corpus() -> Vec<(String, Vec<u8>, bool)> {
     let mut files = Vec::new();
     for (directory, accepted) in [("accepted", true), ("refused", false)] {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/corpus")
-            .join(directory);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(directory);
         for entry in fs::read_dir(directory).expect("the corpus") {
             let path = entry.expect("an entry").path();
-            files.push((
-                path.display().to_string(),
-                fs::read(&path).expect("a file"),
-                accepted,
-            ));
+            files.push((path.display().to_string(), fs::read(&path).expect("a file"), accepted));
         }
     }
     files
@@ -661,16 +460,8 @@ fn the_corpus_is_accepted_and_refused_as_it_should_be() {
         let limits = Limits::default();
         let call = read_both(&document);
         let response = read_response(&document, &limits);
-        assert_eq!(
-            format!("{response:?}"),
-            format!("{:?}", read_response_with_xml_rs(&document, &limits)),
-            "{name}"
-        );
-        assert_eq!(
-            call.is_ok() || response.is_ok(),
-            accepted,
-            "{name}: {call:?} {response:?}"
-        );
+        assert_eq!(format!("{response:?}"), format!("{:?}", read_response_with_xml_rs(&document, &limits)), "{name}");
+        assert_eq!(call.is_ok() || response.is_ok(), accepted, "{name}: {call:?} {response:?}");
     }
 }
 
@@ -678,56 +469,33 @@ fn the_corpus_is_accepted_and_refused_as_it_should_be() {
 fn what_peers_mean_is_what_is_read() {
     let corpus = corpus();
     let call = |name: &str| {
-        let (_, document, _) = corpus
-            .iter()
-            .find(|(path, ..)| path.ends_with(name))
-            .expect(name);
+        let (_, document, _) = corpus.iter().find(|(path, ..)| path.ends_with(name)).expect(name);
         read_both(document).expect(name)
     };
     assert_eq!(
         call("accepted/python-call.xml"),
         Call {
             method: "send_message".into(),
-            params: vec![
-                "alice".into(),
-                "lobby".into(),
-                "olá & adeus <3".into(),
-                Value::Nil
-            ],
+            params: vec!["alice".into(), "lobby".into(), "olá & adeus <3".into(), Value::Nil],
         }
     );
-    assert_eq!(
-        call("accepted/dotnet-call.xml").params,
-        [Value::Int(41), "".into()]
-    );
+    assert_eq!(call("accepted/dotnet-call.xml").params, [Value::Int(41), "".into()]);
     assert_eq!(call("accepted/php-latin1.xml").params, ["João ã".into()]);
     assert_eq!(call("accepted/perl-frontier.xml").params, ["João".into()]);
     assert_eq!(call("accepted/utf16-le.xml").params, ["João 😀".into()]);
     assert_eq!(call("accepted/utf16-be.xml").params, ["João 😀".into()]);
     assert_eq!(call("accepted/unbound-ex-nil.xml").params, [Value::Nil]);
-    assert_eq!(
-        call("accepted/javascript-cdata.xml").params,
-        ["<b>&amp; ]]></b><!DOCTYPE html>".into()]
-    );
+    assert_eq!(call("accepted/javascript-cdata.xml").params, ["<b>&amp; ]]></b><!DOCTYPE html>".into()]);
     assert_eq!(
         call("accepted/apache-extensions.xml").params,
-        [
-            Value::Nil,
-            i64::MAX.into(),
-            7.into(),
-            Value::Double(1.5),
-            Value::DateTime(date("20240229T23:59:59+01:00")),
-        ]
+        [Value::Nil, i64::MAX.into(), 7.into(), Value::Double(1.5), Value::DateTime(date("20240229T23:59:59+01:00")),]
     );
 }
 
 /// Text of every kind, with a liking for what is special in XML.
 fn any_text() -> impl Strategy<Value = String> {
     prop::collection::vec(
-        prop_oneof![
-            any::<char>(),
-            prop::sample::select("<&>]\r\n\t '\";#/é".chars().collect::<Vec<_>>())
-        ],
+        prop_oneof![any::<char>(), prop::sample::select("<&>]\r\n\t '\";#/é".chars().collect::<Vec<_>>())],
         0..40,
     )
     .prop_map(String::from_iter)
@@ -742,13 +510,9 @@ fn clean_text() -> impl Strategy<Value = String> {
 }
 
 fn any_date() -> impl Strategy<Value = DateTime> {
-    (0..10_000, 1..=12, 1..=28, 0..24, 0..60, 0..60).prop_map(
-        |(year, month, day, hour, minute, second)| {
-            date(&format!(
-                "{year:04}{month:02}{day:02}T{hour:02}:{minute:02}:{second:02}"
-            ))
-        },
-    )
+    (0..10_000, 1..=12, 1..=28, 0..24, 0..60, 0..60).prop_map(|(year, month, day, hour, minute, second)| {
+        date(&format!("{year:04}{month:02}{day:02}T{hour:02}:{minute:02}:{second:02}"))
+    })
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -757,9 +521,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<i32>().prop_map(|number| Value::Int(number.into())),
         any::<bool>().prop_map(Value::Boolean),
         clean_text().prop_map(Value::String),
-        any::<f64>()
-            .prop_filter("NaN does not equal itself", |number| !number.is_nan())
-            .prop_map(Value::Double),
+        any::<f64>().prop_filter("NaN does not equal itself", |number| !number.is_nan()).prop_map(Value::Double),
         any_date().prop_map(Value::DateTime),
         prop::collection::vec(any::<u8>(), 0..80).prop_map(Value::Base64),
         Just(Value::Nil),

@@ -36,10 +36,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            depth: 64,
-            elements: 10_000,
-        }
+        Limits { depth: 64, elements: 10_000 }
     }
 }
 
@@ -120,10 +117,7 @@ pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault
 
 /// [`read_response`] without its fast path: what it is compared with.
 #[doc(hidden)]
-pub fn read_response_with_xml_rs(
-    body: &[u8],
-    limits: &Limits,
-) -> Result<Result<Value, Fault>, ReadError> {
+pub fn read_response_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
     let mut reader = Reader::new(Xml::new(body), limits);
     let response = reader.response();
     reader.or_not_even_xml(response)
@@ -145,12 +139,7 @@ struct Reader<'l, S> {
 
 impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
     fn new(source: S, limits: &'l Limits) -> Self {
-        Reader {
-            source,
-            limits,
-            depth: 0,
-            elements: 0,
-        }
+        Reader { source, limits, depth: 0, elements: 0 }
     }
 
     fn call(&mut self) -> Result<Call, ReadError> {
@@ -244,16 +233,13 @@ impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
             Tag::Double => self.double(),
             Tag::DateTime => {
                 let text = self.text()?;
-                let time = DateTime::parse(&text)
-                    .ok_or_else(|| self.wrong("a <dateTime.iso8601> that is none"))?;
+                let time = DateTime::parse(&text).ok_or_else(|| self.wrong("a <dateTime.iso8601> that is none"))?;
                 Ok(Value::DateTime(time))
             }
             Tag::Base64 => {
                 let mut text = self.text()?.into_owned();
                 text.retain(|c| !is_white_space(c));
-                let bytes = BASE64
-                    .decode(text)
-                    .map_err(|_| self.wrong("a <base64> that is none"))?;
+                let bytes = BASE64.decode(text).map_err(|_| self.wrong("a <base64> that is none"))?;
                 Ok(Value::Base64(bytes))
             }
             Tag::Nil => {
@@ -270,19 +256,15 @@ impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
         let text = self.text()?;
         let number = text.trim_matches(is_white_space).parse();
         number.map(Value::Int).map_err(|error| match error.kind() {
-            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-                self.too_much("an integer of more than 64 bits")
-            }
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => self.too_much("an integer of more than 64 bits"),
             _ => self.wrong("an integer that is none"),
         })
     }
 
     fn double(&mut self) -> Result<Value, ReadError> {
         let text = self.text()?;
-        let number: f64 = text
-            .trim_matches(is_white_space)
-            .parse()
-            .map_err(|_| self.wrong("a <double> that is none"))?;
+        let number: f64 =
+            text.trim_matches(is_white_space).parse().map_err(|_| self.wrong("a <double> that is none"))?;
         if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
             return Err(self.too_much("a <double> beyond the range of 64 bits"));
         }
@@ -309,9 +291,7 @@ impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
                     Some(Tag::Name) if name.is_none() => name = Some(self.text()?.into_owned()),
                     Some(Tag::Value) if value.is_none() => value = Some(self.value()?),
                     Some(_) => {
-                        return Err(self.wrong(
-                            "something else than one <name> and one <value> in a <member>",
-                        ));
+                        return Err(self.wrong("something else than one <name> and one <value> in a <member>"));
                     }
                     None => break,
                 }
@@ -380,15 +360,10 @@ impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
                 self.depth += 1;
                 self.elements += 1;
                 if self.depth > self.limits.depth {
-                    return Err(self.too_much(&format!(
-                        "elements nested deeper than {}",
-                        self.limits.depth
-                    )));
+                    return Err(self.too_much(&format!("elements nested deeper than {}", self.limits.depth)));
                 }
                 if self.elements > self.limits.elements {
-                    return Err(
-                        self.too_much(&format!("more than {} elements", self.limits.elements))
-                    );
+                    return Err(self.too_much(&format!("more than {} elements", self.limits.elements)));
                 }
             }
             Token::End => self.depth -= 1,

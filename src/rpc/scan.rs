@@ -68,10 +68,8 @@ impl<'d> Scan<'d> {
         (self.quoted(b"version=")? == "1.0").then_some(())?;
         if self.white_space() && !self.rest().starts_with(b"?>") {
             let encoding = self.quoted(b"encoding=")?;
-            let named =
-                |names: [&str; 2]| names.iter().any(|name| encoding.eq_ignore_ascii_case(name));
-            (named(["utf-8", "utf8"]) || named(["us-ascii", "ascii"]) && self.document.is_ascii())
-                .then_some(())?;
+            let named = |names: [&str; 2]| names.iter().any(|name| encoding.eq_ignore_ascii_case(name));
+            (named(["utf-8", "utf8"]) || named(["us-ascii", "ascii"]) && self.document.is_ascii()).then_some(())?;
             self.white_space();
         }
         self.skip(b"?>").then_some(())
@@ -102,10 +100,7 @@ impl<'d> Scan<'d> {
     /// Skips white space, and says whether there was any.
     fn white_space(&mut self) -> bool {
         let rest = self.rest();
-        let length = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n'))
-            .count();
+        let length = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
         self.at += length;
         length > 0
     }
@@ -125,9 +120,7 @@ impl<'d> Scan<'d> {
             return None;
         }
         let rest = self.rest();
-        let length = rest
-            .iter()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')))?;
+        let length = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')))?;
         let name = &rest[..length];
         let tag = match name.strip_prefix(b"ex:") {
             // The root is where xml.rs binds the prefix.
@@ -155,9 +148,7 @@ impl<'d> Scan<'d> {
             let rest = self.rest();
             let mut length = 0;
             let reference = loop {
-                length += rest[length..]
-                    .iter()
-                    .position(|&byte| SPECIAL[usize::from(byte)])?;
+                length += rest[length..].iter().position(|&byte| SPECIAL[usize::from(byte)])?;
                 match rest[length] {
                     b'<' => break false,
                     b'&' => break true,
@@ -198,10 +189,7 @@ impl<'d> Scan<'d> {
             _ => return None,
         };
         // Parsing alone would accept a sign.
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit())
-            .then_some(())?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(())?;
         let c = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
         super::write::is_allowed(c).then_some(c)
     }

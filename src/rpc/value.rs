@@ -148,10 +148,7 @@ impl DateTime {
         let offset = rest.offset()?;
         let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
         let time = NaiveTime::from_hms_opt(hour, minute, second)?;
-        Some(DateTime {
-            stated: NaiveDateTime::new(date, time),
-            offset,
-        })
+        Some(DateTime { stated: NaiveDateTime::new(date, time), offset })
     }
 
     /// The time as it was written, in whatever zone that was meant.
@@ -179,10 +176,8 @@ impl Digits<'_> {
     /// Takes a number of exactly `digits` digits.
     fn number(&mut self, digits: usize) -> Option<u32> {
         let (number, rest) = self.0.split_at_checked(digits)?;
-        let number = number.iter().try_fold(0, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + u32::from(byte - b'0'))
-        })?;
+        let number =
+            number.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))?;
         self.0 = rest;
         Some(number)
     }

@@ -16,16 +16,7 @@ use super::token::{Source, Tag, Token};
 const EXTENSIONS: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
 /// Exact names: xml-rs accepts whatever is a beginning of a name that it knows, or begins with one.
-const ENCODINGS: [&str; 8] = [
-    "utf-8",
-    "utf8",
-    "utf-16",
-    "utf16",
-    "us-ascii",
-    "ascii",
-    "iso-8859-1",
-    "latin1",
-];
+const ENCODINGS: [&str; 8] = ["utf-8", "utf8", "utf-16", "utf16", "us-ascii", "ascii", "iso-8859-1", "latin1"];
 
 /// More attributes on one element than any peer writes.
 const MAX_ATTRIBUTES: usize = 16;
@@ -59,10 +50,7 @@ impl<'d> Xml<'d> {
             .max_name_length(MAX_NAME)
             // Nothing is expanded, so nothing is longer than the document.
             .max_data_length(document.len());
-        Xml {
-            events: EventReader::new_with_config(Guarded::new(document), config),
-            copies: 0,
-        }
+        Xml { events: EventReader::new_with_config(Guarded::new(document), config), copies: 0 }
     }
 
     fn refused(&self, what: &str) -> ReadError {
@@ -80,35 +68,25 @@ impl<'d> Xml<'d> {
             return Err(ReadError::TooMuch(what));
         }
         let local = name.local_name.as_bytes();
-        Ok(Token::Start(
-            match (&name.prefix, name.namespace.as_deref()) {
-                (None, _) => Tag::plain(local),
-                (_, Some(EXTENSIONS)) => Tag::extension(local),
-                _ => Tag::Unknown,
-            },
-        ))
+        Ok(Token::Start(match (&name.prefix, name.namespace.as_deref()) {
+            (None, _) => Tag::plain(local),
+            (_, Some(EXTENSIONS)) => Tag::extension(local),
+            _ => Tag::Unknown,
+        }))
     }
 }
 
 impl<'d> Source<'d> for Xml<'d> {
     fn next(&mut self) -> Result<Token<'d>, ReadError> {
         loop {
-            return match self
-                .events
-                .next()
-                .map_err(|error| self.refused(words(&error)))?
-            {
-                XmlEvent::StartDocument {
-                    version: XmlVersion::Version11,
-                    ..
-                } => Err(self.refused("a version of XML other than 1.0")),
+            return match self.events.next().map_err(|error| self.refused(words(&error)))? {
+                XmlEvent::StartDocument { version: XmlVersion::Version11, .. } => {
+                    Err(self.refused("a version of XML other than 1.0"))
+                }
                 XmlEvent::StartDocument { encoding, .. }
-                    if !ENCODINGS
-                        .iter()
-                        .any(|name| encoding.eq_ignore_ascii_case(name)) =>
+                    if !ENCODINGS.iter().any(|name| encoding.eq_ignore_ascii_case(name)) =>
                 {
-                    Err(self
-                        .refused("an encoding other than UTF-8, UTF-16, US-ASCII and ISO-8859-1"))
+                    Err(self.refused("an encoding other than UTF-8, UTF-16, US-ASCII and ISO-8859-1"))
                 }
                 XmlEvent::StartElement { name, .. } => self.start(&name),
                 XmlEvent::EndElement { .. } => Ok(Token::End),
@@ -117,9 +95,7 @@ impl<'d> Source<'d> for Xml<'d> {
                 }
                 XmlEvent::EndDocument => Ok(Token::Eof),
                 XmlEvent::Doctype { .. } => Err(self.refused(DOCTYPE)),
-                XmlEvent::StartDocument { .. }
-                | XmlEvent::ProcessingInstruction { .. }
-                | XmlEvent::Comment(_) => {
+                XmlEvent::StartDocument { .. } | XmlEvent::ProcessingInstruction { .. } | XmlEvent::Comment(_) => {
                     continue;
                 }
             };
@@ -137,36 +113,15 @@ const DOCTYPE: &str = "a document type declaration, which is not accepted,";
 fn words(error: &Error) -> &'static str {
     const KNOWN: [(&str, &str); 10] = [
         ("Unexpected closing tag", "an end tag that does not match"),
-        (
-            "Unexpected end of stream",
-            "an end of the document before that of an element",
-        ),
-        (
-            "Unexpected EOF",
-            "an end of the document before that of an element",
-        ),
-        (
-            "Unexpected characters outside",
-            "text outside the root element",
-        ),
+        ("Unexpected end of stream", "an end of the document before that of an element"),
+        ("Unexpected EOF", "an end of the document before that of an element"),
+        ("Unexpected characters outside", "text outside the root element"),
         ("Unexpected entity", "an unknown entity"),
         ("Invalid character", "a character that XML forbids"),
-        (
-            "Invalid numeric entity",
-            "a character reference that is none",
-        ),
-        (
-            "Unsupported encoding",
-            "an encoding other than UTF-8, UTF-16, US-ASCII and ISO-8859-1",
-        ),
-        (
-            "Declared encoding",
-            "a declared encoding that the bytes contradict",
-        ),
-        (
-            "This document is larger",
-            "too many attributes or too long ones",
-        ),
+        ("Invalid numeric entity", "a character reference that is none"),
+        ("Unsupported encoding", "an encoding other than UTF-8, UTF-16, US-ASCII and ISO-8859-1"),
+        ("Declared encoding", "a declared encoding that the bytes contradict"),
+        ("This document is larger", "too many attributes or too long ones"),
     ];
     let text = match error.kind() {
         ErrorKind::Utf8(_) => return "bytes that are not UTF-8",
@@ -175,9 +130,7 @@ fn words(error: &Error) -> &'static str {
         ErrorKind::Io(error) if error.to_string() == DOCTYPE => return DOCTYPE,
         _ => return "bytes that are not in the declared encoding",
     };
-    let known = KNOWN
-        .iter()
-        .find(|(beginning, _)| text.starts_with(beginning));
+    let known = KNOWN.iter().find(|(beginning, _)| text.starts_with(beginning));
     known.map_or("a syntax error", |(_, words)| words)
 }
 
@@ -200,8 +153,7 @@ struct Guarded<'d> {
 impl<'d> Guarded<'d> {
     /// Some peers write `<ex:nil/>` without saying what `ex` is, so it is said for them on the root element. Where the peer did
     /// bind it, xml-rs stays with this first binding.
-    const BINDING: &'static [u8] =
-        b" xmlns:ex=\"http://ws.apache.org/xmlrpc/namespaces/extensions\"";
+    const BINDING: &'static [u8] = b" xmlns:ex=\"http://ws.apache.org/xmlrpc/namespaces/extensions\"";
     const ROOTS: [&'static [u8]; 2] = [b"<methodCall", b"<methodResponse"];
     /// The beginning of a document type declaration in all encodings but UTF-16, and in UTF-16.
     const DOCTYPE: [&'static [u8]; 2] = [b"<!D", b"<\0!\0D"];
@@ -209,21 +161,13 @@ impl<'d> Guarded<'d> {
     const NAMESPACE: [&'static [u8]; 2] = [b"xmlns", b"x\0m\0l\0n\0s"];
 
     fn new(document: &'d [u8]) -> Guarded<'d> {
-        Guarded {
-            document,
-            at: 0,
-            in_prolog: true,
-            inserted: &[],
-            namespaces: 0,
-        }
+        Guarded { document, at: 0, in_prolog: true, inserted: &[], namespaces: 0 }
     }
 
     fn at_the_end_of_the_name_of_the_root(&self) -> bool {
         let (before, after) = self.document.split_at(self.at);
-        matches!(
-            after.first(),
-            Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n')
-        ) && Self::ROOTS.iter().any(|root| before.ends_with(root))
+        matches!(after.first(), Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n'))
+            && Self::ROOTS.iter().any(|root| before.ends_with(root))
     }
 }
 

@@ -1,0 +1,248 @@
+//! What the tests of whole programs share: starting one, talking to it, and showing all of it when a test fails.
+
+// Every test file compiles its own copy of this module, and none uses all of it.
+#![allow(dead_code, unreachable_pub)]
+// What fails here fails a test, and that is how it says so.
+#![allow(clippy::expect_used, clippy::print_stderr)]
+
+pub mod http;
+pub mod process;
+
+use std::ffi::OsStr;
+use std::fmt::Debug;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long to wait for what should come at once: long enough for a busy machine, and only ever used up by a failure.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The command of a program, to which arguments are added.
+pub type CommandLine<'a> = &'a [&'a str];
+
+/// Our binder.
+pub const BINDER: CommandLine = &[env!("CARGO_BIN_EXE_binder")];
+/// Our chat server.
+pub const SERVER: CommandLine = &[env!("CARGO_BIN_EXE_server")];
+/// Our terminal client.
+pub const CLIENT: CommandLine = &[env!("CARGO_BIN_EXE_client")];
+
+const ORIGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/origin/origin.py");
+/// The binder of the original project.
+pub const ORIGIN_BINDER: CommandLine = &["python3", ORIGIN, "binder"];
+/// The chat server of the original project.
+pub const ORIGIN_SERVER: CommandLine = &["python3", ORIGIN, "server"];
+/// The client of the original project.
+pub const ORIGIN_CLIENT: CommandLine = &["python3", ORIGIN, "client"];
+
+/// A listening address on a port that the system chooses.
+pub const ANY_PORT: &str = "127.0.0.1:0";
+
+/// A running program, killed when dropped. If the test is failing by then, its command, status and both streams are
+/// printed.
+pub struct Program {
+    command: Command,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// What it has written to standard output.
+    pub stdout: Output,
+    /// What it has written to standard error.
+    pub stderr: Output,
+    address: Option<String>,
+}
+
+impl Program {
+    /// Starts a program whose standard input stays open until [`Program::end_input`].
+    #[track_caller]
+    pub fn start(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == ErrorKind::NotFound && line[0] == "python3" => {
+                panic!("python3 is not on the PATH; these tests need 3.8 or newer with its standard library")
+            }
+            Err(error) => panic!("cannot start {command:?}: {error}"),
+        };
+        let stdin = child.stdin.take();
+        let stdout = Output::capture(child.stdout.take());
+        let stderr = Output::capture(child.stderr.take());
+        Self { command, child, stdin, stdout, stderr, address: None }
+    }
+
+    /// Starts a program that listens and waits for its line `… listening on HOST:PORT`.
+    #[track_caller]
+    pub fn serve(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
+        const READY: &str = " listening on ";
+        let mut program = Self::start(line, arguments);
+        let ready = program.stdout.wait_for_line(READY, PATIENCE);
+        program.address = ready.split_once(READY).map(|(_, address)| address.trim().to_owned());
+        program
+    }
+
+    /// `HOST:PORT` from the ready line.
+    #[track_caller]
+    pub fn address(&self) -> &str {
+        self.address.as_deref().expect("only a program started by `serve` has an address")
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    #[track_caller]
+    pub fn send_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input has been ended");
+        writeln!(stdin, "{line}")
+            .and_then(|()| stdin.flush())
+            .unwrap_or_else(|error| panic!("sending {line:?}: {error}"));
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends it the signal `name`, such as `TERM`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        // The shell has `kill` built in, and a child that has not been reaped keeps its id.
+        let script = format!("kill -{name} {}", self.id());
+        let status = Command::new("sh").args(["-c", &script]).status().expect("sh runs");
+        assert!(status.success(), "{script} failed with {status}");
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub fn kill(&mut self) {
+        // An error means that it has ended and been reaped by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.stdout.finish();
+        self.stderr.finish();
+    }
+
+    /// Waits until it ends by itself; afterwards both streams are complete.
+    #[track_caller]
+    pub fn wait_exit(&mut self, timeout: Duration) -> ExitStatus {
+        let mut status = None;
+        eventually("the program ends", timeout, || {
+            status = self.child.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        self.stdout.finish();
+        self.stderr.finish();
+        status.expect("`eventually` returns only once there is a status")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let status = self.child.try_wait();
+        self.kill();
+        if thread::panicking() {
+            let status = match status {
+                Ok(Some(status)) => status.to_string(),
+                Ok(None) => "still running".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let (stdout, stderr) = (self.stdout.lines().join("\n"), self.stderr.lines().join("\n"));
+            eprintln!("--- {:?}\nstatus: {status}\nstdout:\n{stdout}\nstderr:\n{stderr}\n---", self.command);
+        }
+    }
+}
+
+/// The lines of one output stream of a program, as they come.
+pub struct Output {
+    shared: Arc<(Mutex<Written>, Condvar)>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Output {
+    fn capture(stream: Option<impl Read + Send + 'static>) -> Self {
+        let mut stream = BufReader::new(stream.expect("the stream is piped"));
+        let shared = Arc::new((Mutex::new(Written::default()), Condvar::new()));
+        let writer = Arc::clone(&shared);
+        let reader = thread::spawn(move || {
+            let mut line = Vec::new();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
+                lock(&writer.0).lines.push(text);
+                writer.1.notify_all();
+                line.clear();
+            }
+            lock(&writer.0).ended = true;
+            writer.1.notify_all();
+        });
+        Self { shared, reader: Some(reader) }
+    }
+
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        lock(&self.shared.0).lines.clone()
+    }
+
+    /// The first line, written already or yet to come, that contains `text`.
+    #[track_caller]
+    pub fn wait_for_line(&self, text: &str, timeout: Duration) -> String {
+        self.wait_for(text, timeout, |lines| lines.iter().find(|line| line.contains(text)).cloned())
+    }
+
+    /// What `find` finds in all lines so far; it is asked again after every new line. Fails when `timeout` is over or
+    /// the stream has ended; `what` then says what was missing.
+    #[track_caller]
+    pub fn wait_for<T>(&self, what: impl Debug, timeout: Duration, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + timeout;
+        let (written, changed) = &*self.shared;
+        let mut written = lock(written);
+        loop {
+            if let Some(found) = find(&written.lines) {
+                return found;
+            }
+            assert!(!written.ended, "the stream ended without {what:?}");
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {what:?} within {timeout:?}");
+            written = changed.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader does not panic");
+        }
+    }
+}
+
+/// A failed wait poisons the mutex, and what was written is still to be shown.
+fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
+    written.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
+#[track_caller]
+pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
+    let mut program = Program::start(&["python3", "-c", script], arguments);
+    let status = program.wait_exit(PATIENCE);
+    assert!(status.success(), "the Python script failed with {status}");
+    program.stdout.lines().join("\n")
+}
+
+/// Waits until `condition` holds, for what only asking can tell; `what` names it in the failure.
+#[track_caller]
+pub fn eventually(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + timeout;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {timeout:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
