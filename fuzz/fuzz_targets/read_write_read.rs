@@ -4,21 +4,14 @@
 use chat_rpc::rpc::{Limits, Value, read_call, read_response, write};
 
 /// The writer adds an element to a string without a type.
-const LIMITS: Limits = Limits {
-    depth: 64,
-    elements: 1000,
-};
+const LIMITS: Limits = Limits { depth: 64, elements: 1000 };
 
 libfuzzer_sys::fuzz_target!(|document: &[u8]| {
     if let Ok(call) = chat_rpc_fuzz::call(document) {
         let written = write::call(&call.method, &call.params);
         let again = read_call(written.as_bytes(), &LIMITS).expect("what was written");
         assert_eq!(again.method, call.method);
-        again
-            .params
-            .iter()
-            .zip(&call.params)
-            .for_each(|(again, first)| same(again, first));
+        again.params.iter().zip(&call.params).for_each(|(again, first)| same(again, first));
         assert_eq!(write::call(&again.method, &again.params), written);
     }
     match chat_rpc_fuzz::response(document) {
@@ -43,10 +36,7 @@ fn same(again: &Value, first: &Value) {
     match (again, first) {
         (Value::Array(again), Value::Array(first)) => {
             assert_eq!(again.len(), first.len());
-            again
-                .iter()
-                .zip(first)
-                .for_each(|(again, first)| same(again, first));
+            again.iter().zip(first).for_each(|(again, first)| same(again, first));
         }
         (Value::Struct(again), Value::Struct(first)) => {
             assert_eq!(again.len(), first.len());
