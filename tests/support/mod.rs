@@ -231,7 +231,9 @@ fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
 /// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
 #[track_caller]
 pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
-    let mut program = Program::start(&["python3", "-c", script], arguments);
+    let mut program = Program::start(&["python3", "-"], arguments);
+    program.send_line(script);
+    program.end_input();
     let status = program.wait_exit(PATIENCE);
     assert!(status.success(), "the Python script failed with {status}");
     program.stdout.lines().join("\n")
