@@ -20,20 +20,12 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 tools=$root/target/tools
 std_source=/usr/src/rustc-$DEBIAN_RUST/library
 
+# shellcheck source=packaging/targets.sh
+. "$root/packaging/targets.sh"
+
 fail() {
     echo "build-static: $*" >&2
     exit 1
-}
-
-triple() {
-    case $1 in
-    x86_64) echo x86_64-unknown-linux-musl ;;
-    aarch64) echo aarch64-unknown-linux-musl ;;
-    armv7) echo armv7-unknown-linux-musleabihf ;;
-    armv6) echo arm-unknown-linux-musleabihf ;;
-    riscv64) echo riscv64gc-unknown-linux-musl ;;
-    *) fail "no such target: $1 (known: x86_64 aarch64 armv7 armv6 riscv64)" ;;
-    esac
 }
 
 # The standard library that rustup ships for 32-bit musl reads the time through the 32-bit clock_gettime, which fails
@@ -93,7 +85,7 @@ build_from_source() {
         cargo-zigbuild zigbuild --release --locked --target "$1" -Zbuild-std=std,panic_unwind
 }
 
-[ $# -gt 0 ] || fail "usage: $0 x86_64|aarch64|armv7|armv6|riscv64 …"
+[ $# -gt 0 ] || fail "usage: $0 TARGET… (known: $TARGETS)"
 cd "$root"
 for target in "$@"; do
     triple=$(triple "$target")
