@@ -1,14 +1,25 @@
-//! XML-RPC: values, the documents they travel in, and faults. Nothing here knows of the chat or of the binder.
+//! XML-RPC: values, the documents they travel in, faults, procedures, and both ends of a call. Nothing here knows of the
+//! chat or of the binder.
 //!
 //! Reading is one grammar ([`read_call`], [`read_response`]) over two sources of tokens: a reader for exactly the subset of XML
 //! that XML-RPC peers write, and xml-rs for every other document. Writing ([`write`]) appends to a `String`.
 
+mod client;
+mod credentials;
 mod fault;
+mod procedure;
 mod read;
+mod server;
 mod value;
 pub mod write;
 
+pub use crate::procedures;
+pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client};
+pub use credentials::Credentials;
 pub use fault::Fault;
+pub use procedure::{Declared, Deferred, Dispatcher, MAX_MULTICALL, Param, Params, Procedure, Reply, Run, Written, log_panics};
 pub use read::{Call, Limits, ReadError, read_call, read_response};
+pub use server::{Caller, Config, ConnectionId, HttpServer, Responder, Service, listen};
+pub(crate) use server::spawn;
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

@@ -1,0 +1,147 @@
+//! The binder: servers register their procedures here, clients look them up.
+//!
+//! [`Registry`] is the state, with the time passed in; [`Binder`] serves it; [`start`] runs it.
+
+mod registry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+use log::{info, warn};
+use parking_lot::Mutex;
+
+pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_PROCEDURES, Offer, Registry};
+
+use crate::program::{Failure, Flag};
+use crate::rpc::{Caller, Config, Dispatcher, Fault, HttpServer, Value, listen, procedures};
+
+/// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The binder's procedures and their state.
+#[derive(Debug, Default)]
+pub struct Binder {
+    /// The only lock; nothing blocks while it is held.
+    registry: Mutex<Registry>,
+}
+
+procedures! { pub PROCEDURES for Binder {
+    /// Registers one procedure at `address` and `port`, until it is registered anew or unregistered. Answers a
+    /// confirmation for a person to read.
+    "register_procedure" = register_procedure(procedure_name: String, address: String, port: i64) -> String;
+    /// Where `procedure_name` is offered: an array of address and port, or nil when nobody offers it. The newest live
+    /// registration answers.
+    "lookup_procedure" = lookup_procedure(procedure_name: String) -> Option<Vec<Value>>;
+    /// Registers all of an instance's procedures at once, for `lease_seconds` from now; the same call again is the
+    /// heartbeat. Answers the lease granted, 1 to 3600 seconds.
+    "register_service" = register_service(instance: String, address: String, port: i64, procedures: Vec<String>, lease_seconds: i64) -> i64;
+    /// Ends the registration of `instance`. Answers whether it was known.
+    "unregister_service" = unregister_service(instance: String) -> bool;
+    /// All live registrations: structs of name, address, port, instance and lease_remaining (seconds). The last two are
+    /// nil for a registration without a lease.
+    "list_procedures" = list_procedures() -> Vec<Value>;
+} }
+
+impl Binder {
+    fn register_procedure(&self, caller: &Caller, procedure_name: String, address: String, port: i64) -> Result<String, Fault> {
+        let address = Address::parse(&address, port)?;
+        let confirmation = format!("Procedure '{procedure_name}' registered at {address}.");
+        if let Some(old) = self.registry.lock().register_procedure(procedure_name, address, Instant::now())? {
+            warn!("a registration for {} was replaced by {:?}", old, caller.address);
+        }
+        Ok(confirmation)
+    }
+
+    fn lookup_procedure(&self, _: &Caller, procedure_name: String) -> Result<Option<Vec<Value>>, Fault> {
+        let registry = self.registry.lock();
+        let found = registry.lookup(&procedure_name, Instant::now());
+        Ok(found.map(|address| vec![address.host.as_str().into(), i64::from(address.port).into()]))
+    }
+
+    fn register_service(
+        &self,
+        _: &Caller,
+        instance: String,
+        address: String,
+        port: i64,
+        procedures: Vec<String>,
+        lease_seconds: i64,
+    ) -> Result<i64, Fault> {
+        let address = Address::parse(&address, port)?;
+        let shown = address.to_string();
+        let registered = self.registry.lock().register_service(instance, address, procedures, lease_seconds, Instant::now())?;
+        if registered.is_new {
+            info!("a server at {shown} registered");
+        }
+        Ok(registered.lease.as_secs().cast_signed())
+    }
+
+    fn unregister_service(&self, _: &Caller, instance: String) -> Result<bool, Fault> {
+        Ok(self.registry.lock().unregister_service(&instance))
+    }
+
+    fn list_procedures(&self, _: &Caller) -> Result<Vec<Value>, Fault> {
+        let now = Instant::now();
+        let offers = self.registry.lock().list(now);
+        Ok(offers.into_iter().map(Value::from).collect())
+    }
+}
+
+impl From<Offer> for Value {
+    fn from(offer: Offer) -> Self {
+        Self::Struct(vec![
+            ("name".into(), offer.name.into()),
+            ("address".into(), offer.address.host.into()),
+            ("port".into(), i64::from(offer.address.port).into()),
+            ("instance".into(), offer.instance.map_or(Self::Nil, Self::from)),
+            ("lease_remaining".into(), offer.lease_remaining.map_or(Self::Nil, |left| left.as_secs().cast_signed().into())),
+        ])
+    }
+}
+
+/// The binder's options.
+pub const FLAGS: &[Flag] = &[Flag::value("listen", "HOST:PORT", Some("127.0.0.1:5000"), "Where to listen. Port 0 lets the system choose.")];
+
+/// A running binder.
+pub struct Running {
+    http: HttpServer,
+    /// Ends the janitor when dropped.
+    _janitor: Sender<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Answers what has arrived, at most for `patience`.
+    pub fn stop(self, patience: Duration) {
+        self.http.stop(Instant::now() + patience);
+    }
+}
+
+/// Starts a binder.
+///
+/// # Errors
+/// When the address cannot be listened on, or a thread cannot be started.
+pub fn start(config: Config) -> Result<Running, Failure> {
+    let wanted = config.listen;
+    let listener = listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
+    let binder = Arc::new(Binder::default());
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.serve(PROCEDURES, &binder);
+    let failed = |error| Failure::while_doing("cannot start", error);
+    let (janitor, stop) = bounded::<()>(0);
+    let sweep = move || {
+        while stop.recv_timeout(SWEEP_INTERVAL) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            binder.registry.lock().sweep(Instant::now());
+        }
+    };
+    crate::rpc::spawn("janitor", sweep).map_err(failed)?;
+    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
+    Ok(Running { http, _janitor: janitor })
+}

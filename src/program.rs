@@ -1,0 +1,165 @@
+//! What the three programs share: the command line, the log, the signals, and how they end.
+
+pub mod options;
+
+use std::fmt;
+use std::io::Write as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use log::LevelFilter;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use simple_logger::SimpleLogger;
+
+pub use options::{Flag, Options, Program};
+
+/// How a program can fail.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The command line is wrong: exit code 2.
+    Usage(String),
+    /// The work could not be done: exit code 1.
+    Failed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::Failed(text) => formatter.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// A failure while `doing` something.
+    pub fn while_doing(doing: impl fmt::Display, error: impl fmt::Display) -> Self {
+        Self::Failed(format!("{doing}: {error}"))
+    }
+}
+
+/// Runs `program`: answers `--help` and `--version` itself, sets up the log, and turns a failure into one line on standard
+/// error and an exit code.
+pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>) -> ExitCode {
+    let outcome = Options::parse(program, std::env::args_os().skip(1)).and_then(|options| {
+        if let Some(text) = options.answer(program) {
+            print(&text)?;
+            return Ok(());
+        }
+        start_log(options.get("log-level")?)?;
+        crate::rpc::log_panics();
+        work(&options)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let hint = if matches!(failure, Failure::Usage(_)) { format!("; see {} --help", program.name) } else { String::new() };
+            let _ = writeln!(std::io::stderr(), "{}: {failure}{hint}", program.name);
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Prints to standard output, at once.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::while_doing("cannot write to standard output", error))
+}
+
+fn start_log(level: LevelFilter) -> Result<(), Failure> {
+    // The HTTP libraries' own messages can carry what a peer sent, unescaped; ours say what matters of it.
+    SimpleLogger::new()
+        .with_level(LevelFilter::Off)
+        .with_module_level("chat_rpc", level)
+        .with_module_level("server", level)
+        .with_module_level("binder", level)
+        .with_module_level("client", level)
+        .with_utc_timestamps()
+        .init()
+        .map_err(|error| Failure::while_doing("cannot set up the log", error))
+}
+
+/// Catches SIGTERM and SIGINT from now on; the returned function waits for one.
+///
+/// # Errors
+/// When the system refuses the handlers.
+pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| Failure::while_doing("cannot catch signals", error))?;
+    Ok(move || {
+        let _ = signals.forever().next();
+    })
+}
+
+/// `HOST:PORT`, the host a name, an IPv4 address or an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// The host, without brackets.
+    pub host: String,
+    /// The port; 0 only where the system may choose.
+    pub port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "an address is HOST:PORT, for example 127.0.0.1:9000 or [::1]:9000";
+        let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
+        let bare = host.strip_prefix('[').map(|rest| rest.strip_suffix(']').ok_or(WANTED)).transpose()?;
+        if bare.is_none() && host.contains(':') {
+            return Err(WANTED);
+        }
+        let host = bare.unwrap_or(host);
+        let port = port.parse().map_err(|_| WANTED)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
+            return Err(WANTED);
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') { write!(formatter, "[{}]:{}", self.host, self.port) } else { write!(formatter, "{}:{}", self.host, self.port) }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string(), port: address.port() }
+    }
+}
+
+impl Endpoint {
+    /// The first address that the host has.
+    ///
+    /// # Errors
+    /// When the name cannot be resolved.
+    pub fn resolve(&self) -> Result<SocketAddr, Failure> {
+        let mut addresses = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| Failure::while_doing(format_args!("cannot resolve {self}"), error))?;
+        addresses.next().ok_or_else(|| Failure::Failed(format!("{self} has no address")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_read_and_written_alike() {
+        for text in ["127.0.0.1:9000", "[::1]:0", "localhost:65535", "my-host.local:1"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+        for text in ["", "host", "host:", ":1", "host:65536", "host:-1", "::1:5000", "[::1:5000", "a b:1", "http://host:1", "h\u{1b}:1"] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,655 @@
+//! The HTTP side of a server: XML-RPC by `POST /` and `POST /RPC2`, and for operators `GET /healthz` and `GET /metrics`.
+//!
+//! This is the only file that names tiny_http, which is no longer maintained. It is built around what that crate does:
+//!
+//! * Accepted sockets inherit from the listener what tiny_http never sets: no delay, a receive time-out that ends idle
+//!   connections, and a send time-out so short that no thread is ever held by a peer that does not read
+//!   ([`reply`]: the rest of such an answer is written elsewhere).
+//! * Its pool can leave a connection without a thread; a short connection to oneself frees one ([`Transport::nudge`]).
+//! * Its accept loop ends at the first error; [`Supervisor`] probes it and builds a new one on the same socket.
+//! * An answer blocks until those before it on the connection are out; [`connections`] hands out one request of a
+//!   connection at a time instead.
+//! * A body above 1,024 bytes is read by whoever asks for it, in the peer's own time; [`lane`] does that.
+
+mod connections;
+mod lane;
+mod reply;
+
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use log::{debug, error, info, warn};
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use self::connections::{Connections, Next, Turn};
+use self::lane::Lane;
+pub use self::reply::{ConnectionId, Responder};
+use self::reply::{SlowWriter, Terms};
+use super::credentials::Credentials;
+
+/// How long a write may hold its thread before the rest of the answer goes to the slow writer.
+const SEND_TIMEOUT: Duration = Duration::from_millis(10);
+/// How often the accept loop is probed; also keeps `accept` from timing out, so it must stay below the idle time.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a probe may go unanswered before the accept loop counts as dead.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections that the kernel accepts on our behalf before we do.
+const BACKLOG: i32 = 1024;
+/// Bodies up to this size have been read by tiny_http before the request reaches us.
+const SMALL_BODY: usize = 1024;
+/// tiny_http allocates what is missing of an announced body in one piece when the request is dropped. Up to this much
+/// that is harmless; a request that announces more is never dropped, see [`Transport::refuse_unread`].
+const LARGEST_DROP: usize = 16 << 20;
+/// Stack of our own threads, in bytes: parsing and dispatch stay far below it.
+pub(crate) const STACK: usize = 256 << 10;
+
+/// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Threads that handle requests. Default 4: handlers do not block, so more of them than cores gain nothing.
+    pub workers: usize,
+    /// A connection without traffic for this long is closed, and an upload must be complete within it. Default 30 s.
+    pub connection_idle: Duration,
+    /// The largest body of a request, in bytes. Default 65,536.
+    pub max_body_bytes: usize,
+    /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
+    pub hosts: Vec<String>,
+}
+
+impl Config {
+    /// The defaults, listening on `listen`.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self { listen, workers: 4, connection_idle: Duration::from_secs(30), max_body_bytes: 64 << 10, hosts: Vec::new() }
+    }
+}
+
+/// Who calls: as much as HTTP says about it.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The address of the peer.
+    pub address: Option<IpAddr>,
+    /// HTTP Basic credentials, if the request carried any.
+    pub credentials: Option<Credentials>,
+}
+
+/// What answers the documents that are posted.
+pub trait Service: Send + Sync + 'static {
+    /// Answers `body`, now or later and from any thread.
+    fn call(&self, caller: Caller, body: &[u8], responder: Responder);
+
+    /// Another request has arrived on `connection`: an answer that is held back for it should go out now.
+    fn hurry(&self, connection: ConnectionId);
+
+    /// Appends metrics in the Prometheus text format.
+    fn metrics(&self, out: &mut String);
+}
+
+/// Counters for [`Service::metrics`], and for the shutdown.
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    rebuilt: AtomicU64,
+    held: AtomicU64,
+    unanswered: AtomicUsize,
+}
+
+/// What the threads of one server share.
+struct Transport {
+    config: Config,
+    address: SocketAddr,
+    service: Arc<dyn Service>,
+    connections: Connections<tiny_http::Request>,
+    uploads: Lane,
+    pipelined: Sender<(tiny_http::Request, bool)>,
+    slow: SlowWriter,
+    nudges: Sender<()>,
+    events: Sender<Event>,
+    current: Mutex<Arc<tiny_http::Server>>,
+    counters: Counters,
+    /// Set first at shutdown: every answer from now on closes its connection.
+    draining: AtomicBool,
+    /// Set last: no further answer is begun, because the process is about to end.
+    closed: AtomicBool,
+}
+
+enum Event {
+    AcceptLoopEnded(io::Error),
+    Stop,
+}
+
+/// A running HTTP server. Dropping it does not stop it; [`HttpServer::stop`] does.
+pub struct HttpServer {
+    transport: Arc<Transport>,
+    listener: Socket,
+}
+
+impl HttpServer {
+    /// Listens and starts the threads. `service` is asked from several of them.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or a thread cannot be started.
+    pub fn start(listener: Socket, config: Config, service: Arc<dyn Service>) -> io::Result<Self> {
+        let address = local_address(&listener)?;
+        let tiny = Arc::new(build(&listener)?);
+        let (nudges, nudge_requests) = bounded(1024);
+        let (events, event_queue) = bounded(64);
+        let (pipelined, pipelined_requests) = crossbeam_channel::unbounded();
+        let transport = Arc::new(Transport {
+            address,
+            service,
+            connections: Connections::default(),
+            uploads: Lane::new("upload", 512),
+            pipelined,
+            slow: SlowWriter::start(config.connection_idle)?,
+            nudges,
+            events,
+            current: Mutex::new(tiny),
+            counters: Counters::default(),
+            draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            config,
+        });
+        for number in 0..transport.config.workers {
+            let transport = Arc::clone(&transport);
+            spawn(&format!("worker-{number}"), move || transport.work())?;
+        }
+        {
+            let transport = Arc::clone(&transport);
+            spawn("pipeline", move || pipelined_requests.iter().for_each(|(request, last)| transport.handle(request, last)))?;
+        }
+        {
+            let transport = Arc::clone(&transport);
+            spawn("nudge", move || nudge_requests.iter().for_each(|()| drop(transport.nudge())))?;
+        }
+        {
+            let supervisor = Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, events: event_queue };
+            spawn("supervisor", move || supervisor.run())?;
+        }
+        Ok(Self { transport, listener })
+    }
+
+    /// The address that it listens on, with the real port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.transport.address
+    }
+
+    /// Refuses new connections and makes every further answer the last one of its connection.
+    pub fn drain(&self) {
+        self.transport.draining.store(true, Ordering::SeqCst);
+        let _ = self.transport.events.try_send(Event::Stop);
+        // On Linux this ends the accept loop and refuses connections, while those accepted go on.
+        let _ = self.listener.shutdown(Shutdown::Both);
+    }
+
+    /// Waits until every request that has arrived is answered, at most until `deadline`; after that no answer is begun.
+    pub fn stop(&self, deadline: Instant) {
+        self.drain();
+        while self.transport.counters.unanswered.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.transport.closed.store(true, Ordering::SeqCst);
+        // Whoever passed the gate before it closed is counted by now.
+        while self.transport.counters.unanswered.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Opens the listening socket for [`HttpServer::start`]: apart from it, so that a program can say that a port is in use
+/// before it starts anything.
+///
+/// # Errors
+/// What the system says about the address, for example that it is in use.
+pub fn listen(config: &Config) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if config.listen.is_ipv6() {
+        // `[::]` serves IPv4 as well, whatever the system's default is.
+        let _ = socket.set_only_v6(false);
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(config.connection_idle.max(2 * PROBE_INTERVAL)))?;
+    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+    socket.bind(&config.listen.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn local_address(listener: &Socket) -> io::Result<SocketAddr> {
+    listener.local_addr()?.as_socket().ok_or_else(|| io::Error::other("the listener has no internet address"))
+}
+
+/// A new accept loop on the same socket. tiny_http panics where it cannot start a thread.
+fn build(listener: &Socket) -> io::Result<tiny_http::Server> {
+    let listener = TcpListener::from(listener.try_clone()?);
+    std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None))
+        .map_err(|_| io::Error::other("no thread for the accept loop"))?
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Starts a thread with a small stack and a name that a debugger and a panic message show.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run).map(drop)
+}
+
+impl Transport {
+    /// A worker's life: takes requests from the current accept loop, and changes over when that one is replaced.
+    fn work(self: &Arc<Self>) {
+        loop {
+            let tiny = Arc::clone(&self.current.lock());
+            match tiny.recv() {
+                Ok(request) => self.arrived(request),
+                Err(error) => {
+                    // A replaced server wakes its workers with an error too; only the current one's is news.
+                    if Arc::ptr_eq(&tiny, &self.current.lock()) {
+                        let _ = self.events.try_send(Event::AcceptLoopEnded(error));
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A request in its order of arrival: handled now, or after the one that its connection waits for.
+    fn arrived(self: &Arc<Self>, request: tiny_http::Request) {
+        // Only a Unix socket has no peer address, and we do not listen on one.
+        let Some(peer) = request.remote_addr().copied() else { return };
+        let closing = asks_to_close(&request);
+        match self.connections.arrive(peer, closing, request) {
+            Turn::Now { request, first } => {
+                if first && !closing {
+                    let _ = self.nudges.try_send(());
+                }
+                self.handle(request, false);
+            }
+            Turn::Later => self.service.hurry(ConnectionId(peer)),
+            Turn::Never(request) => self.discard(request),
+        }
+    }
+
+    /// Handles one request whose turn it is; the answer may come later. `last`: it must close the connection.
+    fn handle(self: &Arc<Self>, request: tiny_http::Request, last: bool) {
+        self.counters.unanswered.fetch_add(1, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            // The process is about to end: an answer begun now could be cut in its middle.
+            self.counters.unanswered.fetch_sub(1, Ordering::SeqCst);
+            loop {
+                thread::park();
+            }
+        }
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if is_unread(&request) {
+            let transport = Arc::clone(self);
+            self.uploads.run(move || transport.answer(request, last));
+        } else {
+            self.answer(request, last);
+        }
+    }
+
+    fn answer(self: &Arc<Self>, mut request: tiny_http::Request, last: bool) {
+        let Some(peer) = request.remote_addr().copied() else { return };
+        let outcome = self.check(&request).and_then(|target| match target {
+            Target::Call => self.read_body(&mut request).map(|body| (target, body)),
+            Target::Health | Target::Metrics => Ok((target, Vec::new())),
+        });
+        if let Err(refusal) = &outcome
+            && is_unread(&request)
+        {
+            return self.refuse_unread(request, peer, refusal);
+        }
+        let caller = Caller {
+            address: Some(peer.ip().to_canonical()),
+            credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
+        };
+        let terms = Terms {
+            client_closes: asks_to_close(&request),
+            server_closes: last || outcome.is_err(),
+            http_1_0: *request.http_version() < (1, 1),
+        };
+        let head_only = *request.method() == tiny_http::Method::Head;
+        // Only the writer is kept from here on: a parked answer costs neither headers nor the reading half.
+        let responder = Responder::new(request.into_writer(), Arc::clone(self), peer, &terms);
+        match outcome {
+            Ok((Target::Call, body)) => self.service.call(caller, &body, responder),
+            Ok((Target::Health, _)) => responder.text(200, None, "ok\n", head_only),
+            Ok((Target::Metrics, _)) => responder.text(200, None, &self.metrics(), head_only),
+            Err(refusal) => responder.text(refusal.status, refusal.allow, &refusal.text, head_only),
+        }
+    }
+
+    /// Refuses a request whose body is still on its way. tiny_http reads and drops the rest of the body after the answer;
+    /// this happens on an upload thread.
+    fn refuse_unread(&self, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
+        let client_closes = asks_to_close(&request);
+        let mut response = tiny_http::Response::from_string(refusal.text.as_ref()).with_status_code(refusal.status);
+        for (name, value) in [("Connection", "close")].into_iter().chain(refusal.allow.map(|allow| ("Allow", allow))) {
+            if let Ok(header) = tiny_http::Header::from_bytes(name, value) {
+                response.add_header(header);
+            }
+        }
+        match request.body_length() {
+            // Dropping such a request would make tiny_http allocate all that it announces in order to read past it, and
+            // the process would end. So it is kept, at the price of two descriptors and a thread.
+            Some(length) if length > LARGEST_DROP => {
+                if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
+                    warn!("{peer} announced a body of {length} bytes; such requests cannot be released, let a proxy refuse them");
+                }
+                std::mem::forget(request.upgrade("close", response));
+            }
+            _ => {
+                if let Err(error) = request.respond(response) {
+                    debug!("{peer} did not take its refusal: {error}");
+                }
+            }
+        }
+        self.finished(peer, false, client_closes);
+    }
+
+    /// Everything about a request that can be judged by its head.
+    fn check(&self, request: &tiny_http::Request) -> Result<Target, Refusal> {
+        use tiny_http::Method::{Get, Head, Post};
+        let lengths = headers(request, "Content-Length").count();
+        let encodings = headers(request, "Transfer-Encoding").count();
+        if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) {
+            return Err(Refusal::new(400, "the length of the body must be given once, as a number or by chunks\n"));
+        }
+        if header(request, "Transfer-Encoding").is_some_and(|value| !value.eq_ignore_ascii_case("chunked")) {
+            return Err(Refusal::new(501, "the only transfer encoding is chunked\n"));
+        }
+        if let Some(host) = header(request, "Host")
+            && !self.is_own_name(host)
+        {
+            return Err(Refusal::new(421, "this name is not one of the server's; use its address, or start it with --allow-host NAME\n",
+            ));
+        }
+        let path = request.url().split(['?', '#']).next().unwrap_or_default();
+        match (path, request.method()) {
+            ("/" | "/RPC2", Post) => {}
+            ("/" | "/RPC2", _) => {
+                return Err(Refusal { allow: Some("POST"), ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
+            }
+            ("/healthz", Get | Head) => return Ok(Target::Health),
+            ("/metrics", Get | Head) => return Ok(Target::Metrics),
+            ("/healthz" | "/metrics", _) => {
+                return Err(Refusal { allow: Some("GET, HEAD"), ..Refusal::new(405, "this is read by GET\n") });
+            }
+            _ => return Err(Refusal::new(404, "there is nothing here; XML-RPC is at / and /RPC2\n")),
+        }
+        let media_type = header(request, "Content-Type").map(|value| value.split(';').next().unwrap_or_default().trim());
+        if !media_type.is_some_and(|media| media.eq_ignore_ascii_case("text/xml") || media.eq_ignore_ascii_case("application/xml")) {
+            // A web page can post any other type to any address without asking first.
+            return Err(Refusal::new(415, "the Content-Type must be text/xml\n"));
+        }
+        if lengths + encodings == 0 {
+            return Err(Refusal::new(411, "a call needs a Content-Length or chunks\n"));
+        }
+        if request.body_length().is_some_and(|length| length > self.config.max_body_bytes) {
+            return Err(self.too_large());
+        }
+        Ok(Target::Call)
+    }
+
+    fn too_large(&self) -> Refusal {
+        Refusal::new(413, format!("a call may have {} bytes\n", self.config.max_body_bytes))
+    }
+
+    /// Reads the body, within the idle time as a whole.
+    fn read_body(&self, request: &mut tiny_http::Request) -> Result<Vec<u8>, Refusal> {
+        let announced = request.body_length();
+        let limit = self.config.max_body_bytes;
+        let deadline = Instant::now() + self.config.connection_idle;
+        let mut body = Vec::with_capacity(announced.unwrap_or(SMALL_BODY).min(limit));
+        let reader = request.as_reader();
+        let mut chunk = [0; 4096];
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => body.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Refusal::new(400, "the body ended early or was not well chunked\n")),
+            }
+            if body.len() > limit {
+                return Err(self.too_large());
+            }
+            if announced.is_some_and(|length| body.len() >= length) {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(Refusal::new(408, "the body came too slowly\n"));
+            }
+        }
+        if announced.is_some_and(|length| body.len() < length) {
+            return Err(Refusal::new(400, "the body is shorter than its Content-Length\n"));
+        }
+        Ok(body)
+    }
+
+    /// Guards against DNS rebinding: a web page can make a browser send any name that its owner controls.
+    fn is_own_name(&self, host: &str) -> bool {
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let name = name.trim_end_matches('.');
+        name.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.config.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    fn metrics(&self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::new();
+        self.service.metrics(&mut out);
+        let rows: [(&str, &str, &str, u64); 4] = [
+            ("http_requests_total", "counter", "Requests received", self.counters.requests.load(Ordering::Relaxed)),
+            ("http_accept_loops_rebuilt_total", "counter", "Accept loops rebuilt after a failure", self.counters.rebuilt.load(Ordering::Relaxed)),
+            ("http_requests_held_total", "counter", "Refused requests that announced too much to be released", self.counters.held.load(Ordering::Relaxed)),
+            ("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes()),
+        ];
+        for (name, kind, help, value) in rows {
+            let _ = write!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n");
+        }
+        out
+    }
+
+    /// An answer is out, or has failed: the connection's next request has its turn.
+    fn finished(&self, peer: SocketAddr, keep_alive: bool, client_closes: bool) {
+        match self.connections.finish(peer, keep_alive, client_closes) {
+            Next::Nothing => {}
+            // The channel needs no bound of its own: what it holds came from bounded queues.
+            Next::Request { request, last } => drop(self.pipelined.send((request, last))),
+            Next::Dropped(requests) => requests.into_iter().for_each(|request| self.discard(request)),
+        }
+        self.counters.unanswered.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Drops a request that is owed no answer, on a thread where it may block.
+    fn discard(&self, request: tiny_http::Request) {
+        self.uploads.run(move || match request.body_length() {
+            Some(length) if length > LARGEST_DROP => std::mem::forget(request),
+            _ => drop(request.into_writer()),
+        });
+    }
+
+    /// Connects to ourselves and leaves. A thread that tiny_http starts for it looks into the queue afterwards and takes
+    /// one connection that was left there.
+    fn nudge(&self) -> io::Result<()> {
+        let stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
+        stream.shutdown(Shutdown::Write)
+    }
+
+    /// One request to ourselves, to see whether the accept loop still lives.
+    fn probe(&self) -> io::Result<()> {
+        let deadline = Instant::now() + PROBE_TIMEOUT;
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
+        stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        if &answer != b"HTTP/1.1 200" || Instant::now() > deadline {
+            return Err(io::Error::other("the probe was not answered"));
+        }
+        Ok(())
+    }
+
+    /// Where we reach ourselves: a wildcard listener is reached over loopback.
+    fn own_address(&self) -> SocketAddr {
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        address
+    }
+}
+
+enum Target {
+    Call,
+    Health,
+    Metrics,
+}
+
+/// An answer other than XML-RPC's. It closes the connection: nothing that follows can be trusted to be a request.
+struct Refusal {
+    status: u16,
+    text: Cow<'static, str>,
+    allow: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, text: text.into(), allow: None }
+    }
+}
+
+/// Watches over the accept loop.
+struct Supervisor {
+    transport: Arc<Transport>,
+    listener: Socket,
+    events: Receiver<Event>,
+}
+
+impl Supervisor {
+    fn run(self) {
+        let mut delay = Duration::from_millis(50);
+        let mut failing = false;
+        loop {
+            let failure = match self.events.recv_timeout(PROBE_INTERVAL) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::AcceptLoopEnded(error)) => Some(error),
+                Err(RecvTimeoutError::Timeout) => match self.transport.probe() {
+                    Ok(()) => {
+                        if failing {
+                            info!("connections are accepted again");
+                        }
+                        failing = false;
+                        delay = Duration::from_millis(50);
+                        None
+                    }
+                    // Without a descriptor or memory for the probe it says nothing about the accept loop.
+                    Err(error) if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::WouldBlock && error.kind() != io::ErrorKind::ConnectionReset => None,
+                    Err(error) => Some(error),
+                },
+            };
+            self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
+            let Some(error) = failure else { continue };
+            if !failing {
+                error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
+                failing = true;
+            }
+            thread::sleep(delay);
+            delay = (delay * 2).min(Duration::from_secs(1));
+            self.rebuild();
+            // What the workers reported of the old one meanwhile is settled.
+            while let Ok(event) = self.events.try_recv() {
+                if matches!(event, Event::Stop) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn rebuild(&self) {
+        let new = match build(&self.listener) {
+            Ok(new) => Arc::new(new),
+            Err(error) => {
+                debug!("no new accept loop yet: {error}");
+                let _ = self.transport.events.try_send(Event::AcceptLoopEnded(error));
+                return;
+            }
+        };
+        let old = std::mem::replace(&mut *self.transport.current.lock(), new);
+        self.transport.counters.rebuilt.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..self.transport.config.workers {
+            old.unblock();
+        }
+        let transport = Arc::clone(&self.transport);
+        // Connections that the old one accepted are served until all of them have been idle too long.
+        let patience = transport.config.connection_idle + PROBE_INTERVAL;
+        let drain = move || {
+            loop {
+                let asked = Instant::now();
+                match old.recv_timeout(patience) {
+                    Ok(Some(request)) => transport.arrived(request),
+                    // Left over: a wake-up that no worker needed, or the error that ended the loop.
+                    Ok(None) | Err(_) if asked.elapsed() < patience => {}
+                    Ok(None) | Err(_) => return,
+                }
+            }
+        };
+        if let Err(error) = spawn("drain", drain) {
+            debug!("connections of the old accept loop are lost: {error}");
+        }
+    }
+}
+
+/// The reason phrase of a status, for example `Not Found`.
+fn reason(status: u16) -> &'static str {
+    tiny_http::StatusCode(status).default_reason_phrase()
+}
+
+/// Whether the body is still to be read from the connection, in the peer's own time.
+fn is_unread(request: &tiny_http::Request) -> bool {
+    match request.body_length() {
+        Some(length) => length > SMALL_BODY || header(request, "Expect").is_some(),
+        None => header(request, "Transfer-Encoding").is_some(),
+    }
+}
+
+fn headers<'a>(request: &'a tiny_http::Request, name: &'static str) -> impl Iterator<Item = &'a str> {
+    request.headers().iter().filter(move |header| header.field.equiv(name)).map(|header| header.value.as_str())
+}
+
+fn header<'a>(request: &'a tiny_http::Request, name: &'static str) -> Option<&'a str> {
+    headers(request, name).next()
+}
+
+/// Whether this is the last request of its connection, by the same rule as tiny_http's own.
+fn asks_to_close(request: &tiny_http::Request) -> bool {
+    let http_1_0 = *request.http_version() < (1, 1);
+    header(request, "Connection").map_or(http_1_0, |value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("close") || value.contains("upgrade") || (http_1_0 && !value.contains("keep-alive"))
+    })
+}
+
+/// Resident memory of this process, 0 where the system does not say.
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:").map(str::to_owned))?;
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()
+    });
+    pages.unwrap_or(0) * 1024
+}

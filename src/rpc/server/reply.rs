@@ -1,0 +1,251 @@
+//! Answers: one write for head and body, by whichever thread has the answer, and never a thread held by a slow reader.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use log::debug;
+
+use super::{Transport, reason, spawn};
+
+/// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
+const MAX_SLOW: usize = 1024;
+const MAX_SLOW_BYTES: usize = 8 << 20;
+/// A buffer that has grown past this is not kept by its thread.
+const KEPT_BUFFER: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Which connection a request came on. Two requests with the same value came on the same one, unless one was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub(super) SocketAddr);
+
+/// The kinds of body that are sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content {
+    Xml,
+    Text,
+}
+
+/// How a request wants its connection to go on.
+pub(super) struct Terms {
+    pub(super) client_closes: bool,
+    pub(super) server_closes: bool,
+    pub(super) http_1_0: bool,
+}
+
+/// The right to answer one request, now or later and from any thread. Dropped without an answer, it answers 500.
+pub struct Responder {
+    /// Empty once the answer is on its way.
+    writer: Option<Box<dyn Write + Send>>,
+    end: End,
+    http_1_0: bool,
+    /// For the idle time: a connection that waited longer for its answer has lost its reading half.
+    since: Instant,
+}
+
+impl std::fmt::Debug for Responder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Responder").field("peer", &self.end.peer).finish_non_exhaustive()
+    }
+}
+
+impl Responder {
+    pub(super) fn new(writer: Box<dyn Write + Send>, transport: Arc<Transport>, peer: SocketAddr, terms: &Terms) -> Self {
+        let keep_alive = !terms.client_closes && !terms.server_closes;
+        let end = End { transport, peer, client_closes: terms.client_closes, keep_alive };
+        Self { writer: Some(writer), end, http_1_0: terms.http_1_0, since: Instant::now() }
+    }
+
+    /// Sends an XML document as the answer.
+    pub fn xml(mut self, document: &[u8]) {
+        self.send(200, Content::Xml, "", document);
+    }
+
+    /// The connection that the request came on.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        ConnectionId(self.end.peer)
+    }
+
+    /// Whether another request waits on the same connection for this answer.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.end.transport.connections.is_waited_for(self.end.peer)
+    }
+
+    /// Sends a text that is not XML-RPC, for example a refusal, with the methods that would have been allowed.
+    pub(super) fn text(mut self, status: u16, allow: Option<&str>, text: &str, head_only: bool) {
+        let allow = allow.map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
+        self.send(status, Content::Text, &allow, if head_only { "" } else { text }.as_bytes());
+    }
+
+    fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) {
+        let Some(mut writer) = self.writer.take() else { return };
+        let end = &mut self.end;
+        let late = self.since.elapsed() + Duration::from_secs(1) > end.transport.config.connection_idle;
+        if late || end.transport.draining.load(Ordering::Relaxed) {
+            end.keep_alive = false;
+        }
+        let content_type = match content {
+            Content::Xml => "text/xml",
+            Content::Text => "text/plain; charset=utf-8",
+        };
+        let connection = match (end.keep_alive, self.http_1_0) {
+            (true, true) => "Connection: keep-alive\r\n",
+            (true, false) => "",
+            (false, _) => "Connection: close\r\n",
+        };
+        let reason = reason(status);
+        let mut bytes = BUFFER.take();
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            bytes,
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{connection}{extra_headers}\r\n",
+            body.len()
+        );
+        bytes.extend_from_slice(body);
+        let mut sent = 0;
+        match write_some(&mut *writer, &bytes, &mut sent) {
+            Progress::Blocked => {
+                return end.transport.slow.take(SlowAnswer { writer, bytes, sent, since: Instant::now(), end: end.clone() });
+            }
+            Progress::Broken => end.keep_alive = false,
+            Progress::Done => {}
+        }
+        if bytes.capacity() <= KEPT_BUFFER {
+            bytes.clear();
+            BUFFER.set(bytes);
+        }
+        // The writer goes first: it is what lets the connection's next answer out.
+        drop(writer);
+        end.reached();
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.send(500, Content::Text, "", b"the call was not answered\n");
+    }
+}
+
+/// What there is to do once an answer is out, or has failed.
+#[derive(Clone)]
+struct End {
+    transport: Arc<Transport>,
+    peer: SocketAddr,
+    client_closes: bool,
+    keep_alive: bool,
+}
+
+impl End {
+    fn reached(&self) {
+        self.transport.finished(self.peer, self.keep_alive, self.client_closes);
+    }
+}
+
+enum Progress {
+    Done,
+    /// The peer does not read as fast as we write.
+    Blocked,
+    /// The connection is gone.
+    Broken,
+}
+
+/// Writes what is missing of `bytes`, for as long as the socket's send time-out allows.
+fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progress {
+    loop {
+        let result = if *sent < bytes.len() {
+            writer.write(&bytes[*sent..]).map(|count| *sent += count)
+        } else {
+            match writer.flush() {
+                Ok(()) => return Progress::Done,
+                Err(error) => Err(error),
+            }
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Progress::Blocked,
+            Err(_) => return Progress::Broken,
+        }
+    }
+}
+
+/// An answer whose reader is slow.
+pub(super) struct SlowAnswer {
+    writer: Box<dyn Write + Send>,
+    bytes: Vec<u8>,
+    sent: usize,
+    since: Instant,
+    end: End,
+}
+
+/// One thread that goes round all answers whose readers are slow. Each attempt takes at most the send time-out.
+pub(super) struct SlowWriter {
+    answers: Sender<SlowAnswer>,
+}
+
+impl SlowWriter {
+    /// Starts the thread. An answer of which nothing goes out for `patience` is given up.
+    pub(super) fn start(patience: Duration) -> io::Result<Self> {
+        let (answers, queue) = crossbeam_channel::bounded(MAX_SLOW);
+        spawn("slow-writer", move || write_slowly(&queue, patience))?;
+        Ok(Self { answers })
+    }
+
+    fn take(&self, answer: SlowAnswer) {
+        if let Err(refused) = self.answers.try_send(answer) {
+            give_up(refused.into_inner());
+        }
+    }
+}
+
+fn give_up(mut answer: SlowAnswer) {
+    debug!("{} does not read its answer, giving up", answer.end.peer);
+    answer.end.keep_alive = false;
+    drop(answer.writer);
+    answer.end.reached();
+}
+
+fn write_slowly(queue: &Receiver<SlowAnswer>, patience: Duration) {
+    let mut answers: Vec<SlowAnswer> = Vec::new();
+    loop {
+        if answers.is_empty() {
+            let Ok(answer) = queue.recv() else { return };
+            answers.push(answer);
+        }
+        while let Ok(answer) = queue.try_recv() {
+            let waiting: usize = answers.iter().map(|answer| answer.bytes.len()).sum();
+            if answers.len() >= MAX_SLOW || waiting + answer.bytes.len() > MAX_SLOW_BYTES {
+                give_up(answer);
+            } else {
+                answers.push(answer);
+            }
+        }
+        let mut still = Vec::with_capacity(answers.len());
+        for mut answer in answers {
+            let before = answer.sent;
+            match write_some(&mut *answer.writer, &answer.bytes, &mut answer.sent) {
+                Progress::Done => {
+                    drop(answer.writer);
+                    answer.end.reached();
+                }
+                Progress::Broken => give_up(answer),
+                Progress::Blocked => {
+                    if answer.sent > before {
+                        answer.since = Instant::now();
+                    }
+                    if answer.since.elapsed() > patience { give_up(answer) } else { still.push(answer) }
+                }
+            }
+        }
+        answers = still;
+    }
+}
