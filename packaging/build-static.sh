@@ -11,17 +11,12 @@
 # WAY=rustup or WAY=source in the environment takes that one, or fails.
 set -euo pipefail
 
-RUSTUP_RUST=1.95.0
-DEBIAN_RUST=1.96.0
-ZIGLANG=0.15.2
-CARGO_ZIGBUILD=0.24.0
-
 root=$(cd "$(dirname "$0")/.." && pwd)
 tools=$root/target/tools
 std_source=/usr/src/rustc-$DEBIAN_RUST/library
 
-# shellcheck source=packaging/targets.sh
-. "$root/packaging/targets.sh"
+# shellcheck source=packaging/common.sh
+. "$root/packaging/common.sh"
 
 fail() {
     echo "build-static: $*" >&2

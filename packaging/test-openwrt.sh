@@ -44,6 +44,7 @@ procd_open_instance() { :; }
 procd_set_param() { if [ "$1" = command ]; then shift; echo "$@"; fi; }
 procd_close_instance() { :; }
 SHELL
+# shellcheck disable=SC2016
 commands=$(env scratch="$scratch" busybox sh -eu -c '. $scratch/procd.sh; . $scratch/root/etc/init.d/chat; start_service')
 echo "$commands"
 [ "$commands" = "/usr/bin/chat-binder --listen 127.0.0.1:5000

@@ -15,8 +15,8 @@ SERVER_CEILING=800000
 CLIENT_CEILING=1200000
 
 cd "$(dirname "$0")/.."
-# shellcheck source=packaging/targets.sh
-. packaging/targets.sh
+# shellcheck source=packaging/common.sh
+. packaging/common.sh
 converse=packaging/converse.py
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

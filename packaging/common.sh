@@ -1,5 +1,15 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: what a target is called here, by Rust and by Debian.
+# Sourced by the scripts beside it: pinned versions, the targets and their names.
+# shellcheck disable=SC2034
+
+# What builds and packs; a release is the same bytes only with the same of these.
+RUSTUP_RUST=1.95.0
+DEBIAN_RUST=1.96.0
+ZIGLANG=0.15.2
+CARGO_ZIGBUILD=0.24.0
+CARGO_DEB=3.8.0
+# The C library that rustup's standard library and zig bring along, both the same.
+MUSL=1.2.5
 
 # The default of every script.
 TARGETS="x86_64 aarch64 armv7 armv6 riscv64"
