@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_PROCEDURES, Offer, Registry};
 
 use crate::program::{Failure, Flag};
-use crate::rpc::{Caller, Config, Dispatcher, Fault, HttpServer, Value, listen, procedures};
+use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Value, listen, procedures};
 
 /// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,7 +45,13 @@ procedures! { pub PROCEDURES for Binder {
 } }
 
 impl Binder {
-    fn register_procedure(&self, caller: &Caller, procedure_name: String, address: String, port: i64) -> Result<String, Fault> {
+    fn register_procedure(
+        &self,
+        caller: &Caller,
+        procedure_name: String,
+        address: String,
+        port: i64,
+    ) -> Result<String, Fault> {
         let address = Address::parse(&address, port)?;
         let confirmation = format!("Procedure '{procedure_name}' registered at {address}.");
         if let Some(old) = self.registry.lock().register_procedure(procedure_name, address, Instant::now())? {
@@ -71,7 +77,8 @@ impl Binder {
     ) -> Result<i64, Fault> {
         let address = Address::parse(&address, port)?;
         let shown = address.to_string();
-        let registered = self.registry.lock().register_service(instance, address, procedures, lease_seconds, Instant::now())?;
+        let registered =
+            self.registry.lock().register_service(instance, address, procedures, lease_seconds, Instant::now())?;
         if registered.is_new {
             info!("a server at {shown} registered");
         }
@@ -96,13 +103,19 @@ impl From<Offer> for Value {
             ("address".into(), offer.address.host.into()),
             ("port".into(), i64::from(offer.address.port).into()),
             ("instance".into(), offer.instance.map_or(Self::Nil, Self::from)),
-            ("lease_remaining".into(), offer.lease_remaining.map_or(Self::Nil, |left| left.as_secs().cast_signed().into())),
+            (
+                "lease_remaining".into(),
+                offer.lease_remaining.map_or(Self::Nil, |left| left.as_secs().cast_signed().into()),
+            ),
         ])
     }
 }
 
 /// The binder's options.
-pub const FLAGS: &[Flag] = &[Flag::value("listen", "HOST:PORT", Some("127.0.0.1:5000"), "Where to listen. Port 0 lets the system choose.")];
+pub const FLAGS: &[&[Flag]] = &[
+    &[Flag::value("listen", "HOST:PORT", Some("127.0.0.1:5000"), "Where to listen. Port 0 lets the system choose.")],
+    HTTP_FLAGS,
+];
 
 /// A running binder.
 pub struct Running {
@@ -130,7 +143,8 @@ impl Running {
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn start(config: Config) -> Result<Running, Failure> {
     let wanted = config.listen;
-    let listener = listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
+    let listener =
+        listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let binder = Arc::new(Binder::default());
     let mut dispatcher = Dispatcher::new();
     dispatcher.serve(PROCEDURES, &binder);

@@ -51,13 +51,17 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
             return Ok(());
         }
         start_log(options.get("log-level")?)?;
-        crate::rpc::log_panics();
+        log_panics();
         work(&options)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let hint = if matches!(failure, Failure::Usage(_)) { format!("; see {} --help", program.name) } else { String::new() };
+            let hint = if matches!(failure, Failure::Usage(_)) {
+                format!("; see {} --help", program.name)
+            } else {
+                String::new()
+            };
             let _ = writeln!(std::io::stderr(), "{}: {failure}{hint}", program.name);
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
@@ -70,7 +74,9 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
 /// When standard output is closed.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::while_doing("cannot write to standard output", error))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::while_doing("cannot write to standard output", error))
 }
 
 fn start_log(level: LevelFilter) -> Result<(), Failure> {
@@ -86,12 +92,27 @@ fn start_log(level: LevelFilter) -> Result<(), Failure> {
         .map_err(|error| Failure::while_doing("cannot set up the log", error))
 }
 
+/// Sends every panic to the log, with a backtrace.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let trace = std::backtrace::Backtrace::force_capture();
+        log::error!(
+            "thread {} panicked at {place}: {}\n{trace}",
+            thread.name().unwrap_or("without a name"),
+            panic.payload_as_str().unwrap_or("no message")
+        );
+    }));
+}
+
 /// Catches SIGTERM and SIGINT from now on; the returned function waits for one.
 ///
 /// # Errors
 /// When the system refuses the handlers.
 pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| Failure::while_doing("cannot catch signals", error))?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(|error| Failure::while_doing("cannot catch signals", error))?;
     Ok(move || {
         let _ = signals.forever().next();
     })
@@ -128,7 +149,11 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(formatter, "[{}]:{}", self.host, self.port) } else { write!(formatter, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -144,7 +169,9 @@ impl Endpoint {
     /// # Errors
     /// When the name cannot be resolved.
     pub fn resolve(&self) -> Result<SocketAddr, Failure> {
-        let mut addresses = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| Failure::while_doing(format_args!("cannot resolve {self}"), error))?;
+        let mut addresses = (self.host.as_str(), self.port)
+            .to_socket_addrs()
+            .map_err(|error| Failure::while_doing(format_args!("cannot resolve {self}"), error))?;
         addresses.next().ok_or_else(|| Failure::Failed(format!("{self} has no address")))
     }
 }
@@ -158,7 +185,19 @@ mod tests {
         for text in ["127.0.0.1:9000", "[::1]:0", "localhost:65535", "my-host.local:1"] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
-        for text in ["", "host", "host:", ":1", "host:65536", "host:-1", "::1:5000", "[::1:5000", "a b:1", "http://host:1", "h\u{1b}:1"] {
+        for text in [
+            "",
+            "host",
+            "host:",
+            ":1",
+            "host:65536",
+            "host:-1",
+            "::1:5000",
+            "[::1:5000",
+            "a b:1",
+            "http://host:1",
+            "h\u{1b}:1",
+        ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
     }

@@ -3,16 +3,12 @@
 mod support;
 
 use chrono::Local;
-use support::{
-    ANY_PORT, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, eventually, python,
-};
+use support::{ANY_PORT, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, eventually, python};
 
 fn chat_client(binder: &Program, name: &str) -> Program {
     let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
     client.send_line(name);
-    client
-        .stdout
-        .wait_for_line(&format!("User {name} registered"), PATIENCE);
+    client.stdout.wait_for_line(&format!("User {name} registered"), PATIENCE);
     client
 }
 
@@ -23,18 +19,13 @@ fn send_lines(client: &mut Program, lines: &[&str]) {
 /// Its stamps have whole seconds: a message in the second of the one seen last is lost on it.
 fn wait_for_the_next_second() {
     let start = Local::now().timestamp();
-    eventually("the clock goes on", PATIENCE, || {
-        Local::now().timestamp() > start
-    });
+    eventually("the clock goes on", PATIENCE, || Local::now().timestamp() > start);
 }
 
 #[test]
 fn two_clients_talk_to_all_and_in_private() {
     let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
-    let _server = Program::serve(
-        ORIGIN_SERVER,
-        &["--listen", ANY_PORT, "--binder", binder.address()],
-    );
+    let _server = Program::serve(ORIGIN_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let mut alice = chat_client(&binder, "alice");
     let mut bob = chat_client(&binder, "bob");
     let mut carol = chat_client(&binder, "carol");
@@ -52,19 +43,11 @@ fn two_clients_talk_to_all_and_in_private() {
     carol.stdout.wait_for_line("] alice: hello all", PATIENCE);
     wait_for_the_next_second();
     send_lines(&mut bob, &["send", "just for you", "alice"]);
-    alice
-        .stdout
-        .wait_for_line("] bob (private): just for you", PATIENCE);
+    alice.stdout.wait_for_line("] bob (private): just for you", PATIENCE);
     wait_for_the_next_second();
     send_lines(&mut bob, &["send", "good bye", ""]);
     carol.stdout.wait_for_line("] bob: good bye", PATIENCE);
-    assert!(
-        !carol
-            .stdout
-            .lines()
-            .iter()
-            .any(|line| line.contains("just for you"))
-    );
+    assert!(!carol.stdout.lines().iter().any(|line| line.contains("just for you")));
 
     alice.end_input();
     assert!(alice.wait_exit(PATIENCE).success());
@@ -78,9 +61,7 @@ fn a_client_without_a_server_says_that_nobody_offers_the_procedure() {
     let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
     let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
     client.send_line("alice");
-    client
-        .stdout
-        .wait_for_line("nobody offers the procedure register_user", PATIENCE);
+    client.stdout.wait_for_line("nobody offers the procedure register_user", PATIENCE);
     client.end_input();
     assert!(client.wait_exit(PATIENCE).success());
 }
@@ -88,10 +69,7 @@ fn a_client_without_a_server_says_that_nobody_offers_the_procedure() {
 #[test]
 fn its_server_answers_refusals_as_plain_strings() {
     let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
-    let server = Program::serve(
-        ORIGIN_SERVER,
-        &["--listen", ANY_PORT, "--binder", binder.address()],
-    );
+    let server = Program::serve(ORIGIN_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let script = r#"
 import sys, xmlrpc.client
 server = xmlrpc.client.ServerProxy("http://" + sys.argv[1], allow_none=True)

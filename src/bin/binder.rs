@@ -1,1 +1,30 @@
-fn main() {}
+//! The binder: servers register their procedures here, clients look them up.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chat_rpc::binder::{self, FLAGS};
+use chat_rpc::program::{self, Endpoint, Failure, Options, Program};
+use chat_rpc::rpc::Config;
+
+const PROGRAM: Program = Program {
+    name: "binder",
+    about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
+    arguments: "",
+    flags: FLAGS,
+    examples: &[("binder", "listens on 127.0.0.1:5000"), ("binder --listen 0.0.0.0:5000", "serves the whole network")],
+};
+
+fn main() -> ExitCode {
+    program::run(&PROGRAM, run)
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    let stopped = program::on_stop_signal()?;
+    let listen = options.get::<Endpoint>("listen")?.resolve()?;
+    let binder = binder::start(Config::from_options(listen, options)?)?;
+    program::print(&format!("binder listening on {}\n", binder.address()))?;
+    stopped();
+    binder.stop(Duration::from_millis(1500));
+    Ok(())
+}

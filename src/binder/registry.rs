@@ -32,7 +32,10 @@ impl Address {
     pub fn parse(host: &str, port: i64) -> Result<Self, Fault> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
         if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
-            return Err(Fault::new(Fault::BAD_PARAMS, "an address is a host name or an IP address, at most 253 characters"));
+            return Err(Fault::new(
+                Fault::BAD_PARAMS,
+                "an address is a host name or an IP address, at most 253 characters",
+            ));
         }
         let port = u16::try_from(port).ok().filter(|&port| port > 0);
         let port = port.ok_or_else(|| Fault::new(Fault::BAD_PARAMS, "a port is a number from 1 to 65535"))?;
@@ -111,10 +114,18 @@ impl Registry {
     ///
     /// # Errors
     /// Faults for a name that is not allowed (7) or too much of something (8).
-    pub fn register_procedure(&mut self, name: String, address: Address, _now: Instant) -> Result<Option<Address>, Fault> {
+    pub fn register_procedure(
+        &mut self,
+        name: String,
+        address: Address,
+        _now: Instant,
+    ) -> Result<Option<Address>, Fault> {
         check_name("a procedure's name", &name)?;
         if self.permanent.len() >= MAX_PROCEDURES && !self.permanent.contains_key(&name) {
-            return Err(Fault::new(Fault::LIMIT, format!("{MAX_PROCEDURES} procedures can be registered without a lease")));
+            return Err(Fault::new(
+                Fault::LIMIT,
+                format!("{MAX_PROCEDURES} procedures can be registered without a lease"),
+            ));
         }
         let order = self.next_order();
         let old = self.permanent.insert(name, Permanent { address: address.clone(), order });
@@ -124,7 +135,10 @@ impl Registry {
     /// Where `name` is offered by its newest live registration.
     #[must_use]
     pub fn lookup(&self, name: &str, now: Instant) -> Option<&Address> {
-        let leased = self.services.values().filter(|service| service.expires > now && service.procedures.iter().any(|own| own == name));
+        let leased = self
+            .services
+            .values()
+            .filter(|service| service.expires > now && service.procedures.iter().any(|own| own == name));
         let leased = leased.map(|service| (service.order, &service.address));
         let permanent = self.permanent.get(name).map(|permanent| (permanent.order, &permanent.address));
         leased.chain(permanent).max_by_key(|(order, _)| *order).map(|(_, address)| address)
@@ -184,7 +198,8 @@ impl Registry {
             }
         }
         for (name, permanent) in &self.permanent {
-            let offer = Offer { name: name.clone(), address: permanent.address.clone(), instance: None, lease_remaining: None };
+            let offer =
+                Offer { name: name.clone(), address: permanent.address.clone(), instance: None, lease_remaining: None };
             offers.push((permanent.order, offer));
         }
         offers.sort_by(|(order_a, a), (order_b, b)| a.name.cmp(&b.name).then(order_b.cmp(order_a)));
@@ -244,7 +259,9 @@ mod tests {
     fn a_lease_is_granted_within_its_bounds() {
         let now = Instant::now();
         let mut registry = Registry::default();
-        let mut lease = |seconds| registry.register_service("a".into(), at(1), names(&["x"]), seconds, now).map(|done| done.lease.as_secs());
+        let mut lease = |seconds| {
+            registry.register_service("a".into(), at(1), names(&["x"]), seconds, now).map(|done| done.lease.as_secs())
+        };
         assert_eq!(lease(1).unwrap(), 1);
         assert_eq!(lease(3600).unwrap(), 3600);
         assert_eq!(lease(3601).unwrap(), 3600);
@@ -267,7 +284,10 @@ mod tests {
         for number in 0..MAX_INSTANCES {
             registry.register_service(format!("i{number}"), at(1), names(&["x"]), 60, now).unwrap();
         }
-        assert_eq!(registry.register_service("full".into(), at(1), names(&["x"]), 60, now).unwrap_err().code, Fault::LIMIT);
+        assert_eq!(
+            registry.register_service("full".into(), at(1), names(&["x"]), 60, now).unwrap_err().code,
+            Fault::LIMIT
+        );
         registry.register_service("i0".into(), at(1), names(&["x"]), 60, now).unwrap();
         // Ended leases make room.
         let later = now + Duration::from_secs(60);
@@ -295,8 +315,12 @@ mod tests {
         registry.register_procedure("b".into(), at(1), now).unwrap();
         registry.register_service("i".into(), at(2), names(&["a", "b"]), 30, now).unwrap();
         let listed = registry.list(now + Duration::from_secs(10));
-        let shown: Vec<_> = listed.iter().map(|offer| (offer.name.as_str(), offer.address.port, offer.lease_remaining)).collect();
-        assert_eq!(shown, [("a", 2, Some(Duration::from_secs(20))), ("b", 2, Some(Duration::from_secs(20))), ("b", 1, None)]);
+        let shown: Vec<_> =
+            listed.iter().map(|offer| (offer.name.as_str(), offer.address.port, offer.lease_remaining)).collect();
+        assert_eq!(
+            shown,
+            [("a", 2, Some(Duration::from_secs(20))), ("b", 2, Some(Duration::from_secs(20))), ("b", 1, None)]
+        );
         assert_eq!(registry.list(now + Duration::from_secs(30)).len(), 1);
     }
 }

@@ -25,7 +25,12 @@ pub struct Flag {
 impl Flag {
     /// An option with a value.
     #[must_use]
-    pub const fn value(long: &'static str, value: &'static str, default: Option<&'static str>, help: &'static str) -> Self {
+    pub const fn value(
+        long: &'static str,
+        value: &'static str,
+        default: Option<&'static str>,
+        help: &'static str,
+    ) -> Self {
         Self { long, short: None, value: Some(value), default, help }
     }
 
@@ -122,7 +127,11 @@ impl Options {
             };
             let Some(flag) = flag else { return Err(usage(argument.unexpected())) };
             let value = match flag.value {
-                Some(_) => parser.value().map_err(usage)?.into_string().map_err(|_| Failure::Usage(format!("--{} must be UTF-8", flag.long)))?,
+                Some(_) => parser
+                    .value()
+                    .map_err(usage)?
+                    .into_string()
+                    .map_err(|_| Failure::Usage(format!("--{} must be UTF-8", flag.long)))?,
                 None => String::new(),
             };
             options.values.insert(flag.long, value);

@@ -122,7 +122,12 @@ impl Client {
             request = request.header("Authorization", authorization);
         }
         let mut response = request.send(write::call(method, params).as_bytes()).map_err(|error| sort(&error))?;
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(|error| CallError::NoAnswer(error.to_string()))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER)
+            .read_to_vec()
+            .map_err(|error| CallError::NoAnswer(error.to_string()))?;
         if !response.status().is_success() {
             let status = response.status();
             return Err(CallError::Malformed(format!("HTTP status {}", status.as_u16())));
@@ -135,9 +140,15 @@ impl Client {
 /// Whether an error came before or after the call was sent.
 fn sort(error: &ureq::Error) -> CallError {
     match error {
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => CallError::NotReached(error.to_string()),
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => CallError::NotReached(error.to_string()),
-        ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => CallError::NotReached(error.to_string()),
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => {
+            CallError::NotReached(error.to_string())
+        }
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            CallError::NotReached(error.to_string())
+        }
+        ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+            CallError::NotReached(error.to_string())
+        }
         _ => CallError::NoAnswer(error.to_string()),
     }
 }

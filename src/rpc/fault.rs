@@ -45,10 +45,7 @@ impl Fault {
 
     /// A fault with this code and message.
     pub fn new(code: i32, message: impl Into<String>) -> Fault {
-        Fault {
-            code,
-            message: message.into(),
-        }
+        Fault { code, message: message.into() }
     }
 }
 

@@ -24,8 +24,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::server::{Caller, ConnectionId, Responder, Service};
 use super::{Fault, Limits, Value, read_call, write};
@@ -200,7 +200,10 @@ impl Params {
                 let mark = if parameter.optional { "?" } else { "" };
                 let _ = write!(wanted, "{separator}{}{mark}: {}", parameter.name, parameter.kind);
             }
-            return Err(Fault::new(Fault::BAD_PARAMS, format!("the parameters are ({wanted}), not {} of them", values.len())));
+            return Err(Fault::new(
+                Fault::BAD_PARAMS,
+                format!("the parameters are ({wanted}), not {} of them", values.len()),
+            ));
         }
         Ok(Self { values: values.into_iter() })
     }
@@ -294,7 +297,6 @@ macro_rules! procedures {
         } ),* ]
     };
 }
-
 
 /// The right to answer one call later. Dropped without an answer, it answers fault -32603.
 #[derive(Debug)]
@@ -443,7 +445,9 @@ impl Dispatcher {
             let state = Arc::clone(state);
             let run = match row.run {
                 Run::Now(run) => Bound::Now(Box::new(move |_, caller, values, out| run(&state, caller, values, out))),
-                Run::Later(run) => Bound::Later(Box::new(move |caller, values, deferred| run(&state, caller, values, deferred))),
+                Run::Later(run) => {
+                    Bound::Later(Box::new(move |caller, values, deferred| run(&state, caller, values, deferred)))
+                }
             };
             self.add(row, run);
         }
@@ -492,9 +496,17 @@ impl Dispatcher {
     }
 
     /// A handler that panics answers -32603; the panic hook has written the cause to the log.
-    fn run_now(&self, run: &RunNow, meter: &Meter, caller: &Caller, params: Vec<Value>, out: &mut String) -> Result<(), Fault> {
+    fn run_now(
+        &self,
+        run: &RunNow,
+        meter: &Meter,
+        caller: &Caller,
+        params: Vec<Value>,
+        out: &mut String,
+    ) -> Result<(), Fault> {
         meter.calls.fetch_add(1, Ordering::Relaxed);
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(self, caller, params, out))).unwrap_or_else(|_| Err(internal_error()));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| run(self, caller, params, out))).unwrap_or_else(|_| Err(internal_error()));
         if outcome.is_err() {
             meter.faults.fetch_add(1, Ordering::Relaxed);
         }
@@ -509,7 +521,8 @@ impl Dispatcher {
         let entry = self.find(&procedure_name)?;
         let required = entry.params.iter().filter(|parameter| !parameter.optional).count();
         let signature = |count: usize| {
-            let types = std::iter::once(entry.answers).chain(entry.params.iter().take(count).map(|parameter| parameter.kind));
+            let types =
+                std::iter::once(entry.answers).chain(entry.params.iter().take(count).map(|parameter| parameter.kind));
             Value::Array(types.map(Value::from).collect())
         };
         Ok((required..=entry.params.len()).map(signature).collect())
@@ -537,7 +550,8 @@ impl Dispatcher {
     }
 
     fn one_of_many(&self, caller: &Caller, call: Value) -> Result<String, Fault> {
-        let malformed = || Fault::new(Fault::INVALID_CALL, "each call is a struct of methodName (string) and params (array)");
+        let malformed =
+            || Fault::new(Fault::INVALID_CALL, "each call is a struct of methodName (string) and params (array)");
         let Value::Struct(members) = call else { return Err(malformed()) };
         let (mut name, mut params) = (None, Vec::new());
         for member in members {
@@ -599,7 +613,9 @@ impl Service for Dispatcher {
         type Read = fn(&Meter) -> u64;
         let rows: [(&str, &str, Read); 2] = [
             ("rpc_calls_total", "Calls by procedure", |meter| meter.calls.load(Ordering::Relaxed)),
-            ("rpc_faults_total", "Calls answered with a fault, by procedure", |meter| meter.faults.load(Ordering::Relaxed)),
+            ("rpc_faults_total", "Calls answered with a fault, by procedure", |meter| {
+                meter.faults.load(Ordering::Relaxed)
+            }),
         ];
         for (metric, help, read) in rows {
             let _ = write!(out, "# HELP {metric} {help}.\n# TYPE {metric} counter\n");
@@ -608,17 +624,4 @@ impl Service for Dispatcher {
             }
         }
     }
-}
-
-/// Sends every panic to the log, with a backtrace, instead of to standard error raw. Call once, at start.
-pub fn log_panics() {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let thread = std::thread::current();
-            let place = panic.location().map_or_else(String::new, ToString::to_string);
-            let trace = std::backtrace::Backtrace::force_capture();
-            log::error!("thread {} panicked at {place}: {}\n{trace}", thread.name().unwrap_or("unnamed"), panic.payload_as_str().unwrap_or("no message"));
-        }));
-    });
 }

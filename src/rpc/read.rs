@@ -1,9 +1,18 @@
-//! The grammar of calls and responses.
+//! The grammar of calls and responses, over either source of tokens.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::num::IntErrorKind;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::fault::Fault;
-use super::value::Value;
+use super::scan::Scan;
+use super::token::{Source, Tag, Token};
+use super::value::{DateTime, Value, is_white_space};
+use super::xml::Xml;
 
 /// A call as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +24,8 @@ pub struct Call {
 }
 
 /// How much a document may demand of whoever reads it. Its length is limited by whoever receives it.
+///
+/// The default is meant for calls. An answer can need more elements: 26 for each message, 2 for each name in a list.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// How deep elements may be nested, the root included. 64 by default.
@@ -25,10 +36,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            depth: 64,
-            elements: 10_000,
-        }
+        Limits { depth: 64, elements: 10_000 }
     }
 }
 
@@ -70,16 +78,325 @@ impl std::error::Error for ReadError {}
 
 /// Reads a call.
 ///
-/// # Errors
-/// See [`ReadError`].
-pub fn read_call(_body: &[u8], _limits: &Limits) -> Result<Call, ReadError> {
-    Err(ReadError::NotACall("the reader is not there yet".into()))
-}
-
-/// Reads an answer: a value or a fault.
+/// What is accepted beyond the letter of the specification: every integer type holds 64 bits, `true` and `false` as booleans,
+/// white space and a `+` around and before numbers, `<array/>` without `<data>`, attributes, and whatever [`DateTime::parse`] and
+/// [`Value::Double`] say.
 ///
 /// # Errors
 /// See [`ReadError`].
-pub fn read_response(_body: &[u8], _limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
-    Err(ReadError::NotACall("the reader is not there yet".into()))
+pub fn read_call(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
+    let scanned = Scan::new(body).and_then(|source| Reader::new(source, limits).call());
+    match scanned {
+        // Both sources count alike, so what is too much for one is too much for the other.
+        Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
+        Err(_) => read_call_with_xml_rs(body, limits),
+    }
+}
+
+/// [`read_call`] without its fast path: what it is compared with.
+#[doc(hidden)]
+pub fn read_call_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
+    let mut reader = Reader::new(Xml::new(body), limits);
+    let call = reader.call();
+    reader.or_not_even_xml(call)
+}
+
+/// Reads an answer: a value or a fault. An answer without a value, as servers give that have nothing to say, is
+/// [`Value::Nil`].
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
+    let scanned = Scan::new(body).and_then(|source| Reader::new(source, limits).response());
+    match scanned {
+        // Both sources count alike, so what is too much for one is too much for the other.
+        Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
+        Err(_) => read_response_with_xml_rs(body, limits),
+    }
+}
+
+/// [`read_response`] without its fast path: what it is compared with.
+#[doc(hidden)]
+pub fn read_response_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
+    let mut reader = Reader::new(Xml::new(body), limits);
+    let response = reader.response();
+    reader.or_not_even_xml(response)
+}
+
+/// Peers disagree on whether the end is padded.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The grammar, and the one place that counts against the limits.
+struct Reader<'l, S> {
+    source: S,
+    limits: &'l Limits,
+    depth: usize,
+    elements: usize,
+}
+
+impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
+    fn new(source: S, limits: &'l Limits) -> Self {
+        Reader { source, limits, depth: 0, elements: 0 }
+    }
+
+    fn call(&mut self) -> Result<Call, ReadError> {
+        self.open(Tag::MethodCall, "<methodCall>")?;
+        self.open(Tag::MethodName, "<methodName>")?;
+        let method = self.text()?.trim_matches(is_white_space).to_owned();
+        if method.is_empty() {
+            return Err(self.wrong("an empty <methodName>"));
+        }
+        let mut params = Vec::new();
+        if self.child(Tag::Params, "<params>")? {
+            while self.child(Tag::Param, "<param>")? {
+                params.push(self.only_value()?);
+            }
+            self.close()?;
+        }
+        self.close()?;
+        Ok(Call { method, params })
+    }
+
+    fn response(&mut self) -> Result<Result<Value, Fault>, ReadError> {
+        self.open(Tag::MethodResponse, "<methodResponse>")?;
+        let response = match self.any_child()? {
+            Some(Tag::Params) => {
+                if self.child(Tag::Param, "<param>")? {
+                    let value = self.only_value()?;
+                    self.close()?;
+                    Ok(value)
+                } else {
+                    Ok(Value::Nil)
+                }
+            }
+            Some(Tag::Fault) => {
+                let value = self.only_value()?;
+                Err(self.fault(&value)?)
+            }
+            _ => return Err(self.wrong("neither <params> nor <fault>")),
+        };
+        self.close()?;
+        self.close()?;
+        Ok(response)
+    }
+
+    fn fault(&self, value: &Value) -> Result<Fault, ReadError> {
+        let code = value.member("faultCode").and_then(Value::as_int);
+        let message = value.member("faultString").and_then(Value::as_str);
+        match (code.map(i32::try_from), message) {
+            (Some(Ok(code)), Some(message)) => Ok(Fault::new(code, message)),
+            _ => Err(self.wrong("a <fault> without an int faultCode and a string faultString")),
+        }
+    }
+
+    /// The one value inside an element that was started, to the end of that element.
+    fn only_value(&mut self) -> Result<Value, ReadError> {
+        self.open(Tag::Value, "<value>")?;
+        let value = self.value()?;
+        self.close()?;
+        Ok(value)
+    }
+
+    /// The rest of a `<value>`.
+    fn value(&mut self) -> Result<Value, ReadError> {
+        let mut text = Cow::Borrowed("");
+        loop {
+            match self.next()? {
+                Token::Text(more) => append(&mut text, more),
+                // Without a type it is a string, white space included.
+                Token::End | Token::Eof => return Ok(Value::String(text.into_owned())),
+                Token::Start(_) if !text.trim_matches(is_white_space).is_empty() => {
+                    return Err(self.wrong("text beside the type of a <value>"));
+                }
+                Token::Start(tag) => {
+                    let value = self.typed(tag)?;
+                    self.close()?;
+                    return Ok(value);
+                }
+            }
+        }
+    }
+
+    /// The rest of an element that gives the type of a value.
+    fn typed(&mut self, tag: Tag) -> Result<Value, ReadError> {
+        match tag {
+            Tag::String => Ok(Value::String(self.text()?.into_owned())),
+            Tag::Int => self.int(),
+            Tag::Boolean => match self.text()?.trim_matches(is_white_space) {
+                "1" | "true" => Ok(Value::Boolean(true)),
+                "0" | "false" => Ok(Value::Boolean(false)),
+                _ => Err(self.wrong("a <boolean> that is neither 0 nor 1")),
+            },
+            Tag::Double => self.double(),
+            Tag::DateTime => {
+                let text = self.text()?;
+                let time = DateTime::parse(&text).ok_or_else(|| self.wrong("a <dateTime.iso8601> that is none"))?;
+                Ok(Value::DateTime(time))
+            }
+            Tag::Base64 => {
+                let mut text = self.text()?.into_owned();
+                text.retain(|c| !is_white_space(c));
+                let bytes = BASE64.decode(text).map_err(|_| self.wrong("a <base64> that is none"))?;
+                Ok(Value::Base64(bytes))
+            }
+            Tag::Nil => {
+                self.close()?;
+                Ok(Value::Nil)
+            }
+            Tag::Array => self.array(),
+            Tag::Struct => self.structure(),
+            _ => Err(self.wrong("an element that is not a type")),
+        }
+    }
+
+    fn int(&mut self) -> Result<Value, ReadError> {
+        let text = self.text()?;
+        let number = text.trim_matches(is_white_space).parse();
+        number.map(Value::Int).map_err(|error| match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => self.too_much("an integer of more than 64 bits"),
+            _ => self.wrong("an integer that is none"),
+        })
+    }
+
+    fn double(&mut self) -> Result<Value, ReadError> {
+        let text = self.text()?;
+        let number: f64 =
+            text.trim_matches(is_white_space).parse().map_err(|_| self.wrong("a <double> that is none"))?;
+        if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
+            return Err(self.too_much("a <double> beyond the range of 64 bits"));
+        }
+        Ok(Value::Double(number))
+    }
+
+    fn array(&mut self) -> Result<Value, ReadError> {
+        let mut items = Vec::new();
+        if self.child(Tag::Data, "<data>")? {
+            while self.child(Tag::Value, "<value>")? {
+                items.push(self.value()?);
+            }
+            self.close()?;
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn structure(&mut self) -> Result<Value, ReadError> {
+        let mut members = Vec::new();
+        while self.child(Tag::Member, "<member>")? {
+            let (mut name, mut value) = (None, None);
+            loop {
+                match self.any_child()? {
+                    Some(Tag::Name) if name.is_none() => name = Some(self.text()?.into_owned()),
+                    Some(Tag::Value) if value.is_none() => value = Some(self.value()?),
+                    Some(_) => {
+                        return Err(self.wrong("something else than one <name> and one <value> in a <member>"));
+                    }
+                    None => break,
+                }
+            }
+            match (name, value) {
+                (Some(name), Some(value)) => members.push((name, value)),
+                _ => return Err(self.wrong("a <member> without <name> or <value>")),
+            }
+        }
+        Ok(Value::Struct(members))
+    }
+
+    /// The text up to the end of the element that was started.
+    fn text(&mut self) -> Result<Cow<'d, str>, ReadError> {
+        let mut text = Cow::Borrowed("");
+        loop {
+            match self.next()? {
+                Token::Text(more) => append(&mut text, more),
+                Token::End | Token::Eof => return Ok(text),
+                Token::Start(_) => return Err(self.wrong("an element where only text belongs")),
+            }
+        }
+    }
+
+    /// Starts the next element, or ends the one around: then `None`.
+    fn any_child(&mut self) -> Result<Option<Tag>, ReadError> {
+        loop {
+            match self.next()? {
+                Token::Start(tag) => return Ok(Some(tag)),
+                Token::End | Token::Eof => return Ok(None),
+                Token::Text(text) if text.trim_matches(is_white_space).is_empty() => {}
+                Token::Text(_) => return Err(self.wrong("text where none belongs")),
+            }
+        }
+    }
+
+    /// Starts the next element, which must be `tag`, or ends the one around: then `false`.
+    fn child(&mut self, tag: Tag, name: &str) -> Result<bool, ReadError> {
+        match self.any_child()? {
+            Some(found) if found == tag => Ok(true),
+            Some(_) => Err(self.wrong(&format!("another element instead of {name}"))),
+            None => Ok(false),
+        }
+    }
+
+    /// Starts the next element, which must be `tag`.
+    fn open(&mut self, tag: Tag, name: &str) -> Result<(), ReadError> {
+        match self.child(tag, name)? {
+            true => Ok(()),
+            false => Err(self.wrong(&format!("no {name}"))),
+        }
+    }
+
+    /// Ends the element that was started, which must have nothing more in it; after the root, the document.
+    fn close(&mut self) -> Result<(), ReadError> {
+        match self.any_child()? {
+            None => Ok(()),
+            Some(_) => Err(self.wrong("an element too many")),
+        }
+    }
+
+    fn next(&mut self) -> Result<Token<'d>, ReadError> {
+        let token = self.source.next()?;
+        match token {
+            Token::Start(_) => {
+                self.depth += 1;
+                self.elements += 1;
+                if self.depth > self.limits.depth {
+                    return Err(self.too_much(&format!("elements nested deeper than {}", self.limits.depth)));
+                }
+                if self.elements > self.limits.elements {
+                    return Err(self.too_much(&format!("more than {} elements", self.limits.elements)));
+                }
+            }
+            Token::End => self.depth -= 1,
+            Token::Text(_) | Token::Eof => {}
+        }
+        Ok(token)
+    }
+
+    /// The result, unless it complains of the grammar and the rest of the document shows that it is not even XML.
+    fn or_not_even_xml<T>(&mut self, result: Result<T, ReadError>) -> Result<T, ReadError> {
+        while let Err(ReadError::NotACall(_)) = result {
+            match self.next() {
+                Ok(Token::Eof) | Err(ReadError::TooMuch(_)) => break,
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        result
+    }
+
+    fn wrong(&self, what: &str) -> ReadError {
+        ReadError::NotACall(format!("{what} at byte {}", self.source.position()))
+    }
+
+    fn too_much(&self, what: &str) -> ReadError {
+        ReadError::TooMuch(format!("{what} at byte {}", self.source.position()))
+    }
+}
+
+fn append<'d>(text: &mut Cow<'d, str>, more: Cow<'d, str>) {
+    if text.is_empty() {
+        *text = more;
+    } else {
+        text.to_mut().push_str(&more);
+    }
 }

@@ -33,11 +33,14 @@ use self::lane::Lane;
 pub use self::reply::{ConnectionId, Responder};
 use self::reply::{SlowWriter, Terms};
 use super::credentials::Credentials;
+use crate::program::{Failure, Flag, Options};
 
 /// How long a write may hold its thread before the rest of the answer goes to the slow writer.
 const SEND_TIMEOUT: Duration = Duration::from_millis(10);
 /// How often the accept loop is probed; also keeps `accept` from timing out, so it must stay below the idle time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The shortest idle time: probes must come well within it.
+const LEAST_IDLE: Duration = Duration::from_secs(4);
 /// How long a probe may go unanswered before the accept loop counts as dead.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that the kernel accepts on our behalf before we do.
@@ -69,7 +72,64 @@ impl Config {
     /// The defaults, listening on `listen`.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, workers: 4, connection_idle: Duration::from_secs(30), max_body_bytes: 64 << 10, hosts: Vec::new() }
+        Self {
+            listen,
+            workers: 4,
+            connection_idle: Duration::from_secs(30),
+            max_body_bytes: 64 << 10,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// The options of every program that serves.
+pub const FLAGS: &[Flag] = &[
+    Flag::value(
+        "workers",
+        "N",
+        Some("4"),
+        "Threads that handle calls. None of them waits for a peer, so few are enough.",
+    ),
+    Flag::value(
+        "connection-idle",
+        "SECONDS",
+        Some("30"),
+        "Connections are closed after this time without traffic; at least 4.",
+    ),
+    Flag::value("max-body-bytes", "BYTES", Some("65536"), "The largest call."),
+    Flag::value(
+        "allow-host",
+        "NAME[,NAME]",
+        None,
+        "Names by which clients reach this server, beside its addresses and its host name.",
+    ),
+];
+
+impl Config {
+    /// Reads [`FLAGS`] from a command line.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is not a number or out of range.
+    pub fn from_options(listen: SocketAddr, options: &Options) -> Result<Self, Failure> {
+        let workers = options.get("workers")?;
+        if !(1..=256).contains(&workers) {
+            return Err(Failure::Usage("--workers is 1 to 256".into()));
+        }
+        let idle = options.get("connection-idle")?;
+        if idle < LEAST_IDLE.as_secs() {
+            return Err(Failure::Usage(format!("--connection-idle is at least {} seconds", LEAST_IDLE.as_secs())));
+        }
+        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let local = format!("{}.local", own.trim());
+        let names =
+            options.text("allow-host").unwrap_or_default().split(',').chain([own.as_str(), &local]).map(str::trim);
+        Ok(Self {
+            workers,
+            connection_idle: Duration::from_secs(idle),
+            max_body_bytes: options.get("max-body-bytes")?,
+            hosts: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            ..Self::new(listen)
+        })
     }
 }
 
@@ -165,14 +225,17 @@ impl HttpServer {
         }
         {
             let transport = Arc::clone(&transport);
-            spawn("pipeline", move || pipelined_requests.iter().for_each(|(request, last)| transport.handle(request, last)))?;
+            spawn("pipeline", move || {
+                pipelined_requests.iter().for_each(|(request, last)| transport.handle(request, last))
+            })?;
         }
         {
             let transport = Arc::clone(&transport);
             spawn("nudge", move || nudge_requests.iter().for_each(|()| drop(transport.nudge())))?;
         }
         {
-            let supervisor = Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, events: event_queue };
+            let supervisor =
+                Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, events: event_queue };
             spawn("supervisor", move || supervisor.run())?;
         }
         Ok(Self { transport, listener })
@@ -219,7 +282,7 @@ pub fn listen(config: &Config) -> io::Result<Socket> {
         let _ = socket.set_only_v6(false);
     }
     socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(config.connection_idle.max(2 * PROBE_INTERVAL)))?;
+    socket.set_read_timeout(Some(config.connection_idle.max(LEAST_IDLE)))?;
     socket.set_write_timeout(Some(SEND_TIMEOUT))?;
     socket.bind(&config.listen.into())?;
     socket.listen(BACKLOG)?;
@@ -343,7 +406,9 @@ impl Transport {
             // the process would end. So it is kept, at the price of two descriptors and a thread.
             Some(length) if length > LARGEST_DROP => {
                 if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
-                    warn!("{peer} announced a body of {length} bytes; such requests cannot be released, let a proxy refuse them");
+                    warn!(
+                        "{peer} announced a body of {length} bytes; such requests cannot be released, let a proxy refuse them"
+                    );
                 }
                 std::mem::forget(request.upgrade("close", response));
             }
@@ -370,7 +435,9 @@ impl Transport {
         if let Some(host) = header(request, "Host")
             && !self.is_own_name(host)
         {
-            return Err(Refusal::new(421, "this name is not one of the server's; use its address, or start it with --allow-host NAME\n",
+            return Err(Refusal::new(
+                421,
+                "this name is not one of the server's; use its address, or start it with --allow-host NAME\n",
             ));
         }
         let path = request.url().split(['?', '#']).next().unwrap_or_default();
@@ -386,8 +453,11 @@ impl Transport {
             }
             _ => return Err(Refusal::new(404, "there is nothing here; XML-RPC is at / and /RPC2\n")),
         }
-        let media_type = header(request, "Content-Type").map(|value| value.split(';').next().unwrap_or_default().trim());
-        if !media_type.is_some_and(|media| media.eq_ignore_ascii_case("text/xml") || media.eq_ignore_ascii_case("application/xml")) {
+        let media_type =
+            header(request, "Content-Type").map(|value| value.split(';').next().unwrap_or_default().trim());
+        if !media_type.is_some_and(|media| {
+            media.eq_ignore_ascii_case("text/xml") || media.eq_ignore_ascii_case("application/xml")
+        }) {
             // A web page can post any other type to any address without asking first.
             return Err(Refusal::new(415, "the Content-Type must be text/xml\n"));
         }
@@ -453,8 +523,18 @@ impl Transport {
         self.service.metrics(&mut out);
         let rows: [(&str, &str, &str, u64); 4] = [
             ("http_requests_total", "counter", "Requests received", self.counters.requests.load(Ordering::Relaxed)),
-            ("http_accept_loops_rebuilt_total", "counter", "Accept loops rebuilt after a failure", self.counters.rebuilt.load(Ordering::Relaxed)),
-            ("http_requests_held_total", "counter", "Refused requests that announced too much to be released", self.counters.held.load(Ordering::Relaxed)),
+            (
+                "http_accept_loops_rebuilt_total",
+                "counter",
+                "Accept loops rebuilt after a failure",
+                self.counters.rebuilt.load(Ordering::Relaxed),
+            ),
+            (
+                "http_requests_held_total",
+                "counter",
+                "Refused requests that announced too much to be released",
+                self.counters.held.load(Ordering::Relaxed),
+            ),
             ("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes()),
         ];
         for (name, kind, help, value) in rows {
@@ -559,7 +639,13 @@ impl Supervisor {
                         None
                     }
                     // Without a descriptor or memory for the probe it says nothing about the accept loop.
-                    Err(error) if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::WouldBlock && error.kind() != io::ErrorKind::ConnectionReset => None,
+                    Err(error)
+                        if error.raw_os_error().is_some()
+                            && error.kind() != io::ErrorKind::WouldBlock
+                            && error.kind() != io::ErrorKind::ConnectionReset =>
+                    {
+                        None
+                    }
                     Err(error) => Some(error),
                 },
             };

@@ -21,7 +21,7 @@ pub enum Value {
     Base64(Vec<u8>),
     /// `array`.
     Array(Vec<Value>),
-    /// `struct`, its members in the order in which they came. The readers let no name come twice.
+    /// `struct`, its members in the order in which they came. Where a name comes twice, the last one counts, as in Python.
     Struct(Vec<(String, Value)>),
     /// `nil`, the common extension for "no value".
     Nil,
@@ -31,7 +31,7 @@ impl Value {
     /// The member `name`, if this is a struct that has one.
     pub fn member(&self, name: &str) -> Option<&Value> {
         match self {
-            Value::Struct(members) => members.iter().find(|(n, _)| n == name).map(|(_, v)| v),
+            Value::Struct(members) => members.iter().rfind(|(n, _)| n == name).map(|(_, v)| v),
             _ => None,
         }
     }
@@ -148,10 +148,7 @@ impl DateTime {
         let offset = rest.offset()?;
         let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
         let time = NaiveTime::from_hms_opt(hour, minute, second)?;
-        Some(DateTime {
-            stated: NaiveDateTime::new(date, time),
-            offset,
-        })
+        Some(DateTime { stated: NaiveDateTime::new(date, time), offset })
     }
 
     /// The time as it was written, in whatever zone that was meant.
@@ -179,10 +176,8 @@ impl Digits<'_> {
     /// Takes a number of exactly `digits` digits.
     fn number(&mut self, digits: usize) -> Option<u32> {
         let (number, rest) = self.0.split_at_checked(digits)?;
-        let number = number.iter().try_fold(0, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + u32::from(byte - b'0'))
-        })?;
+        let number =
+            number.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))?;
         self.0 = rest;
         Some(number)
     }

@@ -19,7 +19,7 @@ pub fn forbidden_char(text: &str) -> Option<char> {
     text.chars().find(|&c| !is_allowed(c))
 }
 
-fn is_allowed(c: char) -> bool {
+pub(super) fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
@@ -61,9 +61,7 @@ pub fn value(out: &mut String, value: &Value) {
             STANDARD.encode_string(bytes, out);
             out.push_str("</base64></value>");
         }
-        Value::Array(items) => array(out, |out| {
-            items.iter().for_each(|item| self::value(out, item))
-        }),
+        Value::Array(items) => array(out, |out| items.iter().for_each(|item| self::value(out, item))),
         Value::Struct(members) => structure(out, |out| {
             for (name, content) in members {
                 member(out, name, |out| self::value(out, content));
@@ -82,24 +80,12 @@ pub fn string(out: &mut String, text: &str) {
 
 /// Appends an integer value, as `<i8>` only if 32 bits are too few: many peers do not know it.
 pub fn int(out: &mut String, number: i64) {
-    plain(
-        out,
-        if i32::try_from(number).is_ok() {
-            "int"
-        } else {
-            "i8"
-        },
-        number,
-    );
+    plain(out, if i32::try_from(number).is_ok() { "int" } else { "i8" }, number);
 }
 
 /// Appends a boolean value.
 pub fn boolean(out: &mut String, truth: bool) {
-    out.push_str(if truth {
-        "<value><boolean>1</boolean></value>"
-    } else {
-        "<value><boolean>0</boolean></value>"
-    });
+    out.push_str(if truth { "<value><boolean>1</boolean></value>" } else { "<value><boolean>0</boolean></value>" });
 }
 
 /// Appends the value for "no value".

@@ -56,30 +56,18 @@ impl Program {
     pub fn start(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).args(arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == ErrorKind::NotFound && line[0] == "python3" => {
-                panic!(
-                    "python3 is not on the PATH; these tests need 3.8 or newer with its standard library"
-                )
+                panic!("python3 is not on the PATH; these tests need 3.8 or newer with its standard library")
             }
             Err(error) => panic!("cannot start {command:?}: {error}"),
         };
         let stdin = child.stdin.take();
         let stdout = Output::capture(child.stdout.take());
         let stderr = Output::capture(child.stderr.take());
-        Self {
-            command,
-            child,
-            stdin,
-            stdout,
-            stderr,
-            address: None,
-        }
+        Self { command, child, stdin, stdout, stderr, address: None }
     }
 
     /// Starts a program that listens and waits for its line `… listening on HOST:PORT`.
@@ -88,18 +76,14 @@ impl Program {
         const READY: &str = " listening on ";
         let mut program = Self::start(line, arguments);
         let ready = program.stdout.wait_for_line(READY, PATIENCE);
-        program.address = ready
-            .split_once(READY)
-            .map(|(_, address)| address.trim().to_owned());
+        program.address = ready.split_once(READY).map(|(_, address)| address.trim().to_owned());
         program
     }
 
     /// `HOST:PORT` from the ready line.
     #[track_caller]
     pub fn address(&self) -> &str {
-        self.address
-            .as_deref()
-            .expect("only a program started by `serve` has an address")
+        self.address.as_deref().expect("only a program started by `serve` has an address")
     }
 
     /// Its process id.
@@ -126,10 +110,7 @@ impl Program {
     pub fn signal(&self, name: &str) {
         // The shell has `kill` built in, and a child that has not been reaped keeps its id.
         let script = format!("kill -{name} {}", self.id());
-        let status = Command::new("sh")
-            .args(["-c", &script])
-            .status()
-            .expect("sh runs");
+        let status = Command::new("sh").args(["-c", &script]).status().expect("sh runs");
         assert!(status.success(), "{script} failed with {status}");
     }
 
@@ -166,14 +147,8 @@ impl Drop for Program {
                 Ok(None) => "still running".to_owned(),
                 Err(error) => error.to_string(),
             };
-            let (stdout, stderr) = (
-                self.stdout.lines().join("\n"),
-                self.stderr.lines().join("\n"),
-            );
-            eprintln!(
-                "--- {:?}\nstatus: {status}\nstdout:\n{stdout}\nstderr:\n{stderr}\n---",
-                self.command
-            );
+            let (stdout, stderr) = (self.stdout.lines().join("\n"), self.stderr.lines().join("\n"));
+            eprintln!("--- {:?}\nstatus: {status}\nstdout:\n{stdout}\nstderr:\n{stderr}\n---", self.command);
         }
     }
 }
@@ -197,13 +172,8 @@ impl Output {
         let writer = Arc::clone(&shared);
         let reader = thread::spawn(move || {
             let mut line = Vec::new();
-            while stream
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|count| count > 0)
-            {
-                let text = String::from_utf8_lossy(&line)
-                    .trim_end_matches(['\r', '\n'])
-                    .to_owned();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
                 lock(&writer.0).lines.push(text);
                 writer.1.notify_all();
                 line.clear();
@@ -211,10 +181,7 @@ impl Output {
             lock(&writer.0).ended = true;
             writer.1.notify_all();
         });
-        Self {
-            shared,
-            reader: Some(reader),
-        }
+        Self { shared, reader: Some(reader) }
     }
 
     /// All lines so far.
@@ -225,20 +192,13 @@ impl Output {
     /// The first line, written already or yet to come, that contains `text`.
     #[track_caller]
     pub fn wait_for_line(&self, text: &str, timeout: Duration) -> String {
-        self.wait_for(text, timeout, |lines| {
-            lines.iter().find(|line| line.contains(text)).cloned()
-        })
+        self.wait_for(text, timeout, |lines| lines.iter().find(|line| line.contains(text)).cloned())
     }
 
     /// What `find` finds in all lines so far; it is asked again after every new line. Fails when `timeout` is over or
     /// the stream has ended; `what` then says what was missing.
     #[track_caller]
-    pub fn wait_for<T>(
-        &self,
-        what: impl Debug,
-        timeout: Duration,
-        mut find: impl FnMut(&[String]) -> Option<T>,
-    ) -> T {
+    pub fn wait_for<T>(&self, what: impl Debug, timeout: Duration, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + timeout;
         let (written, changed) = &*self.shared;
         let mut written = lock(written);
@@ -249,10 +209,7 @@ impl Output {
             assert!(!written.ended, "the stream ended without {what:?}");
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "no {what:?} within {timeout:?}");
-            written = changed
-                .wait_timeout(written, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            written = changed.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -66,7 +66,10 @@ impl<R> Connections<R> {
         let mut entries = self.entries.lock();
         let Some(entry) = entries.get_mut(&peer) else {
             if !closing {
-                entries.insert(peer, Entry { state: State::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now });
+                entries.insert(
+                    peer,
+                    Entry { state: State::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now },
+                );
             }
             return Turn::Now { request, first: true };
         };
@@ -160,7 +163,9 @@ mod tests {
         }
         assert!(matches!(connections.arrive(peer(), false, 999), Turn::Never(999)));
         for number in 1..=MAX_PIPELINED {
-            let Next::Request { request, last } = connections.finish(peer(), true, false) else { panic!("{number} is missing") };
+            let Next::Request { request, last } = connections.finish(peer(), true, false) else {
+                panic!("{number} is missing")
+            };
             assert_eq!((request, last), (number, number == MAX_PIPELINED));
         }
         assert!(matches!(connections.finish(peer(), false, false), Next::Dropped(_)));

@@ -57,7 +57,12 @@ impl std::fmt::Debug for Responder {
 }
 
 impl Responder {
-    pub(super) fn new(writer: Box<dyn Write + Send>, transport: Arc<Transport>, peer: SocketAddr, terms: &Terms) -> Self {
+    pub(super) fn new(
+        writer: Box<dyn Write + Send>,
+        transport: Arc<Transport>,
+        peer: SocketAddr,
+        terms: &Terms,
+    ) -> Self {
         let keep_alive = !terms.client_closes && !terms.server_closes;
         let end = End { transport, peer, client_closes: terms.client_closes, keep_alive };
         Self { writer: Some(writer), end, http_1_0: terms.http_1_0, since: Instant::now() }
@@ -114,7 +119,13 @@ impl Responder {
         let mut sent = 0;
         match write_some(&mut *writer, &bytes, &mut sent) {
             Progress::Blocked => {
-                return end.transport.slow.take(SlowAnswer { writer, bytes, sent, since: Instant::now(), end: end.clone() });
+                return end.transport.slow.take(SlowAnswer {
+                    writer,
+                    bytes,
+                    sent,
+                    since: Instant::now(),
+                    end: end.clone(),
+                });
             }
             Progress::Broken => end.keep_alive = false,
             Progress::Done => {}
@@ -172,7 +183,9 @@ fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progres
         match result {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Progress::Blocked,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Progress::Blocked;
+            }
             Err(_) => return Progress::Broken,
         }
     }

@@ -1,0 +1,83 @@
+//! The thread that answers who waits, so that a sender does not pay for a thousand receivers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Chat, answer};
+
+/// Wakes the thread that delivers: now, or by a time.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    state: Mutex<Rung>,
+    condvar: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Rung {
+    rung: bool,
+    /// When the thread wakes by itself; `None` while it is at work, after which it looks anyway, or sleeps for good.
+    sleeps_until: Option<Instant>,
+    asleep: bool,
+    ended: bool,
+}
+
+impl Bell {
+    /// There is something to deliver.
+    pub(super) fn ring(&self) {
+        let mut state = self.state.lock();
+        state.rung = true;
+        if state.asleep {
+            self.condvar.notify_one();
+        }
+    }
+
+    /// There will be something to do at `time`, unless the thread wakes before anyway.
+    pub(super) fn ring_by(&self, time: Instant) {
+        let mut state = self.state.lock();
+        if state.asleep && state.sleeps_until.is_some_and(|until| until <= time) {
+            return;
+        }
+        state.rung = true;
+        if state.asleep {
+            self.condvar.notify_one();
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn end(&self) {
+        self.state.lock().ended = true;
+        self.condvar.notify_one();
+    }
+
+    /// Waits until it rings or until `time`; answers false when the thread is to end.
+    fn wait(&self, time: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        state.asleep = true;
+        state.sleeps_until = time;
+        while !state.rung && !state.ended {
+            match time {
+                Some(time) => {
+                    if self.condvar.wait_until(&mut state, time).timed_out() {
+                        break;
+                    }
+                }
+                None => self.condvar.wait(&mut state),
+            }
+        }
+        state.asleep = false;
+        state.rung = false;
+        !state.ended
+    }
+}
+
+/// The thread's life.
+pub(super) fn deliver(chat: &Arc<Chat>) {
+    let mut next = None;
+    while chat.bell.wait(next) {
+        let (batches, at) = chat.state.lock().due(Instant::now());
+        next = at;
+        answer(batches);
+    }
+}

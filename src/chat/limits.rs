@@ -1,0 +1,139 @@
+//! How much of everything: each limit an option of the server with a default that fits a device with 64 MB of memory.
+
+use std::time::Duration;
+
+use crate::program::{Failure, Flag, Options};
+use crate::rpc::Value;
+
+/// The limits of a chat server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Rooms.
+    pub rooms: usize,
+    /// Registered users.
+    pub users: usize,
+    /// Users in one room.
+    pub room_users: usize,
+    /// Messages kept in one room.
+    pub history_messages: usize,
+    /// Bytes of messages kept in one room, as they go over the wire.
+    pub history_bytes: usize,
+    /// Bytes of messages kept in all rooms; the oldest go first.
+    pub memory: usize,
+    /// Messages a second of one user; 0 is no limit.
+    pub message_rate: u32,
+    /// Messages that one user may send at once before the rate counts.
+    pub message_burst: u32,
+    /// Registrations a minute from one address; 0 is no limit.
+    pub registration_rate: u32,
+    /// Waits at a time from one address; 0 is no limit.
+    pub waits_per_address: usize,
+    /// A room that is empty is removed when nobody has had to do with it for this long.
+    pub room_idle: Duration,
+    /// A user is unregistered who has made no call for this long.
+    pub user_idle: Duration,
+}
+
+/// The options, in the order of the fields.
+pub(super) const FLAGS: &[Flag] = &[
+    Flag::value("max-message-bytes", "BYTES", Some("4096"), "The longest message."),
+    Flag::value("max-rooms", "N", Some("1000"), "Rooms at a time."),
+    Flag::value("max-users", "N", Some("10000"), "Registered users at a time."),
+    Flag::value("max-room-users", "N", Some("5000"), "Users in one room."),
+    Flag::value("history-messages", "N", Some("500"), "Messages kept in one room."),
+    Flag::value("history-bytes", "BYTES", Some("1048576"), "Bytes of messages kept in one room."),
+    Flag::value("memory-limit", "BYTES", Some("16777216"), "Bytes of messages kept in all rooms; the oldest go first."),
+    Flag::value("message-rate", "N", Some("20"), "Messages a second of one user; 0 for no limit."),
+    Flag::value("message-burst", "N", Some("50"), "Messages that a user may send at once before the rate counts."),
+    Flag::value("registration-rate", "N", Some("120"), "Registrations a minute from one address; 0 for no limit."),
+    Flag::value("waits-per-address", "N", Some("256"), "Waiting calls at a time from one address; 0 for no limit."),
+    Flag::value("room-idle", "SECONDS", Some("300"), "An empty room is removed after this time without interaction."),
+    Flag::value("user-idle", "SECONDS", Some("900"), "A user is unregistered after this time without a call."),
+];
+
+impl Limits {
+    /// Reads the limits from a command line.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is not a number.
+    pub fn from_options(options: &Options) -> Result<Self, Failure> {
+        let seconds = |name| options.get(name).map(Duration::from_secs);
+        Ok(Self {
+            message_bytes: options.get("max-message-bytes")?,
+            rooms: options.get("max-rooms")?,
+            users: options.get("max-users")?,
+            room_users: options.get("max-room-users")?,
+            history_messages: options.get("history-messages")?,
+            history_bytes: options.get("history-bytes")?,
+            memory: options.get("memory-limit")?,
+            message_rate: options.get("message-rate")?,
+            message_burst: options.get("message-burst")?,
+            registration_rate: options.get("registration-rate")?,
+            waits_per_address: options.get("waits-per-address")?,
+            room_idle: seconds("room-idle")?,
+            user_idle: seconds("user-idle")?,
+        })
+    }
+
+    /// The limits as `system.getCapabilities` publishes them.
+    #[must_use]
+    pub fn published(&self) -> Vec<(String, Value)> {
+        let int = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+        let seconds = |time: Duration| Value::from(time.as_secs().cast_signed());
+        [
+            ("max_message_bytes", int(self.message_bytes)),
+            ("max_rooms", int(self.rooms)),
+            ("max_users", int(self.users)),
+            ("max_room_users", int(self.room_users)),
+            ("history_messages", int(self.history_messages)),
+            ("history_bytes", int(self.history_bytes)),
+            ("memory_limit", int(self.memory)),
+            ("message_rate", i64::from(self.message_rate).into()),
+            ("message_burst", i64::from(self.message_burst).into()),
+            ("registration_rate", i64::from(self.registration_rate).into()),
+            ("waits_per_address", int(self.waits_per_address)),
+            ("room_idle", seconds(self.room_idle)),
+            ("user_idle", seconds(self.user_idle)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+}
+
+impl Default for Limits {
+    /// What the options say by default.
+    fn default() -> Self {
+        Self {
+            message_bytes: 4096,
+            rooms: 1000,
+            users: 10_000,
+            room_users: 5000,
+            history_messages: 500,
+            history_bytes: 1 << 20,
+            memory: 16 << 20,
+            message_rate: 20,
+            message_burst: 50,
+            registration_rate: 120,
+            waits_per_address: 256,
+            room_idle: Duration::from_secs(300),
+            user_idle: Duration::from_secs(900),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Program;
+
+    #[test]
+    fn the_defaults_are_those_of_the_options() {
+        let program = Program { name: "t", about: "", arguments: "", flags: &[FLAGS], examples: &[] };
+        let options = Options::parse(&program, []).unwrap();
+        assert_eq!(Limits::from_options(&options).unwrap(), Limits::default());
+        assert_eq!(Limits::default().published().len(), FLAGS.len());
+    }
+}

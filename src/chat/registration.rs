@@ -1,0 +1,139 @@
+//! Keeps the server registered at the binder: starts without one, comes back after the binder was restarted, and speaks to
+//! a binder of the original project too.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use log::{info, warn};
+
+use crate::program::Endpoint;
+use crate::rpc::{CallError, Client, Credentials, Fault, Value};
+
+/// The lease that is asked for. A crashed server is out of the binder's answers after this.
+const LEASE: Duration = Duration::from_secs(30);
+/// The first and the longest pause between attempts to reach the binder.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+/// How long a call to the binder may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is registered where.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) binder: Endpoint,
+    /// Where the server listens.
+    pub(super) listening: SocketAddr,
+    /// What `--advertise` says; the port is 0 where it says none.
+    pub(super) advertise: Option<Endpoint>,
+    pub(super) procedures: Vec<&'static str>,
+    pub(super) instance: String,
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// How the binder at the other end is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    /// Ours: with leases.
+    Leases,
+    /// The original's: it knows only `register_procedure`.
+    Original,
+}
+
+impl Registration {
+    /// Registers again and again until `stop` is disconnected, and then unregisters.
+    pub(super) fn keep(self, stop: &Receiver<()>) {
+        let mut client = Client::new(&self.binder.to_string()).within(PATIENCE);
+        if let Some(credentials) = &self.credentials {
+            client = client.with_credentials(credentials);
+        }
+        let mut retry = FIRST_RETRY;
+        // What was last said in the log, so that a long outage is one line.
+        let mut said: Option<String> = None;
+        let mut registered = None;
+        loop {
+            let pause = match self.register(&client) {
+                Ok((kind, lease)) => {
+                    if registered != Some(kind) {
+                        let how = if kind == Kind::Original { ", which knows no leases" } else { "" };
+                        info!("registered at the binder {}{how}", self.binder);
+                    }
+                    (registered, retry, said) = (Some(kind), FIRST_RETRY, None);
+                    lease / 3
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if said.as_ref() != Some(&text) {
+                        warn!(
+                            "cannot register at the binder {}, trying again: {}",
+                            self.binder,
+                            crate::text::Harmless(&text)
+                        );
+                    }
+                    (registered, said) = (None, Some(text));
+                    let pause = retry;
+                    retry = (retry * 2).min(LAST_RETRY);
+                    pause
+                }
+            };
+            match stop.recv_timeout(pause) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if registered == Some(Kind::Leases) {
+            let _ = client.within(Duration::from_secs(1)).call("unregister_service", &[self.instance.as_str().into()]);
+        }
+    }
+
+    fn register(&self, client: &Client) -> Result<(Kind, Duration), CallError> {
+        let (host, port) = self.address();
+        let names = self.procedures.iter().map(|&name| name.into()).collect();
+        let lease = LEASE.as_secs().cast_signed();
+        let params =
+            [self.instance.as_str().into(), host.as_str().into(), port.into(), Value::Array(names), lease.into()];
+        match client.call("register_service", &params) {
+            Ok(granted) => {
+                let granted =
+                    granted.as_int().and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
+                Ok((Kind::Leases, granted.map_or(LEASE, Duration::from_secs)))
+            }
+            // Refused by a binder that knows the procedure: asking otherwise would not help.
+            Err(CallError::Fault(fault))
+                if (Fault::BAD_NAME..=Fault::TOO_FAST).contains(&fault.code) || fault.code == Fault::BAD_PARAMS =>
+            {
+                Err(CallError::Fault(fault))
+            }
+            Err(CallError::Fault(_)) => {
+                for &name in &self.procedures {
+                    client.call("register_procedure", &[name.into(), host.as_str().into(), port.into()])?;
+                }
+                Ok((Kind::Original, LEASE))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What others reach us at.
+    fn address(&self) -> (String, i64) {
+        let port = i64::from(self.listening.port());
+        match &self.advertise {
+            Some(Endpoint { host, port: 0 }) => (host.clone(), port),
+            Some(Endpoint { host, port }) => (host.clone(), (*port).into()),
+            None if self.listening.ip().is_unspecified() => (self.local_host(), port),
+            None => (self.listening.ip().to_string(), port),
+        }
+    }
+
+    /// The address that this machine has towards the binder. A datagram socket finds the route without sending anything.
+    fn local_host(&self) -> String {
+        let route = || {
+            let binder = self.binder.resolve().ok()?;
+            let any: SocketAddr = if binder.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+            let socket = UdpSocket::bind(any).ok()?;
+            socket.connect(binder).ok()?;
+            socket.local_addr().ok()
+        };
+        route().map_or_else(|| "127.0.0.1".to_owned(), |address| address.ip().to_canonical().to_string())
+    }
+}

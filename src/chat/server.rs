@@ -1,0 +1,194 @@
+//! A whole chat server: what the program runs, and what the client starts inside itself with `--local`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use super::delivery::deliver;
+use super::registration::Registration;
+use super::{Chat, Key, Limits, PROCEDURES};
+use crate::program::{Endpoint, Failure, Flag, Options};
+use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen, spawn};
+
+/// The longest pause between two rounds of the janitor.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The server's own options.
+pub const FLAGS: &[&[Flag]] = &[
+    &[
+        Flag::value("listen", "HOST:PORT", Some("127.0.0.1:9000"), "Where to listen. Port 0 lets the system choose."),
+        Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to register at."),
+        Flag::switch("no-binder", "Register nowhere; clients use --server."),
+        Flag::value(
+            "advertise",
+            "HOST[:PORT]",
+            None,
+            "The address to register, where the one that is listened on is not what others reach.",
+        ),
+        Flag::switch("require-auth", "Refuse users who register without credentials."),
+    ],
+    super::limits::FLAGS,
+    HTTP_FLAGS,
+];
+
+/// What a server is to do.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where and how to listen.
+    pub http: Config,
+    /// How much of everything.
+    pub limits: Limits,
+    /// Whether users may register without credentials.
+    pub open_allowed: bool,
+    /// The binder to register at, if any.
+    pub binder: Option<Endpoint>,
+    /// The address to register.
+    pub advertise: Option<Endpoint>,
+    /// What to show the binder.
+    pub binder_credentials: Option<Credentials>,
+}
+
+impl Setup {
+    /// A server on `listen` with all defaults.
+    #[must_use]
+    pub fn new(listen: SocketAddr, binder: Option<Endpoint>) -> Self {
+        Self {
+            http: Config::new(listen),
+            limits: Limits::default(),
+            open_allowed: true,
+            binder,
+            advertise: None,
+            binder_credentials: None,
+        }
+    }
+
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is wrong in it, [`Failure::Failed`] for a name that cannot be resolved.
+    pub fn from_options(options: &Options) -> Result<Self, Failure> {
+        if options.has("no-binder") && options.has("binder") {
+            return Err(Failure::Usage("--binder and --no-binder exclude each other".into()));
+        }
+        let binder = if options.has("no-binder") { None } else { Some(options.get::<Endpoint>("binder")?) };
+        let advertise = match options.text("advertise") {
+            None => None,
+            Some(text) => {
+                let with_port = if text.parse::<Endpoint>().is_ok() { text.to_owned() } else { format!("{text}:0") };
+                let wrong = |error| Failure::Usage(format!("--advertise {text:?}: {error}"));
+                Some(with_port.parse::<Endpoint>().map_err(wrong)?)
+            }
+        };
+        let listen = options.get::<Endpoint>("listen")?.resolve()?;
+        let mut setup = Self::new(listen, binder);
+        setup.limits = Limits::from_options(options)?;
+        setup.open_allowed = !options.has("require-auth");
+        setup.http = Config::from_options(listen, options)?;
+        setup.http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
+        setup.advertise = advertise;
+        Ok(setup)
+    }
+}
+
+/// A running chat server.
+pub struct Running {
+    chat: Arc<Chat>,
+    http: HttpServer,
+    registration: Option<(Sender<()>, JoinHandle<()>)>,
+    /// Ends the janitor when dropped.
+    _janitor: Sender<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Answers who waits and what has arrived, and unregisters at the binder; takes at most `patience`.
+    pub fn stop(self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.http.drain();
+        self.chat.end_all_waits();
+        let registration = self.registration.map(|(stop, thread)| {
+            drop(stop);
+            thread
+        });
+        self.http.stop(deadline);
+        self.chat.bell.end();
+        if let Some(thread) = registration {
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+}
+
+/// Starts a chat server.
+///
+/// # Errors
+/// When the address cannot be listened on, or a thread cannot be started.
+pub fn start(setup: Setup) -> Result<Running, Failure> {
+    let Setup { http: config, limits, open_allowed, binder, advertise, binder_credentials } = setup;
+    let wanted = config.listen;
+    let listener =
+        listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
+    let failed = |error| Failure::while_doing("cannot start", error);
+    let key = Key::random().map_err(|error| Failure::while_doing("no random numbers", error))?;
+
+    let mut dispatcher = Dispatcher::new();
+    let mut published = limits.published();
+    published.push(("max_body_bytes".into(), i64::try_from(config.max_body_bytes).unwrap_or(i64::MAX).into()));
+    dispatcher.capability("limits", published);
+    let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
+    let chat = Arc::new(Chat::new(limits, key, open_allowed));
+    dispatcher.serve(PROCEDURES, &chat);
+    let instance_of = Arc::clone(&chat);
+    dispatcher.on_hurry(move |connection| instance_of.hurry(connection));
+    let counted = Arc::clone(&chat);
+    dispatcher.on_metrics(move |out| counted.metrics(out));
+
+    let delivered = Arc::clone(&chat);
+    spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
+    let (janitor, stop) = bounded::<()>(0);
+    let swept = Arc::clone(&chat);
+    let sweep = move || {
+        while stop.recv_timeout(round) == Err(RecvTimeoutError::Timeout) {
+            swept.state.lock().sweep(Instant::now());
+        }
+    };
+    spawn("janitor", sweep).map_err(failed)?;
+
+    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
+    let registration = match binder {
+        None => None,
+        Some(binder) => {
+            let registration = Registration {
+                binder,
+                listening: http.address(),
+                advertise,
+                procedures: PROCEDURES.iter().map(|procedure| procedure.name).collect(),
+                instance: random_id()?,
+                credentials: binder_credentials,
+            };
+            let (stop, stopped) = bounded::<()>(0);
+            let thread = std::thread::Builder::new()
+                .name("register".into())
+                .spawn(move || registration.keep(&stopped))
+                .map_err(failed)?;
+            Some((stop, thread))
+        }
+    };
+    Ok(Running { chat, http, registration, _janitor: janitor })
+}
+
+/// 128 random bits in hexadecimal.
+fn random_id() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
