@@ -1,7 +1,20 @@
-//! A chat over plain XML-RPC.
+//! A chat for local networks over plain XML-RPC.
+//!
+//! ```text
+//! src/bin/*.rs   binder, server, client: read the command line, start, wait for the end
+//! rpc            XML-RPC: values, documents, procedure tables, the HTTP server and the HTTP client
+//! binder         the register: who offers which procedure, and for how long
+//! chat           users, rooms, messages, and their delivery
+//! client         the terminal client
+//! program        what the programs share: options, log, signals, exit codes
+//! text           text from a peer, made harmless for terminals and logs
+//! ```
+//!
+//! Arrows point down only: `client` starts `chat` and `binder` with `--local`, these know `rpc`, all know `program`.
 
 pub mod binder;
 pub mod chat;
+pub mod client;
 pub mod program;
 pub mod rpc;
 pub mod text;

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use log::LevelFilter;
+use log::{LevelFilter, debug};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simple_logger::SimpleLogger;
@@ -52,6 +52,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
         }
         start_log(options.get("log-level")?)?;
         log_panics();
+        raise_descriptor_limit();
         work(&options)
     });
     match outcome {
@@ -90,6 +91,14 @@ fn start_log(level: LevelFilter) -> Result<(), Failure> {
         .with_utc_timestamps()
         .init()
         .map_err(|error| Failure::while_doing("cannot set up the log", error))
+}
+
+/// Allows as many open connections as the system grants without asking: the usual 1,024 are for programs that use
+/// `select`, and a connection needs up to two.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        debug!("the limit of open files stays as it is: {error}");
+    }
 }
 
 /// Sends every panic to the log, with a backtrace.

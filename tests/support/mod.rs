@@ -5,6 +5,9 @@
 // What fails here fails a test, and that is how it says so.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
+pub mod http;
+pub mod process;
+
 use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
