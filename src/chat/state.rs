@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use super::Limits;
-use super::identity::{Digest, Proof};
+use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
 use super::rate::Bucket;
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Message, News, Room, Waiter};
+use crate::secret::Digest;
 
 /// Messages that follow a delivery within this time go out together at its end; one that comes alone goes at once.
 pub const DELIVERY_GAP: Duration = Duration::from_millis(15);
