@@ -1,5 +1,7 @@
 //! What the HTTP library, the network and the system can do to a server, and that it goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::io::Write as _;

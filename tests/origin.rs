@@ -1,5 +1,7 @@
 //! The programs of the original project are still in use: theirs and ours work together in every combination.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::fmt::Write as _;

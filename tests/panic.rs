@@ -1,5 +1,7 @@
 //! A handler that panics, in a server of the library's own making.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::sync::{Arc, Mutex, PoisonError};

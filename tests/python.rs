@@ -1,5 +1,7 @@
 //! Python's standard XML-RPC library is a peer of ours: its client of our servers, and its server of our client side.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! What the chat promises, tried on its state alone: no threads, no sockets, and a clock that the test turns.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

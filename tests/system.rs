@@ -1,5 +1,7 @@
 //! Binder and server as programs: what they say at start, what they forget, and that they find each other again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::time::{Duration, Instant};
