@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         lines: read_lines()?,
         stop: when(stopped)?,
         is_terminal: std::io::stdin().is_terminal(),
+        is_prompted: false,
         end: None,
         refused: 0,
     };
@@ -92,6 +93,8 @@ struct Console {
     lines: Receiver<String>,
     stop: Receiver<()>,
     is_terminal: bool,
+    /// Whether the line that the cursor is in begins with a prompt.
+    is_prompted: bool,
     end: Option<End>,
     /// Messages that the server refused.
     refused: usize,
@@ -131,6 +134,7 @@ impl Console {
                         self.end = Some(End::Session(cause));
                         return None;
                     }
+                    Ok(Event::Confirmed { .. }) => {}
                     Ok(event) => {
                         self.show(event);
                         self.prompt(prompt);
@@ -138,6 +142,7 @@ impl Console {
                     Err(_) => self.events = never(),
                 },
                 recv(self.lines) -> line => {
+                    self.is_prompted = false;
                     if line.is_err() {
                         self.end = Some(End::OfInput);
                     }
@@ -245,26 +250,27 @@ impl Console {
         }
     }
 
-    fn message(&self, message: &Message) {
+    fn message(&mut self, message: &Message) {
         let time = message.timestamp.get(11..16).unwrap_or_default();
         let to = message.destination.as_ref().map(|to| format!(" -> {}", Harmless(to))).unwrap_or_default();
         self.write(format_args!("{time} {}{to}: {}", Harmless(&message.origin), Harmless(&message.content)), true);
     }
 
-    fn fail(&self, error: &SessionError) {
+    fn fail(&mut self, error: &SessionError) {
         self.say(format_args!("Error: {}", Harmless(&error.to_string())));
     }
 
     /// Something that is not a message.
-    fn say(&self, text: impl Display) {
+    fn say(&mut self, text: impl Display) {
         self.write(text, self.is_terminal);
     }
 
     /// Standard output may be closed by whoever reads it; that ends nothing here.
-    fn write(&self, text: impl Display, to_stdout: bool) {
-        // On a terminal the prompt stands in the line.
-        let start = if self.is_terminal { "\r\x1b[K" } else { "" };
+    fn write(&mut self, text: impl Display, to_stdout: bool) {
+        // On a terminal the prompt stands in the line, perhaps with something typed.
+        let start = if self.is_prompted { "\n" } else { "" };
         let line = format!("{start}{text}\n");
+        self.is_prompted = false;
         let _ = if to_stdout {
             program::print(&line).is_ok()
         } else {
@@ -272,16 +278,19 @@ impl Console {
         };
     }
 
-    fn prompt(&self, prompt: &str) {
+    fn prompt(&mut self, prompt: &str) {
         if self.is_terminal {
-            let _ = program::print(prompt);
+            self.is_prompted = program::print(prompt).is_ok();
         }
     }
 
     /// Sends what was typed, as long as the reason to end allows, and unregisters.
     fn close(mut self) -> Result<(), Failure> {
         let patience = if matches!(self.end, Some(End::Signal)) { AT_SIGNAL } else { AT_END_OF_INPUT };
-        let unsent = self.session.close(patience);
+        let unsent = match self.session.close(patience) {
+            Err(SessionError::Ended) => Vec::new(),
+            closed => closed.map_err(|error| Failure::Failed(error.to_string()))?,
+        };
         while let Ok(event) = self.events.try_recv() {
             self.show(event);
         }

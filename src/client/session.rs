@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::event::{Draft, Event, Message};
 use super::secret::Secrets;
@@ -179,13 +179,17 @@ impl Session {
 
     /// Sends what was typed, at most for `patience`, and unregisters the user. Answers what could not be sent. Takes at most
     /// a few seconds more than `patience`.
-    pub fn close(&self, patience: Duration) -> Unsent {
+    ///
+    /// # Errors
+    /// The session has ended before, or does not end in time, because a call waits for its answer.
+    pub fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
         let (reply, answer) = bounded(1);
-        if self.requests.send(Request::Close { patience, reply }).is_err() {
-            return Unsent::new();
-        }
-        answer.recv_timeout(patience + UNREGISTERING).unwrap_or_default()
+        self.requests.send(Request::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
+        answer.recv_timeout(patience + UNREGISTERING).map_err(|error| match error {
+            RecvTimeoutError::Timeout => SessionError::Unreachable("the server does not answer".into()),
+            RecvTimeoutError::Disconnected => SessionError::Ended,
+        })
     }
 
     fn ask<T>(&self, request: impl FnOnce(Sender<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {

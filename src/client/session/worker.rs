@@ -19,10 +19,10 @@ use crate::rpc::{CallError, Fault};
 
 /// How often to look who is in the room, for a small one; the server is asked less often about a large one.
 const PRESENCE: Duration = Duration::from_secs(10);
-/// How soon after messages to look again.
-const PRESENCE_AFTER_MESSAGES: Duration = Duration::from_secs(5);
 /// The users that one [`PRESENCE`] is for.
 const PRESENCE_USERS: u32 = 100;
+/// A connection that lasted less than this makes the pauses grow on.
+const STABLE: Duration = Duration::from_secs(20);
 /// How long a server may refuse to have the user back before the session gives up.
 const REFUSED_FOR: Duration = Duration::from_secs(120);
 /// The pause when a server wants less haste.
@@ -67,7 +67,7 @@ struct Room {
 
 /// There is no connection.
 struct Outage {
-    backoff: Backoff,
+    /// When to try again.
     next: Instant,
     /// Since when a server has answered, and refuses to have the user back.
     refused_since: Option<Instant>,
@@ -82,6 +82,9 @@ pub(super) struct Worker {
     user: Option<User>,
     room: Option<Room>,
     outage: Option<Outage>,
+    backoff: Backoff,
+    /// When the session last came back.
+    back_since: Option<Instant>,
     outbox: Outbox,
     /// What has to wait until everything typed before it was sent.
     after_outbox: VecDeque<Request>,
@@ -100,6 +103,8 @@ impl Worker {
             user: None,
             room: None,
             outage: None,
+            backoff: Backoff::new(),
+            back_since: None,
             outbox: Outbox::default(),
             after_outbox: VecDeque::new(),
             listeners_started: 0,
@@ -196,13 +201,17 @@ impl Worker {
     /// Where the server is.
     fn locate(&mut self) -> Result<Endpoint, SessionError> {
         (self.setup.prepare)().map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
-        match &self.setup.place {
-            Place::Server(server) => Ok(server.clone()),
-            Place::Binder(binder) => match api::look_up(binder) {
-                Ok(server) => server.ok_or(SessionError::NobodyOffers),
-                Err(error) => Err(SessionError::Unreachable(format!("the binder at {binder}: {error}"))),
-            },
-        }
+        let binder = match &self.setup.place {
+            Place::Server(server) => return Ok(server.clone()),
+            Place::Binder(binder) => binder,
+        };
+        let error = match api::look_up(binder) {
+            Ok(Some(server)) => return Ok(server),
+            Ok(None) => SessionError::NobodyOffers,
+            Err(error) => SessionError::Unreachable(format!("the binder at {binder}: {error}")),
+        };
+        // A binder that is away, or was restarted and does not know the server yet, is no reason to give the server up.
+        self.user.as_ref().map(|user| user.server.clone()).ok_or(error)
     }
 
     fn open(&self, server: Endpoint, name: &str) -> Result<User, SessionError> {
@@ -228,17 +237,29 @@ impl Worker {
     fn call<T>(&mut self, call: impl Fn(&Api) -> Result<T, CallError>) -> Result<T, SessionError> {
         let outcome = call(&self.api()?);
         let outcome = match outcome {
-            Err(CallError::Fault(fault)) if fault.code == Fault::NO_SUCH_USER => {
+            Err(CallError::Fault(fault)) if self.is_forgotten(&fault) => {
                 self.restore()?;
                 call(&self.api()?)
             }
             outcome => outcome,
         };
-        outcome.map_err(|error| {
-            let error = SessionError::from(error);
-            self.note(&error);
-            error
+        outcome.map_err(|error| match error {
+            CallError::Fault(fault) => SessionError::Refused(fault),
+            error => {
+                self.lose(error.to_string());
+                SessionError::Unreachable(error.to_string())
+            }
         })
+    }
+
+    /// Whether the reason of a refusal is that the server does not know the user any more. The original's server has one kind
+    /// of refusal for everything; there it does not if the user can be registered.
+    fn is_forgotten(&self, fault: &Fault) -> bool {
+        match fault.code {
+            Fault::NO_SUCH_USER => true,
+            UNNUMBERED => self.api().is_ok_and(|api| api.register_user().is_ok()),
+            _ => false,
+        }
     }
 
     /// The connection, if there is one.
@@ -249,20 +270,29 @@ impl Worker {
         }
     }
 
-    /// Begins an outage if `error` is one.
-    fn note(&mut self, error: &SessionError) {
-        let cause = match error {
-            SessionError::Unreachable(cause) if self.outage.is_none() => cause.clone(),
-            _ => return,
-        };
+    /// Begins an outage, unless there is one.
+    fn lose(&mut self, cause: String) {
+        if self.outage.is_some() {
+            return;
+        }
         if let Some(room) = &mut self.room {
             room.listener = None;
         }
-        let mut backoff = Backoff::new();
-        let pause = backoff.pause(random());
-        self.outage = Some(Outage { backoff, next: Instant::now() + pause, refused_since: None });
+        let now = Instant::now();
+        if self.back_since.is_none_or(|since| now.saturating_duration_since(since) >= STABLE) {
+            self.backoff = Backoff::new();
+        }
+        self.outage = Some(Outage { next: now, refused_since: None });
         self.tell(Event::Lost { cause });
-        self.tell(Event::Retrying { pause });
+        self.retry_later();
+    }
+
+    fn retry_later(&mut self) {
+        let pause = self.backoff.pause(random());
+        if let Some(outage) = &mut self.outage {
+            outage.next = Instant::now() + pause;
+            self.tell(Event::Retrying { pause });
+        }
     }
 
     fn join(&mut self, name: String) -> Result<(), SessionError> {
@@ -335,7 +365,16 @@ impl Worker {
                 Err(CallError::Fault(fault)) => match fault.code {
                     Fault::TOO_FAST => return self.outbox.pause(Instant::now() + SLOWER),
                     // It was swept as idle, or the server was restarted without the listener having noticed yet.
-                    Fault::NO_SUCH_USER | Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM if self.restore().is_ok() => {}
+                    Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM => {
+                        if self.restore().is_err() {
+                            return;
+                        }
+                    }
+                    _ if self.is_forgotten(&fault) => {
+                        if self.restore().is_err() {
+                            return;
+                        }
+                    }
                     _ => return self.give_back(fault),
                 },
                 Err(error @ CallError::Malformed(_)) => {
@@ -348,7 +387,7 @@ impl Worker {
                         let fault = Fault::new(UNNUMBERED, error.to_string());
                         self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault });
                     }
-                    return self.note(&error.into());
+                    return self.lose(error.to_string());
                 }
             }
         }
@@ -369,7 +408,7 @@ impl Worker {
         let (api, news) = (user.api.clone(), self.listeners.clone());
         match Listener::start(number, api, room.name.clone(), room.position.clone(), news) {
             Ok(listener) => room.listener = Some(listener),
-            Err(error) => self.note(&SessionError::Unreachable(error.to_string())),
+            Err(error) => self.lose(error.to_string()),
         }
     }
 
@@ -381,57 +420,59 @@ impl Worker {
         }
         match news.outcome {
             Ok(batch) => {
-                if !batch.messages.is_empty() {
-                    room.look_at = room.look_at.min(Instant::now() + PRESENCE_AFTER_MESSAGES);
-                }
                 room.position = batch.position;
+                self.greet(&batch.messages);
                 self.show(batch.messages, batch.missed);
             }
-            Err(CallError::Fault(fault)) => {
-                debug!("waiting for messages: {}", crate::text::Harmless(&fault.to_string()));
-                if let Err(error) = self.restore() {
-                    self.note(&SessionError::Unreachable(error.to_string()));
-                }
+            // The original's server says it without a code.
+            Err(CallError::Fault(fault))
+                if matches!(
+                    fault.code,
+                    Fault::NO_SUCH_USER | Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM | UNNUMBERED
+                ) && self.back_since.is_none_or(|since| since.elapsed() >= Backoff::LAST) =>
+            {
+                // When it fails there is an outage.
+                let _ = self.restore();
             }
-            Err(error) => self.note(&error.into()),
+            Err(error) => self.lose(error.to_string()),
+        }
+    }
+
+    /// Who speaks has come, even if nobody has looked since.
+    fn greet(&mut self, messages: &[Message]) {
+        let (Some(user), Some(room)) = (&self.user, &mut self.room) else { return };
+        let mut came = Vec::new();
+        for origin in messages.iter().map(|message| &message.origin) {
+            if !is_same_name(origin, &user.name) && room.members.insert(origin.clone()) {
+                came.push(origin.clone());
+            }
+        }
+        if !came.is_empty() {
+            self.tell(Event::Presence { came, went: Vec::new() });
         }
     }
 
     /// Shows what was said, without what is shown as a draft already.
-    fn show(&mut self, messages: Vec<Message>, missed: u64) -> usize {
+    fn show(&mut self, messages: Vec<Message>, missed: u64) {
         if missed > 0 {
             self.tell(Event::Missed { count: missed });
         }
-        let mut shown = 0;
         for message in messages {
             let is_own = self.user.as_ref().is_some_and(|user| is_same_name(&user.name, &message.origin));
             match if is_own { self.outbox.hear(&message) } else { Echo::Foreign } {
                 Echo::Known => {}
                 Echo::Confirms(draft) => self.tell(Event::Confirmed { draft }),
-                Echo::Foreign => {
-                    shown += 1;
-                    self.tell(Event::Message(message));
-                }
+                Echo::Foreign => self.tell(Event::Message(message)),
             }
         }
-        shown
     }
 
     /// Looks who is in the room.
     fn look(&mut self, now: Instant) {
-        let Some(room) = &self.room else { return };
+        let Some(room) = &mut self.room else { return };
         let name = room.name.clone();
-        let Ok(users) = self.call(|api| api.list_users(&name)) else {
-            if let Some(room) = &mut self.room {
-                room.look_at = now + PRESENCE;
-            }
-            return;
-        };
-        self.meet(users, now);
-    }
-
-    /// Notes who is in the room.
-    fn meet(&mut self, users: Vec<String>, now: Instant) {
+        room.look_at = now + PRESENCE;
+        let Ok(users) = self.call(|api| api.list_users(&name)) else { return };
         let (Some(user), Some(room)) = (&self.user, &mut self.room) else { return };
         let times = 1 + u32::try_from(users.len()).unwrap_or(u32::MAX) / PRESENCE_USERS;
         room.look_at = now + PRESENCE * times;
@@ -458,24 +499,27 @@ impl Worker {
         let Err(error) = outcome else { return true };
         debug!("cannot come back: {}", crate::text::Harmless(&error.to_string()));
         let Some(outage) = &mut self.outage else { return true };
-        if let SessionError::Refused(_) = error {
-            let since = *outage.refused_since.get_or_insert(now);
-            if now.saturating_duration_since(since) >= REFUSED_FOR {
-                self.tell(Event::Ended { cause: error.to_string() });
-                return false;
+        // Other refusals pass, such as too many registrations at a time.
+        let is_final = matches!(&error, SessionError::Refused(fault)
+            if matches!(fault.code, Fault::NAME_IN_USE | Fault::BAD_NAME | Fault::NOT_AUTHORISED));
+        let since = is_final.then(|| *outage.refused_since.get_or_insert(now));
+        outage.refused_since = since;
+        if let SessionError::Refused(fault) = &error
+            && since.is_some_and(|since| now.saturating_duration_since(since) >= REFUSED_FOR)
+        {
+            for letter in self.outbox.take() {
+                self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault: fault.clone() });
             }
-        } else {
-            outage.refused_since = None;
+            self.tell(Event::Ended { cause: error.to_string() });
+            return false;
         }
-        let pause = outage.backoff.pause(random());
-        outage.next = Instant::now() + pause;
-        self.tell(Event::Retrying { pause });
+        self.retry_later();
         true
     }
 
     /// Registers and joins again where the connection is fine, but the server does not know the user or the room.
     fn restore(&mut self) -> Result<(), SessionError> {
-        self.come_back().inspect_err(|error| self.note(error))
+        self.come_back().inspect_err(|error| self.lose(error.to_string()))
     }
 
     /// Registers, joins, and goes on from where the room was read to.
@@ -485,7 +529,7 @@ impl Worker {
         match api.register_user() {
             Ok(()) => user.key.keep(),
             // The original's server knows the user still, and no sessions to resume. Whether it does, joining tells.
-            Err(CallError::Fault(fault)) if fault.code == UNNUMBERED && self.room.is_some() => {}
+            Err(CallError::Fault(fault)) if fault.code == UNNUMBERED => {}
             Err(error) => return Err(error.into()),
         }
         let Some(room) = &self.room else {
@@ -515,13 +559,14 @@ impl Worker {
         }
         if let Some(room) = &mut self.room {
             room.position = position;
+            // By then the others are back too.
+            room.look_at = Instant::now() + PRESENCE;
         }
-        let own =
+        let others =
             |message: &&Message| !self.user.as_ref().is_some_and(|user| is_same_name(&user.name, &message.origin));
-        self.recovered(messages.iter().filter(own).count());
+        self.recovered(messages.iter().filter(others).count());
         self.show(messages, missed);
         self.outbox.settle();
-        self.meet(joined.users, Instant::now());
         self.listen();
         Ok(())
     }
@@ -545,6 +590,7 @@ impl Worker {
 
     /// The outage is over, if there was one.
     fn recovered(&mut self, caught_up: usize) {
+        self.back_since = Some(Instant::now());
         if self.outage.take().is_some() {
             self.tell(Event::Back { caught_up });
         }
