@@ -5,6 +5,8 @@
 // What fails here fails a test, and that is how it says so.
 #![allow(clippy::expect_used, clippy::print_stderr)]
 
+pub mod peer;
+
 use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
