@@ -8,7 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use log::LevelFilter;
+use log::{LevelFilter, debug};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simple_logger::SimpleLogger;
@@ -52,6 +52,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
         }
         start_log(options.get("log-level")?)?;
         log_panics();
+        raise_descriptor_limit();
         work(&options)
     });
     match outcome {
@@ -92,8 +93,16 @@ fn start_log(level: LevelFilter) -> Result<(), Failure> {
         .map_err(|error| Failure::while_doing("cannot set up the log", error))
 }
 
+/// Allows as many open connections as the system grants without asking: the usual 1,024 are for programs that use
+/// `select`, and a connection needs up to two.
+fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
 /// Sends every panic to the log, with a backtrace.
-fn log_panics() {
+pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let place = panic.location().map_or_else(String::new, ToString::to_string);
