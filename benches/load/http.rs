@@ -118,6 +118,11 @@ impl Poll {
         Ok(epoll::add(&self.epoll, stream, EventData::new_u64(number as u64), EventFlags::IN)?)
     }
 
+    /// Takes a socket out.
+    pub(crate) fn remove(&self, stream: &TcpStream) -> Outcome<()> {
+        Ok(epoll::delete(&self.epoll, stream)?)
+    }
+
     /// The numbers of the sockets that can be read, waited for until `deadline`; none when it has passed.
     pub(crate) fn wait(&mut self, deadline: Instant) -> Outcome<impl Iterator<Item = usize>> {
         self.events.clear();
