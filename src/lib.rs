@@ -7,6 +7,7 @@
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
+//! secret         secrets: read from files, kept as hashes, compared in constant time
 //! text           text from a peer, made harmless for terminals and logs
 //! ```
 //!
@@ -17,4 +18,5 @@ pub mod chat;
 pub mod client;
 pub mod program;
 pub mod rpc;
+pub mod secret;
 pub mod text;

@@ -102,7 +102,7 @@ fn raise_descriptor_limit() {
 }
 
 /// Sends every panic to the log, with a backtrace.
-fn log_panics() {
+pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let place = panic.location().map_or_else(String::new, ToString::to_string);

@@ -1,5 +1,7 @@
 //! What the HTTP library, the network and the system can do to a server, and that it goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::io::Write as _;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::Value;
 use support::http::{Connection, call, last_call, post};
 use support::process::{descriptors, threads};
-use support::{ANY_PORT, CommandLine, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, CommandLine, PATIENCE, Program, SERVER, eventually, python};
 
 fn server(options: &[&str]) -> Program {
     let fixed = [
@@ -310,6 +312,20 @@ fn a_wait_longer_than_the_idle_time_is_answered() {
     assert_eq!(news.member("last_id"), Some(&Value::Int(0)));
     assert!(answer.head.contains("Connection: close"), "its reading half timed out, so it must say that it closes");
     assert!(waiting.is_closed_within(PATIENCE));
+}
+
+#[test]
+fn python_goes_on_after_a_wait_longer_than_the_idle_time() {
+    let server = server(&["--connection-idle", "4"]);
+    let _ana = someone(&server);
+    let script = "\
+import sys, xmlrpc.client
+chat = xmlrpc.client.ServerProxy(sys.argv[1], allow_none=True)
+for _ in range(2):
+    assert chat.wait_messages('ana', 'lobby', 0, 6)['messages'] == []
+    assert chat.list_rooms() == ['lobby']
+";
+    python(script, &[format!("http://{}", server.address())]);
 }
 
 #[test]
