@@ -196,6 +196,14 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
     let binder = Arc::new(Binder::new(secret)?);
     let mut dispatcher = Dispatcher::new();
     dispatcher.serve(PROCEDURES, &binder);
+    let limits = [
+        ("max_instances", MAX_INSTANCES),
+        ("max_procedures", MAX_PROCEDURES),
+        ("max_offers", MAX_OFFERS),
+        ("max_lease_seconds", MAX_LEASE.as_secs() as usize),
+    ];
+    let limits = limits.map(|(name, value)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX).into()));
+    dispatcher.publish_limits(&config, limits.to_vec());
     let failed = |error| Failure::while_doing("cannot start", error);
     let (janitor, stop) = bounded::<()>(0);
     let sweep = move || {

@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(read("line", content.as_bytes(), 0o600).as_deref(), Ok(secret), "{content:?}");
         }
         let too_long = "x".repeat(MAX_BYTES + 1);
-        for content in ["", "\n", "\r\n", "hunter2\n\n", "hun\nter2", "hunter\02", &too_long]
+        for content in ["", "\n", "\r\n", "hunter2\n\n", "hun\nter2", "hunter\x002", &too_long]
             .map(str::as_bytes)
             .iter()
             .chain([&&b"hunter2\xff"[..]])

@@ -27,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::server::{Caller, ConnectionId, Responder, Service};
+use super::server::{Caller, Config, ConnectionId, Responder, Service};
 use super::{Fault, Limits, Value, read_call, write};
 
 /// Calls that one `system.multicall` may carry.
@@ -462,6 +462,19 @@ impl Dispatcher {
     /// Adds what `system.getCapabilities` says under `name`.
     pub fn capability(&mut self, name: &str, members: Vec<(String, Value)>) {
         self.capabilities.push((name.to_owned(), Value::Struct(members)));
+    }
+
+    /// Publishes limits as the capability `limits`: `own`, and those that every server has.
+    pub fn publish_limits(&mut self, config: &Config, own: Vec<(String, Value)>) {
+        let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+        let common = [
+            ("max_body_bytes", config.max_body_bytes),
+            ("max_nesting", self.limits.depth),
+            ("max_elements", self.limits.elements),
+            ("max_multicall_calls", MAX_MULTICALL),
+        ];
+        let common = common.map(|(name, value)| (name.to_owned(), number(value)));
+        self.capability("limits", own.into_iter().chain(common).collect());
     }
 
     /// Sets what is done when another request arrives on a connection that waits for a deferred answer.

@@ -55,9 +55,12 @@ const LAST_RETRY: Duration = Duration::from_millis(500);
 const BACKLOG: i32 = 1024;
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
 const SMALL_BODY: usize = 1024;
-/// tiny_http allocates what is missing of an announced body in one piece when the request is dropped. Up to this much
-/// that is harmless; a request that announces more is never dropped, see [`Transport::refuse_unread`].
-const LARGEST_DROP: usize = 16 << 20;
+/// tiny_http allocates what is missing of an announced body in one piece when the request is dropped, in order to read past
+/// it in the peer's time. Up to this much that is harmless, [`MAX_DRAINS`] times at once; a request that announces more is
+/// never dropped, see [`Transport::refuse_unread`].
+const LARGEST_DROP: usize = 512 << 10;
+/// Refused bodies that are read past at a time; the others wait, after their answer, with their connections.
+const MAX_DRAINS: usize = 8;
 /// Stack of our own threads, in bytes: parsing and dispatch stay far below it.
 pub(crate) const STACK: usize = 256 << 10;
 
@@ -178,6 +181,7 @@ struct Transport {
     service: Arc<dyn Service>,
     connections: Connections<tiny_http::Request>,
     uploads: Lane,
+    drains: Lane,
     pipelined: Sender<(tiny_http::Request, bool)>,
     slow: SlowWriter,
     nudges: Sender<()>,
@@ -232,6 +236,7 @@ impl HttpServer {
             service,
             connections: Connections::default(),
             uploads: Lane::new("upload", 512),
+            drains: Lane::new("drain", MAX_DRAINS),
             pipelined,
             slow: SlowWriter::start(config.connection_idle)?,
             nudges,
@@ -403,11 +408,10 @@ impl Transport {
             Target::Call => self.read_body(&mut request).map(|body| (target, body)),
             Target::Health | Target::Metrics => Ok((target, Vec::new())),
         });
-        if let Err(refusal) = &outcome
-            && is_unread(&request)
-        {
-            return self.refuse_unread(request, peer, refusal);
-        }
+        let outcome = match outcome {
+            Err(refusal) if is_unread(&request) => return self.refuse_unread(request, peer, &refusal),
+            other => other,
+        };
         let caller = Caller {
             address: Some(peer.ip().to_canonical()),
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
@@ -428,34 +432,36 @@ impl Transport {
         }
     }
 
-    /// Refuses a request whose body is still on its way. tiny_http reads and drops the rest of the body after the answer;
-    /// this happens on an upload thread.
-    fn refuse_unread(&self, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
-        let client_closes = asks_to_close(&request);
-        let mut response = tiny_http::Response::from_string(refusal.text.as_ref()).with_status_code(refusal.status);
-        for (name, value) in [("Connection", "close")].into_iter().chain(refusal.allow.map(|allow| ("Allow", allow))) {
-            if let Ok(header) = tiny_http::Header::from_bytes(name, value) {
-                response.add_header(header);
-            }
-        }
-        match request.body_length() {
-            // Dropping such a request would make tiny_http allocate all that it announces in order to read past it, and
-            // the process would end. So it is kept, at the price of two descriptors and a thread.
-            Some(length) if length > LARGEST_DROP => {
-                if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
-                    warn!(
-                        "{peer} announced a body of {length} bytes; such requests cannot be released, let a proxy refuse them"
-                    );
-                }
-                std::mem::forget(request.upgrade("close", response));
-            }
-            _ => {
-                if let Err(error) = request.respond(response) {
-                    debug!("{peer} did not take its refusal: {error}");
-                }
-            }
+    /// Refuses a request whose body is still on its way: answers, and then reads past the body.
+    fn refuse_unread(self: &Arc<Self>, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
+        let (client_closes, unread) = (asks_to_close(&request), unread_bytes(&request));
+        // Only an upgrade hands out what reads the body together with what answers. Its own answer can be an informational
+        // one, which precedes the real one.
+        let mut stream = request.upgrade("close", tiny_http::Response::empty(100));
+        let Refusal { status, text, allow } = refusal;
+        let allow = allow.map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
+        let answer = format!(
+            "HTTP/1.1 {status} {}\r\nContent-Length: {}\r\nConnection: close\r\n{allow}\r\n{text}",
+            reason(*status),
+            text.len()
+        );
+        if let Err(error) = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()) {
+            debug!("{peer} did not take its refusal: {error}");
         }
         self.finished(peer, false, client_closes);
+        if unread > LARGEST_DROP {
+            // Dropping it would end the process where the memory is not there. So it is kept for good, at the price of two
+            // descriptors and a thread.
+            if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
+                warn!(
+                    "{peer} announced a body of {unread} bytes, which costs a thread for good; let a proxy refuse them"
+                );
+            }
+            std::mem::forget(stream);
+        } else {
+            let deadline = Instant::now() + self.config.connection_idle;
+            self.drains.run(move || read_past(&mut stream, unread, deadline));
+        }
     }
 
     /// Everything about a request that can be judged by its head.
@@ -463,11 +469,20 @@ impl Transport {
         use tiny_http::Method::{Get, Head, Post};
         let lengths = headers(request, "Content-Length").count();
         let encodings = headers(request, "Transfer-Encoding").count();
-        if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) {
+        // `+5` is a number for tiny_http, and perhaps another one for a proxy on the way.
+        let is_number = header(request, "Content-Length").is_none_or(|value| value.bytes().all(|b| b.is_ascii_digit()));
+        if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) || !is_number {
             return Err(Refusal::new(400, "the length of the body must be given once, as a number or by chunks\n"));
         }
         if header(request, "Transfer-Encoding").is_some_and(|value| !value.eq_ignore_ascii_case("chunked")) {
             return Err(Refusal::new(501, "the only transfer encoding is chunked\n"));
+        }
+        if encodings > 0 && asks_to_upgrade(request) {
+            // tiny_http would hand out the chunks as they are.
+            return Err(Refusal::new(501, "a request for an upgrade cannot be chunked\n"));
+        }
+        if headers(request, "Host").count() > 1 {
+            return Err(Refusal::new(400, "a request has one Host header\n"));
         }
         if let Some(host) = header(request, "Host")
             && !self.is_own_name(host)
@@ -482,6 +497,10 @@ impl Transport {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {
                 return Err(Refusal { allow: Some("POST"), ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
+            }
+            // Its body would never be read, and be dropped with the request; see `LARGEST_DROP`.
+            ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
+                return Err(Refusal::new(413, "this is read without a body\n"));
             }
             ("/healthz", Get | Head) => return Ok(Target::Health),
             ("/metrics", Get | Head) => return Ok(Target::Metrics),
@@ -593,10 +612,12 @@ impl Transport {
 
     /// Drops a request that is owed no answer, on a thread where it may block.
     fn discard(&self, request: tiny_http::Request) {
-        self.uploads.run(move || match request.body_length() {
-            Some(length) if length > LARGEST_DROP => std::mem::forget(request),
-            _ => drop(request.into_writer()),
-        });
+        if unread_bytes(&request) > LARGEST_DROP {
+            self.counters.held.fetch_add(1, Ordering::Relaxed);
+            std::mem::forget(request);
+        } else {
+            self.drains.run(move || drop(request.into_writer()));
+        }
     }
 
     /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
@@ -766,7 +787,10 @@ fn reason(status: u16) -> &'static str {
 /// Whether the body is still to be read from the connection, in the peer's own time.
 fn is_unread(request: &tiny_http::Request) -> bool {
     match request.body_length() {
-        Some(length) => length > SMALL_BODY || header(request, "Expect").is_some(),
+        // tiny_http leaves the bytes of an upgrade alone, however few.
+        Some(length) => {
+            length > SMALL_BODY || (length > 0 && (header(request, "Expect").is_some() || asks_to_upgrade(request)))
+        }
         None => header(request, "Transfer-Encoding").is_some(),
     }
 }
@@ -786,6 +810,28 @@ fn asks_to_close(request: &tiny_http::Request) -> bool {
         let value = value.to_ascii_lowercase();
         value.contains("close") || value.contains("upgrade") || (http_1_0 && !value.contains("keep-alive"))
     })
+}
+
+/// How many bytes of the body tiny_http would read past if it dropped the request now. It leaves chunks, and the body of an
+/// upgrade, to be taken for a next request, of which [`connections`] takes none.
+fn unread_bytes(request: &tiny_http::Request) -> usize {
+    if is_unread(request) && !asks_to_upgrade(request) { request.body_length().unwrap_or(0) } else { 0 }
+}
+
+/// Reads `count` bytes, so that little is missing of the body when it is dropped. The peer may be slow, until `deadline`.
+fn read_past(stream: &mut impl Read, mut count: usize, deadline: Instant) {
+    let mut chunk = [0; 4096];
+    while count > 0 && Instant::now() < deadline {
+        let most = count.min(chunk.len());
+        match stream.read(&mut chunk[..most]) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => count -= read,
+        }
+    }
+}
+
+fn asks_to_upgrade(request: &tiny_http::Request) -> bool {
+    header(request, "Connection").is_some_and(|value| value.to_ascii_lowercase().contains("upgrade"))
 }
 
 /// A number of this process's status, such as `Threads`, or `VmRSS` in KiB; 0 where the system does not say.

@@ -1,7 +1,7 @@
 //! Raw HTTP: connections whose every byte a test decides.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use chat_rpc::rpc::{Fault, Limits, Value, read_response, write};
@@ -61,8 +61,27 @@ impl Connection {
         self.stream.write_all(text.as_bytes()).expect("send");
     }
 
-    /// Reads the next answer.
+    /// Sends what the server takes of `bytes`: it may close the connection before it has read them all.
+    pub fn offer(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Reads the next answer, past those that are only informational.
     pub fn answer(&mut self) -> io::Result<Answer> {
+        loop {
+            let answer = self.any_answer()?;
+            if answer.status >= 200 {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn any_answer(&mut self) -> io::Result<Answer> {
         let end = loop {
             if let Some(end) = self.buffered.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;

@@ -8,6 +8,8 @@
 pub mod http;
 pub mod process;
 
+pub mod peer;
+
 use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
