@@ -89,7 +89,6 @@ for service in chat-server chat-binder; do
     eventually "$service is started again" restarted $service
 done
 eventually "both answer again" talk second
-inside systemctl show --property=Id,MemoryCurrent,TasksCurrent chat-binder chat-server
 
 echo "stop, and purge"
 inside systemctl stop chat-server chat-binder
