@@ -1,5 +1,7 @@
 //! The client as people and scripts use it, through everything that can happen to the server meanwhile.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
 mod support;
 
 use std::fs;
