@@ -20,7 +20,9 @@ pub use crate::procedures;
 pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client};
 pub use credentials::Credentials;
 pub use fault::Fault;
-pub use procedure::{Declared, Deferred, Dispatcher, MAX_MULTICALL, Param, Params, Procedure, Reply, Run, Written};
+pub use procedure::{
+    Declared, Deferred, Dispatcher, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, Params, Procedure, Reply, Run, Written,
+};
 pub use read::{Call, Limits, ReadError, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};

@@ -32,6 +32,9 @@ use super::{Fault, Limits, Value, read_call, write};
 
 /// Calls that one `system.multicall` may carry.
 pub const MAX_MULTICALL: usize = 100;
+/// Bytes of the answers in one `system.multicall` after which no further call is made: a hundred whole histories would not
+/// fit a small machine.
+pub const MAX_MULTICALL_BYTES: usize = 2 << 20;
 
 /// A type that a parameter can have.
 pub trait Param: Sized {
@@ -472,6 +475,7 @@ impl Dispatcher {
             ("max_nesting", self.limits.depth),
             ("max_elements", self.limits.elements),
             ("max_multicall_calls", MAX_MULTICALL),
+            ("max_multicall_bytes", MAX_MULTICALL_BYTES),
         ];
         let common = common.map(|(name, value)| (name.to_owned(), number(value)));
         self.capability("limits", own.into_iter().chain(common).collect());
@@ -561,7 +565,13 @@ impl Dispatcher {
         let mut out = String::new();
         write::array(&mut out, |out| {
             for call in calls {
-                match self.one_of_many(caller, call) {
+                let answer = if out.len() > MAX_MULTICALL_BYTES {
+                    let what = format!("the answers of a multicall may have {MAX_MULTICALL_BYTES} bytes; not called");
+                    Err(Fault::new(Fault::LIMIT, what))
+                } else {
+                    self.one_of_many(caller, call)
+                };
+                match answer {
                     Ok(value) => write::array(out, |out| out.push_str(&value)),
                     Err(fault) => write::fault_value(out, &fault),
                 }
