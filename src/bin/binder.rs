@@ -6,13 +6,17 @@ use std::time::Duration;
 use chat_rpc::binder::{self, FLAGS};
 use chat_rpc::program::{self, Endpoint, Failure, Options, Program};
 use chat_rpc::rpc::Config;
+use chat_rpc::secret;
 
 const PROGRAM: Program = Program {
     name: "binder",
     about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
     arguments: "",
     flags: FLAGS,
-    examples: &[("binder", "listens on 127.0.0.1:5000"), ("binder --listen 0.0.0.0:5000", "serves the whole network")],
+    examples: &[
+        ("binder", "listens on 127.0.0.1:5000"),
+        ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),
+    ],
 };
 
 fn main() -> ExitCode {
@@ -22,7 +26,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let listen = options.get::<Endpoint>("listen")?.resolve()?;
-    let binder = binder::start(Config::from_options(listen, options)?)?;
+    let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
+    let binder = binder::start(Config::from_options(listen, options)?, secret.as_deref())?;
     program::print(&format!("binder listening on {}\n", binder.address()))?;
     stopped();
     binder.stop(Duration::from_millis(1500));

@@ -64,9 +64,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// All options.
+    /// All options. One of its own takes the place of a common one of the same name.
     pub fn all_flags(&self) -> impl Iterator<Item = &Flag> {
-        self.flags.iter().copied().flatten().chain(COMMON)
+        let own = || self.flags.iter().copied().flatten();
+        own().chain(COMMON.iter().filter(move |common| !own().any(|flag| flag.long == common.long)))
     }
 
     /// The text of `--help`.
