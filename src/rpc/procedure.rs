@@ -27,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::server::{Caller, Config, ConnectionId, Responder, Service};
+use super::server::{Caller, Config, ConnectionId, Responder, Sent, Service};
 use super::{Fault, Limits, Value, read_call, write};
 
 /// Calls that one `system.multicall` may carry.
@@ -309,11 +309,10 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    /// Answers with a whole document, which many calls can share.
-    pub fn document(mut self, document: &str) {
-        if let Some(responder) = self.responder.take() {
-            responder.xml(document.as_bytes());
-        }
+    /// Answers with a whole document, which many calls can share. What is returned is dropped once all of them are
+    /// answered, see [`Responder::xml`].
+    pub fn document(mut self, document: &str) -> Option<Sent> {
+        self.responder.take()?.xml(document.as_bytes())
     }
 
     /// Answers with a fault.
@@ -608,11 +607,11 @@ impl Service for Dispatcher {
     fn call(&self, caller: Caller, body: &[u8], responder: Responder) {
         let call = match read_call(body, &self.limits) {
             Ok(call) => call,
-            Err(error) => return responder.xml(write::fault_document(&error.to_fault()).as_bytes()),
+            Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
         };
         let entry = match self.find(&call.method) {
             Ok(entry) => entry,
-            Err(fault) => return responder.xml(write::fault_document(&fault).as_bytes()),
+            Err(fault) => return drop(responder.xml(write::fault_document(&fault).as_bytes())),
         };
         match &entry.run {
             Bound::Now(run) => {
@@ -623,7 +622,7 @@ impl Service for Dispatcher {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
                     }
-                    Err(fault) => responder.xml(write::fault_document(&fault).as_bytes()),
+                    Err(fault) => drop(responder.xml(write::fault_document(&fault).as_bytes())),
                 }
             }
             Bound::Later(run) => {
