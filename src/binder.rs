@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_PROCEDURES, Offer, Registry};
 
-use crate::program::{Failure, Flag};
+use crate::program::{Failure, Flag, HelpWords, Program};
 use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Value, listen, procedures};
 
 /// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
@@ -111,11 +111,23 @@ impl From<Offer> for Value {
     }
 }
 
-/// The binder's options.
-pub const FLAGS: &[&[Flag]] = &[
-    &[Flag::value("listen", "HOST:PORT", Some("127.0.0.1:5000"), "Where to listen. Port 0 lets the system choose.")],
-    HTTP_FLAGS,
-];
+/// The program.
+pub const PROGRAM: Program = Program {
+    name: "binder",
+    about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
+    arguments: "",
+    flags: &[
+        &[Flag::value(
+            "listen",
+            "HOST:PORT",
+            Some("127.0.0.1:5000"),
+            "Where to listen. Port 0 lets the system choose.",
+        )],
+        HTTP_FLAGS,
+    ],
+    examples: &[("binder", "listens on 127.0.0.1:5000"), ("binder --listen 0.0.0.0:5000", "serves the whole network")],
+    words: |_| &HelpWords::ENGLISH,
+};
 
 /// A running binder.
 pub struct Running {
