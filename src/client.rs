@@ -1,17 +1,32 @@
-//! The terminal client: [`event`] is what happens in a chat, the session makes it happen, and a screen shows it.
+//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, [`show`] puts it into [`words`].
 //!
 //! ```text
-//! standard input -> command -> session -> api -> the server
-//!                                 |
-//! screen <- Event <- channel <----+
+//! terminal, line or script -> conversation (command) -> session -> api -> the server
+//!            ^                                             |
+//!            +------ show (words) <- Event <- channel <----+
 //! ```
 
+pub mod api;
 pub mod command;
+mod conversation;
 pub mod event;
+mod line;
+pub mod local;
+mod script;
+pub mod secret;
+pub mod session;
 pub mod show;
+#[cfg(feature = "terminal")]
+mod terminal;
 pub mod words;
 
-use crate::program::{Flag, Options, Program};
+use std::io::IsTerminal as _;
+
+use crate::program::{Failure, Flag, Options, Program};
+use local::Local;
+use secret::Secrets;
+use session::{Place, Setup};
+use show::Style;
 use words::Words;
 
 /// The program.
@@ -44,4 +59,59 @@ pub const PROGRAM: Program = Program {
 /// The language that the command line and the environment ask for.
 fn language(options: &Options) -> Result<&'static Words, &'static str> {
     Words::choose(options.text("lang"), |name| std::env::var(name).ok())
+}
+
+/// Runs the client.
+///
+/// # Errors
+/// [`Failure::Usage`] for what is wrong in the command line, [`Failure::Failed`] when the work could not be done.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+    let style = style(options)?;
+    let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => {}
+        ["send", ..] => return script::send(options, words, style, &options.arguments[1..]),
+        ["tail"] => return script::tail(options, words, style),
+        [other, ..] => return Err(Failure::Usage(format!("{other:?} is neither send nor tail"))),
+    }
+    #[cfg(feature = "terminal")]
+    if !style.plain {
+        return terminal::run(options, words, style);
+    }
+    line::run(options, words, Style { plain: true, ..style })
+}
+
+/// How lines look: plain ones wherever nothing can be redrawn.
+fn style(options: &Options) -> Result<Style, Failure> {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let json = options.has("json");
+    let plain = options.has("plain") || json || is_dumb || !is_terminal;
+    let color = match options.text("color") {
+        Some("always") => true,
+        Some("never") => false,
+        Some("auto") | None => !plain && !no_color,
+        Some(other) => return Err(Failure::Usage(format!("--color {other:?}: it is auto, always or never"))),
+    };
+    Ok(Style { color, plain, json, bell: options.has("bell") })
+}
+
+/// Reads from the command line how to find the server.
+fn setup(options: &Options) -> Result<Setup, Failure> {
+    let given: Vec<_> = ["binder", "server", "local"].into_iter().filter(|name| options.has(name)).collect();
+    if let [one, other, ..] = given[..] {
+        return Err(Failure::Usage(format!("--{one} and --{other} exclude each other")));
+    }
+    let secrets = Secrets::find(options.text("secret-file"))?;
+    if options.has("local") {
+        let mut local = Local::default();
+        return Ok(Setup { place: Place::Binder(Local::binder()), secrets, prepare: Box::new(move || local.ensure()) });
+    }
+    let place = match options.find("server")? {
+        Some(server) => Place::Server(server),
+        None => Place::Binder(options.get("binder")?),
+    };
+    Ok(Setup { place, secrets, prepare: Box::new(|| Ok(())) })
 }

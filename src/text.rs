@@ -22,7 +22,7 @@ pub const MAX_MARKS: usize = 4;
 ///
 /// A backslash is not doubled, so someone can write `\u{9b}` by hand; it is then as harmless as it looks.
 ///
-/// The output has at most three bytes for each byte of text. A precision bounds it in characters, the ellipsis that
+/// The output has at most four bytes for each byte of text. A precision bounds it in characters, the ellipsis that
 /// ends a shortened text included: `{:.80}`.
 ///
 /// ```
@@ -159,7 +159,13 @@ fn sight(c: char) -> Sight {
         // The tables that std has for debug output are in the program anyway: it spells what is not printable, and a
         // mark where no character carries it. tests/text.rs holds this for every character there is.
         _ if c.escape_debug().len() == 1 => Sight::Whole,
-        _ if String::from_iter(['x', c]).escape_debug().count() == 2 => Sight::Mark,
+        _ if is_printable_after_another(c) => Sight::Mark,
         _ => Sight::None,
     }
+}
+
+fn is_printable_after_another(c: char) -> bool {
+    let mut pair = [b'x'; 5];
+    let len = 1 + c.encode_utf8(&mut pair[1..]).len();
+    std::str::from_utf8(&pair[..len]).is_ok_and(|pair| pair.escape_debug().count() == 2)
 }

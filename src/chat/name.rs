@@ -8,8 +8,8 @@
 //!   full-width forms; here they are refused), and no scripts of limited or historic use. Punctuation is a list, see
 //!   [`UserName`] and [`RoomName`], beside the few signs that belong to one script (the Hebrew geresh, the Tibetan tsek).
 //! - **Marks** stand on letters, at most [`MAX_MARKS`] together and none twice in a row.
-//! - **Scripts**: a word has letters of one script, or of Latin and Han with kana or hangul ("highly
-//!   restrictive" in UTS 39, for each word). A name has digits of one script. Right-to-left letters have no others
+//! - **Scripts**: a word has letters of one script, or of Latin and Han with kana or hangul ("highly restrictive" in
+//!   UTS 39, for each word). A name has digits of one script. Right-to-left letters have no others
 //!   beside them, and such a name begins with a letter and does not end in punctuation (RFC 5893).
 //! - **Sameness**: the comparison form, [`NameKey`], is decomposed and in small letters, as in RFC 8265. It also takes
 //!   Cyrillic, Greek and Armenian letters for the Latin ones that they look like, and some kana for Han, so that nobody
@@ -18,7 +18,8 @@
 //!
 //! Why tables of our own: to a stripped static binary of 398 KB, `precis-profiles` adds 262 KB, `unicode-normalization`
 //! 127 KB, `icu_normalizer` 74 KB and 34 crates, `unicode-script` with `unicode-security` 53 KB. This module adds
-//! SIZE KB in all. `tests/name_table.rs` makes the tables from those crates and holds them against each other.
+//! 41 KB, 16 of them the case tables of std, which other code may have brought in already. `tests/name_table.rs` makes
+//! the table from the data of those crates and fails when it differs.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -31,8 +32,8 @@ use table::{APART, COMPOSED, Kind, LISTED, Script};
 /// Longest name, in characters of its display form.
 pub const MAX_CHARS: usize = 64;
 
-/// Longest spelling of a name that is read at all, in bytes: enough for [`MAX_CHARS`] taken apart, three by three.
-pub const MAX_BYTES: usize = 640;
+/// Longest spelling of a name that is read at all, in bytes: enough for [`MAX_CHARS`] taken apart, each into three of three bytes as in Hangul.
+pub const MAX_BYTES: usize = 9 * MAX_CHARS;
 
 /// Most marks on one letter. UTS 39 says 4 that take no room; Burmese words have 5 with those that do.
 pub const MAX_MARKS: usize = 5;
@@ -222,11 +223,11 @@ impl Name {
         }
         let parts = decomposed(text);
         check(&parts, rule)?;
-        let shown = composed(&parts);
+        // ASCII, which most names are, is composed already.
+        let shown: Arc<str> = if text.is_ascii() { text.into() } else { composed(&parts).into() };
         if shown.chars().count() > MAX_CHARS {
             return Err(Refusal::TooLong);
         }
-        let shown: Arc<str> = shown.into();
         let key = key(&parts);
         let key = if *key == *shown { Arc::clone(&shown) } else { key.into() };
         Ok(Self { shown, key: NameKey(key) })
@@ -268,7 +269,7 @@ impl Part {
     }
 }
 
-/// A set of scripts, a bit for each. [`Script::Any`] goes with all and so counts for none.
+/// A set of scripts, a bit for each of the 30 there are. [`Script::Any`] goes with all and so counts for none.
 type Scripts = u32;
 
 const fn set(scripts: &[Script]) -> Scripts {
@@ -365,9 +366,6 @@ fn decomposed(text: &str) -> Vec<Part> {
     for c in text.chars() {
         decompose(c, &mut parts);
     }
-    for run in parts.chunk_by_mut(|one, next| one.class() != 0 && next.class() != 0) {
-        run.sort_by_key(|part| part.class());
-    }
     parts
 }
 
@@ -387,7 +385,11 @@ fn decompose(c: char, parts: &mut Vec<Part>) {
     {
         *last = Part::new(syllable);
     } else {
-        parts.push(Part::new(c));
+        let part = Part::new(c);
+        let class = part.class();
+        // Canonical order: a mark goes before marks of a higher class, never before a letter.
+        let behind = parts.iter().rposition(|before| class == 0 || before.class() <= class);
+        parts.insert(behind.map_or(0, |at| at + 1), part);
     }
 }
 
@@ -442,10 +444,10 @@ fn compose(first: Part, second: Part) -> Option<char> {
     char::from_u32(code.into())
 }
 
-/// Letters of other scripts, in small letters, and what they are taken for: all of these scripts that UTS 39 takes for
-/// an ASCII letter. Where a capital and its small letter look like different ones, the small one counts (`Ν` is `v`).
+/// Letters of other scripts, in small letters, and what they are taken for: those that UTS 39 takes for an ASCII letter,
+/// and a few more. Where a capital and its small letter look like different ones, the small one counts (`Ν` is `v`).
 const LOOKALIKES: [(&str, &str); 6] = [
-    ("авгеікмнопрстухшьѕјүһҽӏәӕ", "abreikmhonpctyxwbsjyhelәæ"),
+    ("авгеікмнорстухшьѕјүһҽӏәӕ", "abreikmhopctyxwbsjyheləæ"),
     ("αβγεζηικμνορσςτυχ", "abyezhikmvopootux"),
     ("ագզհյոռստցւքօ", "wqqhjnnusgifo"),
     ("へーエカタトニノハロ", "ヘ一工力夕卜二丿八口"),

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Makes a room and goes there.
+    /// Makes a room.
     Create,
     /// Goes to a room.
     Join,
@@ -270,6 +270,20 @@ pub struct Known {
     pub in_room: bool,
 }
 
+/// Whether the beginning `typed` of a line is completed with rooms.
+#[must_use]
+pub fn takes_room(typed: &str, in_room: bool) -> bool {
+    typed.contains(char::is_whitespace)
+        && row_in(typed, in_room).is_some_and(|row| row.takes.first() == Some(&Takes::Room))
+}
+
+/// The row of the command that a line begins with.
+fn row_in(typed: &str, in_room: bool) -> Option<&'static Row> {
+    let (first, _) = first_word(typed);
+    let slashed = first.strip_prefix('/');
+    named(slashed.unwrap_or(first)).filter(|row| slashed.is_some() || !in_room || row.bare)
+}
+
 /// The ways to complete the beginning `typed` of a line: from which byte on, and with what.
 #[must_use]
 pub fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
@@ -298,9 +312,7 @@ pub fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
         };
     }
     let (first, _) = first_word(typed);
-    let slashed = first.strip_prefix('/');
-    let row = named(slashed.unwrap_or(first)).filter(|row| slashed.is_some() || !known.in_room || row.bare);
-    match row.and_then(|row| row.takes.first()) {
+    match row_in(typed, known.in_room).and_then(|row| row.takes.first()) {
         Some(Takes::Room) => {
             let at = typed.len() - typed.get(first.len()..).unwrap_or_default().trim_start().len();
             let beginning = typed.get(at..).unwrap_or_default();

@@ -121,6 +121,8 @@ pub struct Show {
     /// What was answered before [`Show::typed`] told of it.
     early: HashMap<Draft, Outcome>,
     outage: Outage,
+    /// Who else is in the room, as far as it is known.
+    others: Vec<String>,
     came: Vec<String>,
     went: Vec<String>,
     last: Option<Last>,
@@ -142,6 +144,7 @@ impl Show {
             typed: HashMap::new(),
             early: HashMap::new(),
             outage: Outage::default(),
+            others: Vec::new(),
             came: Vec::new(),
             went: Vec::new(),
             last: None,
@@ -165,10 +168,21 @@ impl Show {
         name.clone_into(&mut self.name);
     }
 
+    /// The user is in this room now, which [`Event::Joined`] will say as well.
+    pub fn set_room(&mut self, room: Option<&str>) {
+        self.room = room.map(str::to_owned);
+    }
+
     /// The room that the user is in.
     #[must_use]
     pub fn room(&self) -> Option<&str> {
         self.room.as_deref()
+    }
+
+    /// Who else is in the room.
+    #[must_use]
+    pub fn others(&self) -> Vec<String> {
+        self.others.clone()
     }
 
     /// Who wrote the newest private message.
@@ -224,11 +238,11 @@ impl Show {
         match event {
             Event::Joined { room, users, messages } => {
                 self.room = Some(room.clone());
-                let others: Vec<_> = users.iter().filter(|user| !self.is_me(user)).cloned().collect();
-                let text = if others.is_empty() {
+                self.others = users.iter().filter(|user| !self.is_me(user)).cloned().collect();
+                let text = if self.others.is_empty() {
                     (words.joined_alone)(&harmless(room))
                 } else {
-                    (words.joined)(&harmless(room), &self.few(&others))
+                    (words.joined)(&harmless(room), &self.few(&self.others))
                 };
                 let mut shown = vec![self.note(&text)];
                 shown.extend(self.messages(messages));
@@ -236,6 +250,7 @@ impl Show {
             }
             Event::Left { room } => {
                 self.room = None;
+                self.others.clear();
                 vec![self.note(&(words.left)(&harmless(room)))]
             }
             Event::Message(message) => self.message(message, true),
@@ -286,8 +301,20 @@ impl Show {
 
     /// A line that is not a message and has no time. `text` is harmless already.
     pub fn note(&mut self, text: &str) -> Shown {
-        let text = text.lines().flat_map(|line| self.wrapped("", "", line, "")).collect::<Vec<_>>();
-        self.shown(&text, None, false)
+        let lines = self.wrapped("", "", text, "");
+        self.shown(&lines, None, false)
+    }
+
+    /// An entry of a list: `left` in a column of its own.
+    pub fn entry(&mut self, left: &str, text: &str) -> Shown {
+        let lines = self.wrapped(left, left, text, "");
+        self.shown(&lines, None, false)
+    }
+
+    /// What was not sent before the session was closed.
+    pub fn unsent(&mut self, text: &str) -> Shown {
+        let told = (self.words.unsent)(&harmless(text));
+        self.note(&told)
     }
 
     /// What the user has typed is on its way. The lines about it, if it has arrived already.
@@ -308,6 +335,23 @@ impl Show {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the server has not answered yet.
+    #[must_use]
+    pub fn is_open(&self, draft: Draft) -> bool {
+        self.typed.contains_key(&draft)
+    }
+
+    /// The line that the user would type for a draft that is open.
+    #[must_use]
+    pub fn line_of(&self, draft: Draft) -> Option<String> {
+        let Typed { text, to } = self.typed.get(&draft)?;
+        Some(match to {
+            Some(to) => format!("@{to} {text}"),
+            None if text.starts_with('/') => format!("/{text}"),
+            None => text.clone(),
+        })
     }
 
     fn outcome(&mut self, draft: Draft, outcome: Outcome, now: NaiveDateTime) -> Vec<Shown> {
@@ -332,7 +376,7 @@ impl Show {
             }
             Outcome::Confirmed => self.own(&text, to.as_deref(), '✓', now, draft),
             Outcome::Refused(fault) => {
-                let why = (words.fault)(&Fault::new(fault.code, harmless(&fault.message)));
+                let why = words.refusal(&fault);
                 if self.style.plain {
                     return vec![self.note(&(words.not_sent)(&harmless(&text), &why))];
                 }
@@ -432,6 +476,9 @@ impl Show {
             self.came.clear();
             self.went.clear();
         }
+        let nobody = &mut Vec::new();
+        gather(came, &mut self.others, nobody);
+        gather(went, nobody, &mut self.others);
         gather(came, &mut self.came, &mut self.went);
         gather(went, &mut self.went, &mut self.came);
         let words = self.words;

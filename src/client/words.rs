@@ -7,6 +7,7 @@ mod portuguese;
 use chrono::{Datelike as _, NaiveDate};
 
 use super::command::{Takes, Verb};
+use super::show::harmless;
 use crate::program::HelpWords;
 use crate::rpc::Fault;
 
@@ -85,6 +86,8 @@ pub struct Words {
     pub delivered: &'static str,
     /// A message was refused by the server, in plain lines.
     pub not_sent: fn(text: &str, why: &str) -> String,
+    /// A message was never sent.
+    pub unsent: fn(text: &str) -> String,
     /// What was refused is in the prompt again.
     pub given_back: &'static str,
 
@@ -99,8 +102,11 @@ pub struct Words {
     /// The session has ended.
     pub ended: fn(cause: &str) -> String,
 
-    /// What the server or the session refuses, by fault code.
-    pub fault: fn(&Fault) -> String,
+    /// The session is over.
+    pub over: &'static str,
+
+    /// What the server refuses, by fault code; see [`Words::refusal`].
+    fault: fn(&Fault) -> String,
     /// Something has failed.
     pub error: fn(&str) -> String,
     /// The server cannot be reached.
@@ -161,6 +167,12 @@ impl Words {
     fn find(tag: &str) -> Option<&'static Words> {
         let code = tag.split(['_', '-', '.', '@']).next().unwrap_or_default();
         LANGUAGES.into_iter().find(|words| words.code.eq_ignore_ascii_case(code))
+    }
+
+    /// Why the server refuses something.
+    #[must_use]
+    pub fn refusal(&self, fault: &Fault) -> String {
+        (self.fault)(&Fault::new(fault.code, harmless(&fault.message)))
     }
 
     /// A date in words.

@@ -19,10 +19,10 @@ pub const ENGLISH: Words = Words {
     paste_dropped: "Not sent.",
 
     welcome: |name| format!("Welcome, {name}. Go to a room with: join ROOM. All commands: help"),
-    joined: |room, others| format!("You are in {room} with {others}."),
-    joined_alone: |room| format!("You are in {room}, alone so far."),
-    left: |room| format!("You have left {room}."),
-    created: |room| format!("Room {room} is created."),
+    joined: |room, others| format!("Joined {room}. Also here: {others}"),
+    joined_alone: |room| format!("Joined {room}. Nobody else is here yet."),
+    left: |room| format!("Left {room}."),
+    created: |room| format!("Room {room} is created. Go there with: join {room}"),
     rooms: |rooms| format!("Rooms: {rooms}"),
     no_rooms: "There are no rooms yet. Make one with: create ROOM",
     users: |users| format!("Users: {users}"),
@@ -48,17 +48,19 @@ pub const ENGLISH: Words = Words {
     private_to: |name| format!("private to {name}"),
     delivered: "delivered",
     not_sent: |text, why| format!("Not sent: {text} ({why})"),
-    given_back: "Up brings it back",
+    unsent: |text| format!("Not sent: {text}"),
+    given_back: "      Press Up to get it back.",
 
     lost: |cause| format!("Connection lost ({cause})"),
     retrying: |seconds| format!("trying again in {seconds} s"),
     back: |time, caught_up| match caught_up {
-        0 => format!("back at {time}"),
-        1 => format!("back at {time}, 1 message caught up"),
-        _ => format!("back at {time}, {caught_up} messages caught up"),
+        0 => format!("connected again at {time}"),
+        1 => format!("connected again at {time}, 1 message caught up"),
+        _ => format!("connected again at {time}, {caught_up} messages caught up"),
     },
     forgotten: |room| format!("the server had forgotten {room} and what was said there; created it again"),
     ended: |cause| format!("The session has ended: {cause}"),
+    over: "the session is over",
 
     fault: |fault| match fault.code {
         Fault::NAME_IN_USE => "this name is already in use".into(),

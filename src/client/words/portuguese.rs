@@ -54,10 +54,10 @@ pub const PORTUGUESE: Words = Words {
     paste_dropped: "Não enviado.",
 
     welcome: |name| format!("Boas-vindas, {name}. Entre em uma sala com: join SALA. Todos os comandos: help"),
-    joined: |room, others| format!("Você está em {room} com {others}."),
-    joined_alone: |room| format!("Você está em {room}, por enquanto sem companhia."),
+    joined: |room, others| format!("Você entrou em {room}. Também aqui: {others}"),
+    joined_alone: |room| format!("Você entrou em {room}. Ainda não há mais ninguém aqui."),
     left: |room| format!("Você saiu de {room}."),
-    created: |room| format!("A sala {room} foi criada."),
+    created: |room| format!("A sala {room} foi criada. Entre nela com: join {room}"),
     rooms: |rooms| format!("Salas: {rooms}"),
     no_rooms: "Ainda não há salas. Crie uma com: create SALA",
     users: |users| format!("Usuários: {users}"),
@@ -83,17 +83,19 @@ pub const PORTUGUESE: Words = Words {
     private_to: |name| format!("em particular para {name}"),
     delivered: "entregue",
     not_sent: |text, why| format!("Não enviado: {text} ({why})"),
-    given_back: "a seta para cima traz o texto de volta",
+    unsent: |text| format!("Não enviado: {text}"),
+    given_back: "      A seta para cima traz o texto de volta.",
 
     lost: |cause| format!("Conexão perdida ({cause})"),
     retrying: |seconds| format!("nova tentativa em {seconds} s"),
     back: |time, caught_up| match caught_up {
-        0 => format!("de volta às {time}"),
-        1 => format!("de volta às {time}, 1 mensagem recuperada"),
-        _ => format!("de volta às {time}, {caught_up} mensagens recuperadas"),
+        0 => format!("conectado de novo às {time}"),
+        1 => format!("conectado de novo às {time}, 1 mensagem recuperada"),
+        _ => format!("conectado de novo às {time}, {caught_up} mensagens recuperadas"),
     },
     forgotten: |room| format!("o servidor tinha esquecido {room} e o que foi dito lá; a sala foi criada de novo"),
     ended: |cause| format!("A sessão terminou: {cause}"),
+    over: "a sessão acabou",
 
     fault: |fault| match fault.code {
         Fault::NAME_IN_USE => "este nome já está em uso".into(),

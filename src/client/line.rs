@@ -1,0 +1,222 @@
+//! The plain line mode: commands line by line, nothing is ever redrawn. With standard input not a terminal, standard output
+//! carries messages only; everything else goes to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use chrono::{Local, NaiveDateTime};
+use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
+
+use super::conversation::{self, Screen};
+use super::event::Event;
+use super::session::{Session, SessionError};
+use super::show::{Show, Shown, Style, harmless};
+use super::words::Words;
+use crate::program::{self, Failure, Options};
+
+/// How long the end of input waits for what was typed to be sent.
+const AT_END_OF_INPUT: Duration = Duration::from_secs(15);
+/// How long a signal waits for it.
+pub(super) const AT_SIGNAL: Duration = Duration::from_millis(500);
+
+/// Runs the client until the end of input, `exit`, or a signal.
+///
+/// # Errors
+/// [`Failure::Failed`] when the server cannot be reached, or there is something that could not be sent.
+pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
+    let stopped = program::on_stop_signal()?;
+    let (session, events) = Session::start(super::setup(options)?)?;
+    let mut console = Console {
+        session,
+        events,
+        lines: read_lines()?,
+        stop: when(stopped)?,
+        show: Show::new(words, style, "", now()),
+        is_terminal: std::io::stdin().is_terminal(),
+        is_prompted: false,
+        end: None,
+        refused: 0,
+    };
+    let outcome = conversation::run(&mut console, options);
+    outcome.and(console.close())
+}
+
+/// The local time.
+pub(super) fn now() -> NaiveDateTime {
+    Local::now().naive_local()
+}
+
+/// The lines of standard input; disconnected at its end.
+fn read_lines() -> Result<Receiver<String>, Failure> {
+    let (sender, lines) = bounded(0);
+    let read = move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    };
+    crate::rpc::spawn("input", read).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(lines)
+}
+
+/// Disconnected once `wait` returns.
+pub(super) fn when(wait: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Failure> {
+    let (sender, receiver) = unbounded();
+    let wait = move || {
+        wait();
+        drop(sender);
+    };
+    crate::rpc::spawn("signals", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(receiver)
+}
+
+/// Why there are no more lines.
+enum End {
+    OfInput,
+    Signal,
+    Session(String),
+}
+
+struct Console {
+    session: Session,
+    events: Receiver<Event>,
+    lines: Receiver<String>,
+    stop: Receiver<()>,
+    show: Show,
+    is_terminal: bool,
+    /// Whether the line that the cursor is in begins with a prompt.
+    is_prompted: bool,
+    end: Option<End>,
+    /// Messages that the server refused.
+    refused: usize,
+}
+
+impl Screen for Console {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn is_interactive(&self) -> bool {
+        self.is_terminal
+    }
+
+    fn read(&mut self, question: Option<&str>) -> Option<String> {
+        if self.end.is_some() {
+            return None;
+        }
+        let question = question.map(str::to_owned);
+        let prompt = move |show: &Show| question.clone().unwrap_or_else(|| show.prompt().0);
+        self.prompt(&prompt);
+        loop {
+            select! {
+                recv(self.events) -> event => match event {
+                    Ok(Event::Ended { cause }) => {
+                        self.end = Some(End::Session(cause));
+                        return None;
+                    }
+                    Ok(event) => {
+                        if self.happened(&event) {
+                            self.prompt(&prompt);
+                        }
+                    }
+                    Err(_) => self.events = never(),
+                },
+                recv(self.lines) -> line => {
+                    self.is_prompted = false;
+                    if line.is_err() {
+                        self.end = Some(End::OfInput);
+                    }
+                    return line.ok();
+                }
+                recv(self.stop) -> _ => {
+                    self.end = Some(End::Signal);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>) {
+        // What has happened before the answer is shown before it.
+        while let Some(event) = self.next_event() {
+            self.happened(&event);
+        }
+        let shown = make(&mut self.show);
+        self.write(&shown);
+    }
+
+    fn with<T>(&mut self, look: impl FnOnce(&mut Show) -> T) -> T {
+        look(&mut self.show)
+    }
+
+    fn send(&mut self, text: &str, to: Option<&str>) {
+        let draft = self.session.send(text, to);
+        let shown = self.show.typed(draft, text, to, now());
+        self.write(&shown);
+    }
+}
+
+impl Console {
+    /// The next event, unless it is the end.
+    fn next_event(&mut self) -> Option<Event> {
+        match self.events.try_recv().ok()? {
+            Event::Ended { cause } => {
+                self.end = Some(End::Session(cause));
+                None
+            }
+            event => Some(event),
+        }
+    }
+
+    /// Shows an event; answers whether there was something to show.
+    fn happened(&mut self, event: &Event) -> bool {
+        self.refused += usize::from(matches!(event, Event::Refused { .. }));
+        let shown = self.show.event(event, now());
+        self.write(&shown);
+        !shown.is_empty()
+    }
+
+    /// The outputs may be closed by whoever reads them; that ends nothing here.
+    fn write(&mut self, shown: &[Shown]) {
+        for Shown { text, is_message } in shown {
+            // On a terminal the prompt stands in the line, perhaps with something typed.
+            let start = if std::mem::take(&mut self.is_prompted) { "\n" } else { "" };
+            let text = format!("{start}{text}");
+            let _ = if *is_message || self.is_terminal {
+                program::print(&text).is_ok()
+            } else {
+                std::io::stderr().lock().write_all(text.as_bytes()).is_ok()
+            };
+        }
+    }
+
+    fn prompt(&mut self, prompt: impl FnOnce(&Show) -> String) {
+        if self.is_terminal {
+            self.is_prompted = program::print(&prompt(&self.show)).is_ok();
+        }
+    }
+
+    /// Sends what was typed, as long as the reason to end allows, and unregisters.
+    fn close(mut self) -> Result<(), Failure> {
+        let patience = if matches!(self.end, Some(End::Signal)) { AT_SIGNAL } else { AT_END_OF_INPUT };
+        let unsent = match self.session.close(patience) {
+            Err(SessionError::Ended) => Vec::new(),
+            closed => closed.map_err(|error| Failure::Failed(error.to_string()))?,
+        };
+        while let Some(event) = self.next_event() {
+            self.happened(&event);
+        }
+        for text in &unsent {
+            let shown = self.show.unsent(text);
+            self.write(&[shown]);
+        }
+        match &self.end {
+            Some(End::Session(cause)) => Err(Failure::Failed(harmless(cause))),
+            _ if !self.is_terminal && unsent.len() + self.refused > 0 => {
+                Err(Failure::Failed(format!("{} messages were not sent", unsent.len() + self.refused)))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What proves that a name is ours: a secret that the user gives, or a random one that is kept for each server and name, so
+//! that whoever comes back after a crash gets the name back.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::program::{Endpoint, Failure, user_directory};
+
+/// The longest secret that is read from a file, in bytes.
+const MAX_BYTES: u64 = 1024;
+
+/// Where secrets come from. `Debug` shows none.
+pub enum Secrets {
+    /// One for every server and name, from the user.
+    Given(String),
+    /// One for each server and name, in files of this directory; without a directory they last as long as the program.
+    Kept(Option<PathBuf>),
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secrets")
+    }
+}
+
+impl Secrets {
+    /// The secret in `file`, else that in the variable `CHAT_SECRET`, else kept ones.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or there is no secret in it.
+    pub fn find(file: Option<&str>) -> Result<Self, Failure> {
+        if let Some(path) = file {
+            return read(path).map(Self::Given);
+        }
+        if let Some(secret) = std::env::var("CHAT_SECRET").ok().filter(|secret| !secret.is_empty()) {
+            return Ok(Self::Given(secret));
+        }
+        Ok(Self::Kept(state_directory().map(|state| state.join("secrets"))))
+    }
+
+    /// The secret for `user` at `server`. While it is in use, nobody else on this machine gets the kept one: a second client
+    /// of the same name is to be refused by the server, not to share the first one's messages.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn open(&self, server: &Endpoint, user: &str) -> Result<Key, Failure> {
+        match self {
+            Self::Given(secret) => Ok(Key { secret: secret.clone(), file: None }),
+            Self::Kept(directory) => {
+                let kept = directory.as_ref().and_then(|directory| {
+                    let path = directory.join(file_name(&server.to_string())).join(file_name(user));
+                    KeptFile::open(&path)
+                        .inspect_err(|error| log::info!("the secret of {user:?} is not kept: {error}"))
+                        .ok()
+                });
+                let known = kept.as_ref().map(|(_, secret)| secret.clone()).filter(|secret| !secret.is_empty());
+                let secret = known.map_or_else(random, Ok)?;
+                Ok(Key { secret, file: kept.map(|(file, _)| file) })
+            }
+        }
+    }
+}
+
+/// A secret that is in use.
+pub struct Key {
+    secret: String,
+    file: Option<KeptFile>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key")
+    }
+}
+
+impl Key {
+    /// The secret itself.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// The server has accepted it: it is kept for the next time.
+    pub fn keep(&mut self) {
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.write(&self.secret)
+        {
+            log::info!("the secret is not kept: {error}");
+        }
+    }
+
+    /// The name is free again, and the secret without use.
+    pub fn forget(mut self) {
+        if let Some(file) = &mut self.file {
+            file.is_of_use = false;
+        }
+    }
+}
+
+/// A file with a secret, locked. The lock ends with the process, however that ends.
+struct KeptFile {
+    file: File,
+    path: PathBuf,
+    /// Whether there is a secret in it that a server knows. Without one it is removed.
+    is_of_use: bool,
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        if !self.is_of_use {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl KeptFile {
+    /// Opens the file, which is made if need be, and reads the secret in it.
+    fn open(path: &Path) -> io::Result<(Self, String)> {
+        if let Some(directory) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.try_lock()?;
+        let mut secret = String::new();
+        (&file).take(MAX_BYTES).read_to_string(&mut secret)?;
+        let secret = secret.trim().to_owned();
+        Ok((Self { file, path: path.to_owned(), is_of_use: !secret.is_empty() }, secret))
+    }
+
+    fn write(&mut self, secret: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{secret}")?;
+        self.is_of_use = true;
+        Ok(())
+    }
+}
+
+/// Where the client keeps what it needs again.
+pub(super) fn state_directory() -> Option<PathBuf> {
+    user_directory("XDG_STATE_HOME", ".local/state")
+}
+
+/// The first line of the file, without what it ends with.
+fn read(path: &str) -> Result<String, Failure> {
+    let failed =
+        |error: &dyn fmt::Display| Failure::while_doing(format_args!("cannot read the secret in {path}"), error);
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    let secret = text.lines().next().unwrap_or_default().trim_end();
+    if secret.is_empty() { Err(failed(&"its first line is empty")) } else { Ok(secret.to_owned()) }
+}
+
+/// 128 random bits in hexadecimal.
+fn random() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A name for a file, whatever `text` is: letters, digits and hyphens stay, the rest becomes `%` and a number. A name that
+/// would be too long for a file system is cut, which two names would have to share 100 bytes for.
+fn file_name(text: &str) -> String {
+    let mut name = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    name.truncate(200);
+    name
+}

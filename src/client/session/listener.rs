@@ -1,0 +1,96 @@
+//! The thread that waits for messages.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::super::api::Api;
+use super::super::event::Message;
+use super::position::Position;
+use crate::rpc::CallError;
+
+/// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
+const WAIT: Duration = Duration::from_secs(50);
+/// How often a server that cannot wait is asked.
+const POLL: Duration = Duration::from_secs(2);
+/// The pause after a wait that ended early without messages: another program of the same user has begun one, and without a
+/// pause the two would end each other's waits as fast as they can.
+const REPLACED: Duration = Duration::from_secs(1);
+
+/// What came while waiting.
+#[derive(Debug)]
+pub(super) struct News {
+    /// Of which listener it is; that of an earlier one is of no interest any more.
+    pub(super) number: u64,
+    pub(super) outcome: Result<Batch, CallError>,
+}
+
+/// Messages, and how far the room is read with them.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) messages: Vec<Message>,
+    pub(super) missed: u64,
+    pub(super) position: Position,
+}
+
+/// A running listener. Dropping it ends the thread as soon as its call returns.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) number: u64,
+    _stop: Sender<()>,
+}
+
+impl Listener {
+    /// Starts to listen in `room` from `position` on; ends after the first error.
+    pub(super) fn start(
+        number: u64,
+        api: Api,
+        room: String,
+        position: Position,
+        news: Sender<News>,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = bounded(0);
+        let listen = move || listen(number, &api, &room, position, &news, &stopped);
+        std::thread::Builder::new().name("listen".into()).spawn(listen)?;
+        Ok(Self { number, _stop: stop })
+    }
+}
+
+fn listen(number: u64, api: &Api, room: &str, mut position: Position, news: &Sender<News>, stopped: &Receiver<()>) {
+    loop {
+        let begun = Instant::now();
+        let outcome = fetch(api, room, position.clone(), WAIT);
+        let pause = match (&position, &outcome) {
+            (Position::Stamped(_), _) => POLL,
+            (Position::Numbered(_), Ok(batch)) if batch.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
+            (Position::Numbered(_), _) => Duration::ZERO,
+        };
+        if let Ok(batch) = &outcome {
+            position = batch.position.clone();
+        }
+        let failed = outcome.is_err();
+        if news.send(News { number, outcome }).is_err() || failed {
+            return;
+        }
+        if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// What there is past `position`, waiting for it at most for `time` where the server can.
+pub(super) fn fetch(api: &Api, room: &str, position: Position, time: Duration) -> Result<Batch, CallError> {
+    match position {
+        Position::Numbered(mut cursor) => {
+            let news = api.wait_messages(room, cursor.id, time)?;
+            cursor.advance(&news.messages, news.last_id);
+            Ok(Batch { messages: news.messages, missed: news.missed, position: Position::Numbered(cursor) })
+        }
+        Position::Stamped(mut overlap) => {
+            let answer = api.receive_new_messages(room, &overlap.asks_from())?;
+            let messages = overlap.advance(answer);
+            Ok(Batch { messages, missed: 0, position: Position::Stamped(overlap) })
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What was typed and is on its way: in order, each once.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::super::event::{Draft, Message};
+use crate::chat::name::UserName;
+
+/// Most confirmed messages whose echo is awaited. More of them are only there when echoes were lost with a server's memory.
+const MAX_ECHOES: usize = 1000;
+/// Calls without an answer after which a message is given back: what breaks the connection each time is the message.
+const MAX_TRIES: u8 = 3;
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Letter {
+    pub(super) draft: Draft,
+    pub(super) room: String,
+    pub(super) text: String,
+    pub(super) recipient: Option<String>,
+    /// How often it was sent without an answer.
+    tries: u8,
+    /// Whether the server may have it: it was sent, and the answer was lost.
+    in_doubt: bool,
+}
+
+impl Letter {
+    pub(super) fn new(draft: Draft, room: String, text: String, recipient: Option<String>) -> Self {
+        Self { draft, room, text, recipient, tries: 0, in_doubt: false }
+    }
+
+    fn is(&self, message: &Message) -> bool {
+        self.text == message.content
+            && match (&self.recipient, &message.destination) {
+                (None, None) => true,
+                (Some(recipient), Some(destination)) => is_same_name(recipient, destination),
+                _ => false,
+            }
+    }
+}
+
+/// What one of the user's own messages, as the server gives it back, is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    /// Known to have arrived.
+    Known,
+    /// The one whose answer was lost: it has arrived.
+    Confirms(Draft),
+    /// Sent by another program of this user.
+    Foreign,
+}
+
+/// What was typed and is on its way.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    queue: VecDeque<Letter>,
+    /// Confirmed, and to come back with the messages of the room.
+    echoes: VecDeque<Letter>,
+    not_before: Option<Instant>,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, letter: Letter) {
+        self.queue.push_back(letter);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The next one to send, if it may be sent now.
+    pub(super) fn next(&self, now: Instant) -> Option<&Letter> {
+        if self.not_before.is_some_and(|time| now < time) { None } else { self.queue.front() }
+    }
+
+    /// When the next one may be sent, if there is one that has to wait.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.queue.front().and(self.not_before)
+    }
+
+    /// The server wants less haste.
+    pub(super) fn pause(&mut self, until: Instant) {
+        self.not_before = Some(until);
+    }
+
+    /// The server has the first one.
+    pub(super) fn sent(&mut self) -> Option<Draft> {
+        self.not_before = None;
+        let letter = self.queue.pop_front()?;
+        let draft = letter.draft;
+        self.echoes.push_back(letter);
+        if self.echoes.len() > MAX_ECHOES {
+            self.echoes.pop_front();
+        }
+        Some(draft)
+    }
+
+    /// The first one is to be given back.
+    pub(super) fn give_back(&mut self) -> Option<Letter> {
+        self.not_before = None;
+        self.queue.pop_front()
+    }
+
+    /// The answer about the first one was lost. Answers it if it is to be given back.
+    pub(super) fn doubt(&mut self) -> Option<Letter> {
+        let first = self.queue.front_mut()?;
+        first.tries += 1;
+        first.in_doubt = true;
+        if first.tries >= MAX_TRIES { self.give_back() } else { None }
+    }
+
+    /// Everything said up to now has been read: what is in doubt has not arrived, and is sent again.
+    pub(super) fn settle(&mut self) {
+        if let Some(first) = self.queue.front_mut() {
+            first.in_doubt = false;
+        }
+    }
+
+    /// The server's memory is gone, and what it had confirmed with it.
+    pub(super) fn forget_echoes(&mut self) {
+        self.echoes.clear();
+    }
+
+    /// What the user's own `message` is.
+    pub(super) fn hear(&mut self, message: &Message) -> Echo {
+        if let Some(place) = self.echoes.iter().position(|letter| letter.is(message)) {
+            self.echoes.remove(place);
+            return Echo::Known;
+        }
+        match self.queue.pop_front_if(|first| first.in_doubt && first.is(message)) {
+            Some(first) => Echo::Confirms(first.draft),
+            None => Echo::Foreign,
+        }
+    }
+
+    /// All that was not sent.
+    pub(super) fn take(&mut self) -> Vec<Letter> {
+        self.queue.drain(..).collect()
+    }
+}
+
+/// Whether two spellings are the same user's name.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    one == other || matches!((UserName::parse(one), UserName::parse(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn outbox(texts: &[&str]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for (draft, text) in texts.iter().enumerate() {
+            outbox.push(Letter::new(draft as Draft, "r".into(), (*text).into(), None));
+        }
+        outbox
+    }
+
+    fn echo(text: &str) -> Message {
+        Message {
+            id: None,
+            origin: "me".into(),
+            destination: None,
+            content: text.into(),
+            timestamp: "2024-01-01 00:00:00".into(),
+        }
+    }
+
+    #[test]
+    fn a_confirmed_message_comes_back_once() {
+        let mut outbox = outbox(&["a"]);
+        assert_eq!(outbox.sent(), Some(0));
+        assert_eq!(outbox.hear(&echo("a")), Echo::Known);
+        assert_eq!(outbox.hear(&echo("a")), Echo::Foreign);
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_sent_again_unless_it_was_heard() {
+        let mut outbox = outbox(&["a", "b"]);
+        assert_eq!(outbox.doubt(), None);
+        assert_eq!(outbox.hear(&echo("b")), Echo::Foreign, "it has not been sent yet");
+        assert_eq!(outbox.hear(&echo("a")), Echo::Confirms(0));
+        assert_eq!(outbox.doubt(), None);
+        outbox.settle();
+        assert_eq!(outbox.hear(&echo("b")), Echo::Foreign);
+        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
+    }
+
+    #[test]
+    fn what_never_gets_an_answer_is_given_back() {
+        let mut outbox = outbox(&["a", "b"]);
+        assert_eq!((outbox.doubt(), outbox.doubt()), (None, None));
+        assert_eq!(outbox.doubt().map(|letter| letter.text), Some("a".into()));
+        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
+    }
+
+    #[test]
+    fn a_server_in_need_of_rest_gets_it() {
+        let (mut outbox, now) = (outbox(&["a"]), Instant::now());
+        outbox.pause(now + Duration::from_secs(1));
+        assert_eq!((outbox.next(now), outbox.due()), (None, Some(now + Duration::from_secs(1))));
+        assert!(outbox.next(now + Duration::from_secs(1)).is_some());
+    }
+
+    #[test]
+    fn recipients_are_compared_as_names() {
+        let mut outbox = Outbox::default();
+        outbox.push(Letter::new(1, "r".into(), "x".into(), Some("Bob".into())));
+        outbox.sent();
+        assert_eq!(outbox.hear(&echo("x")), Echo::Foreign);
+        assert_eq!(outbox.hear(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
+    }
+}
