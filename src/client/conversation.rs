@@ -46,6 +46,8 @@ pub(super) fn run(screen: &mut impl Screen, options: &Options) -> Result<(), Fai
     if let Some(room) = options.text("room") {
         enter(conversation.screen.session(), room).map_err(|error| Failure::Failed(explain(words, &error)))?;
         conversation.entered(room);
+    } else if conversation.screen.is_interactive() {
+        conversation.say(words.where_to);
     }
     while let Some(line) = conversation.screen.read(None) {
         if !conversation.lines(&line) {
@@ -132,7 +134,7 @@ impl<S: Screen> Conversation<'_, S> {
         match command::parse(line, self.in_room) {
             Line::Empty => {}
             Line::Say { to, text } => self.screen.send(&text, to.as_deref()),
-            Line::Nowhere => self.say(self.words.nowhere),
+            Line::Nowhere => self.say(self.words.where_to),
             Line::Unknown { word, nearest } => self.say(&(self.words.unknown)(&harmless(&word), nearest)),
             Line::Command(verb, rest) => return self.command(verb, &rest),
         }

@@ -99,10 +99,18 @@ enum Outcome {
 /// A loss of the connection, told in one line.
 #[derive(Debug, Default)]
 struct Outage {
-    parts: Vec<String>,
-    /// Whether the newest part is about the next attempt.
-    retrying: bool,
-    over: bool,
+    lost: Option<&'static str>,
+    retrying: Option<String>,
+    forgotten: Option<String>,
+    back: Option<String>,
+}
+
+impl Outage {
+    /// The story so far. The next attempt is of no interest once one has succeeded.
+    fn told(&self) -> String {
+        let end = self.back.as_deref().or(self.retrying.as_deref());
+        [self.lost, self.forgotten.as_deref(), end].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
 }
 
 /// Makes lines.
@@ -258,37 +266,29 @@ impl Show {
             Event::Refused { draft, fault, .. } => self.outcome(*draft, Outcome::Refused(fault.clone()), now),
             Event::Presence { came, went } => self.presence(came, went, now),
             Event::Missed { count } => vec![self.note(&(words.missed)(*count))],
-            Event::Lost { cause } => {
-                let text = (words.lost)(&harmless(cause));
-                self.outage = Outage { parts: vec![text], ..Outage::default() };
-                self.tell_outage(now)
+            Event::Lost { .. } => {
+                self.outage = Outage { lost: Some(words.lost), ..Outage::default() };
+                self.tell_outage(words.lost, now)
             }
             Event::Retrying { pause } => {
+                let text = (words.retrying)(pause.as_secs_f64().round().max(1.0) as u64);
                 // Plain lines say it once: what comes again every few seconds only disturbs.
-                if self.style.plain && self.outage.retrying {
-                    return Vec::new();
-                }
-                if std::mem::replace(&mut self.outage.retrying, true) {
-                    self.outage.parts.pop();
-                }
-                self.outage.parts.push((words.retrying)(pause.as_secs_f64().round().max(1.0) as u64));
-                self.tell_outage(now)
+                let is_told = self.outage.retrying.replace(text.clone()).is_some();
+                if is_told && self.style.plain { Vec::new() } else { self.tell_outage(&text, now) }
             }
             Event::Back { caught_up } => {
-                if std::mem::take(&mut self.outage.retrying) {
-                    self.outage.parts.pop();
-                }
-                self.outage.over = true;
-                self.outage.parts.push((words.back)(&time(now), *caught_up));
-                self.tell_outage(now)
+                let text = (words.back)(&time(now), *caught_up);
+                self.outage.back = Some(text.clone());
+                self.tell_outage(&text, now)
             }
             Event::Forgotten { room } => {
-                // Without an outage before it, this is a story of its own.
-                if self.outage.over && !self.is_last(Topic::Outage) {
+                if self.outage.back.is_some() && !self.is_last(Topic::Outage) {
+                    // A story of its own.
                     self.outage = Outage::default();
                 }
-                self.outage.parts.push((words.forgotten)(&harmless(room)));
-                self.tell_outage(now)
+                let text = (words.forgotten)(&harmless(room));
+                self.outage.forgotten = Some(text.clone());
+                self.tell_outage(&text, now)
             }
             Event::Ended { cause } => vec![self.note(&(words.ended)(&harmless(cause)))],
         }
@@ -491,11 +491,10 @@ impl Show {
         self.dim_line(&told, Topic::Presence, now)
     }
 
-    fn tell_outage(&mut self, now: NaiveDateTime) -> Vec<Shown> {
-        let parts = &self.outage.parts;
-        // Plain lines do not repeat what they have said.
-        let told = if self.style.plain { parts.last().cloned().unwrap_or_default() } else { parts.join(" · ") };
-        self.dim_line(&told, Topic::Outage, now)
+    /// The whole story; in plain lines only what is new.
+    fn tell_outage(&mut self, news: &str, now: NaiveDateTime) -> Vec<Shown> {
+        let told = if self.style.plain { news.to_owned() } else { self.outage.told() };
+        self.dim_line(&capitalized(&told), Topic::Outage, now)
     }
 
     fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) -> Vec<Shown> {
@@ -605,6 +604,12 @@ pub fn harmless(text: &str) -> String {
 
 fn name(user: &str) -> String {
     format!("{:.MAX_NAME$}", Harmless(user))
+}
+
+/// A text that begins a line.
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The hour and the minute.
@@ -720,7 +725,7 @@ mod tests {
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 1 }, now())), "14:03 delivered: hello\n");
         show.event(&Event::Lost { cause: "x".into() }, now());
         let retry = Event::Retrying { pause: Duration::from_secs(2) };
-        assert_eq!(text(&show.event(&retry, now())), "14:03 trying again in 2 s\n");
+        assert_eq!(text(&show.event(&retry, now())), "14:03 Trying again in 2 s\n");
         assert_eq!(text(&show.event(&retry, now())), "");
     }
 
@@ -828,18 +833,23 @@ mod tests {
     fn an_outage_is_one_line() {
         let mut show = on_screen();
         let lost = text(&show.event(&Event::Lost { cause: "refused".into() }, now()));
-        assert_eq!(lost, "14:03 Connection lost (refused)\n");
+        assert_eq!(lost, "14:03 Connection lost\n");
         let retry = |seconds| Event::Retrying { pause: Duration::from_secs(seconds) };
         let shown = text(&show.event(&retry(2), now()));
-        assert_eq!(shown, "\x1b[1A\r\x1b[J14:03 Connection lost (refused) · trying again in 2 s\n");
+        assert_eq!(shown, "\x1b[1A\r\x1b[J14:03 Connection lost · trying again in 2 s\n");
         let shown = text(&show.event(&retry(4), now()));
-        assert_eq!(shown, "\x1b[1A\r\x1b[J14:03 Connection lost (refused) · trying again in 4 s\n");
+        assert_eq!(shown, "\x1b[1A\r\x1b[J14:03 Connection lost · trying again in 4 s\n");
         let back = at("2025-11-23 14:05:00");
         let shown = text(&show.event(&Event::Back { caught_up: 12 }, back));
-        assert!(shown.ends_with("Connection lost (refused) · back at 14:05, 12 messages caught up\n"), "{shown:?}");
+        assert!(shown.ends_with("Connection lost · connected again at 14:05, 12 messages caught up\n"), "{shown:?}");
         let shown = text(&show.event(&Event::Forgotten { room: "lobby".into() }, back));
         assert!(shown.starts_with("\x1b[2A\r\x1b[J") || shown.starts_with("\x1b[1A\r\x1b[J"), "{shown:?}");
-        assert!(shown.contains("had forgotten lobby"), "{shown:?}");
+        assert!(shown.contains("lost · the server has forgotten lobby"), "{shown:?}");
+        assert!(shown.contains("connected again"), "{shown:?}");
+        // Without an outage before it, it stands alone.
+        show.event(&message("bob", None, "hello"), back);
+        let shown = text(&show.event(&Event::Forgotten { room: "lobby".into() }, back));
+        assert!(shown.starts_with("14:05 The server has forgotten lobby"), "{shown:?}");
     }
 
     #[test]

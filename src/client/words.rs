@@ -41,6 +41,8 @@ pub struct Words {
 
     /// Greets a user after registering.
     pub welcome: fn(&str) -> String,
+    /// Says how to go to a room.
+    pub where_to: &'static str,
     /// The user is in a room, with these others, who are already listed.
     pub joined: fn(room: &str, others: &str) -> String,
     /// The user is in a room, alone.
@@ -92,7 +94,7 @@ pub struct Words {
     pub given_back: &'static str,
 
     /// The connection is lost.
-    pub lost: fn(cause: &str) -> String,
+    pub lost: &'static str,
     /// The next attempt follows in so many seconds.
     pub retrying: fn(seconds: u64) -> String,
     /// The connection is back; so many messages were said meanwhile.
@@ -115,8 +117,6 @@ pub struct Words {
     pub nobody_offers: &'static str,
     /// The command needs a room.
     pub in_no_room: &'static str,
-    /// Text was typed in no room.
-    pub nowhere: &'static str,
     /// There is nobody to reply to.
     pub nobody_to_reply: &'static str,
     /// A number was expected.

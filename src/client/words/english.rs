@@ -18,7 +18,8 @@ pub const ENGLISH: Words = Words {
     yes: &["y", "yes"],
     paste_dropped: "Not sent.",
 
-    welcome: |name| format!("Welcome, {name}. Go to a room with: join ROOM. All commands: help"),
+    welcome: |name| format!("Welcome, {name}. All commands: help"),
+    where_to: "You are in no room yet. Go to one with: join ROOM (list shows them, create ROOM makes one)",
     joined: |room, others| format!("Joined {room}. Also here: {others}"),
     joined_alone: |room| format!("Joined {room}. Nobody else is here yet."),
     left: |room| format!("Left {room}."),
@@ -51,14 +52,14 @@ pub const ENGLISH: Words = Words {
     unsent: |text| format!("Not sent: {text}"),
     given_back: "      Press Up to get it back.",
 
-    lost: |cause| format!("Connection lost ({cause})"),
+    lost: "connection lost",
     retrying: |seconds| format!("trying again in {seconds} s"),
     back: |time, caught_up| match caught_up {
         0 => format!("connected again at {time}"),
         1 => format!("connected again at {time}, 1 message caught up"),
         _ => format!("connected again at {time}, {caught_up} messages caught up"),
     },
-    forgotten: |room| format!("the server had forgotten {room} and what was said there; created it again"),
+    forgotten: |room| format!("the server has forgotten {room} and what was said there; it is created again"),
     ended: |cause| format!("The session has ended: {cause}"),
     over: "the session is over",
 
@@ -81,7 +82,6 @@ pub const ENGLISH: Words = Words {
     unreachable: |cause| format!("the server cannot be reached ({cause})"),
     nobody_offers: "the binder knows no chat server",
     in_no_room: "you are in no room; go to one with: join ROOM",
-    nowhere: "You are in no room yet. Go to one with: join ROOM (list shows them, create ROOM makes one)",
     nobody_to_reply: "nobody has written to you privately yet",
     not_a_number: "this is not a number",
     unknown: |word, nearest| match nearest {

@@ -53,7 +53,8 @@ pub const PORTUGUESE: Words = Words {
     yes: &["s", "sim", "y", "yes"],
     paste_dropped: "Não enviado.",
 
-    welcome: |name| format!("Boas-vindas, {name}. Entre em uma sala com: join SALA. Todos os comandos: help"),
+    welcome: |name| format!("Boas-vindas, {name}. Todos os comandos: help"),
+    where_to: "Você ainda não está em nenhuma sala. Entre em uma com: join SALA (list mostra quais há, create SALA cria uma)",
     joined: |room, others| format!("Você entrou em {room}. Também aqui: {others}"),
     joined_alone: |room| format!("Você entrou em {room}. Ainda não há mais ninguém aqui."),
     left: |room| format!("Você saiu de {room}."),
@@ -86,14 +87,14 @@ pub const PORTUGUESE: Words = Words {
     unsent: |text| format!("Não enviado: {text}"),
     given_back: "      A seta para cima traz o texto de volta.",
 
-    lost: |cause| format!("Conexão perdida ({cause})"),
+    lost: "conexão perdida",
     retrying: |seconds| format!("nova tentativa em {seconds} s"),
     back: |time, caught_up| match caught_up {
         0 => format!("conectado de novo às {time}"),
         1 => format!("conectado de novo às {time}, 1 mensagem recuperada"),
         _ => format!("conectado de novo às {time}, {caught_up} mensagens recuperadas"),
     },
-    forgotten: |room| format!("o servidor tinha esquecido {room} e o que foi dito lá; a sala foi criada de novo"),
+    forgotten: |room| format!("o servidor esqueceu {room} e o que foi dito lá; a sala foi criada de novo"),
     ended: |cause| format!("A sessão terminou: {cause}"),
     over: "a sessão acabou",
 
@@ -122,7 +123,6 @@ pub const PORTUGUESE: Words = Words {
     unreachable: |cause| format!("não foi possível falar com o servidor ({cause})"),
     nobody_offers: "o binder não conhece nenhum servidor de chat",
     in_no_room: "você não está em nenhuma sala; entre em uma com: join SALA",
-    nowhere: "Você ainda não está em nenhuma sala. Entre em uma com: join SALA (list mostra quais há, create SALA cria uma)",
     nobody_to_reply: "ninguém escreveu a você em particular ainda",
     not_a_number: "isto não é um número",
     unknown: |word, nearest| match nearest {
