@@ -12,24 +12,30 @@ use crossbeam_channel::{Sender, bounded};
 use log::{info, warn};
 use parking_lot::Mutex;
 
-pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_PROCEDURES, Offer, Registry};
+pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Registered, Registry};
 
 use crate::program::{Failure, Flag, HelpWords, Program};
 use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Value, listen, procedures};
+use crate::secret::{Digest, Key};
+use crate::text::Harmless;
 
 /// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The binder's procedures and their state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Binder {
     /// The only lock; nothing blocks while it is held.
     registry: Mutex<Registry>,
+    key: Key,
+    /// What whoever registers has to show; without one anybody may.
+    secret: Option<Digest>,
 }
 
 procedures! { pub PROCEDURES for Binder {
-    /// Registers one procedure at `address` and `port`, until it is registered anew or unregistered. Answers a
-    /// confirmation for a person to read.
+    /// Registers one procedure at `address` and `port`, until it is registered anew. Answers a confirmation for a person
+    /// to read. Like the other procedures that change something, fault 9 without the binder's secret, if it has one, as
+    /// the secret of HTTP Basic credentials.
     "register_procedure" = register_procedure(procedure_name: String, address: String, port: i64) -> String;
     /// Where `procedure_name` is offered: an array of address and port, or nil when nobody offers it. The newest live
     /// registration answers.
@@ -45,6 +51,28 @@ procedures! { pub PROCEDURES for Binder {
 } }
 
 impl Binder {
+    /// A binder that knows of nobody. With a `secret`, only who shows it may register.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new(secret: Option<&str>) -> Result<Self, Failure> {
+        let key = Key::random()?;
+        let secret = secret.map(|secret| key.digest(secret));
+        Ok(Self { registry: Mutex::default(), key, secret })
+    }
+
+    /// Whether `caller` may change registrations. The user part of the credentials is anybody's.
+    fn authorise(&self, caller: &Caller) -> Result<(), Fault> {
+        let shown = caller.credentials.as_ref().map(|credentials| self.key.digest(&credentials.secret));
+        if self.secret.is_none() || self.secret == shown {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Fault::NOT_AUTHORISED,
+            "this binder wants its secret from those who register, as the secret of HTTP Basic credentials",
+        ))
+    }
+
     fn register_procedure(
         &self,
         caller: &Caller,
@@ -52,12 +80,14 @@ impl Binder {
         address: String,
         port: i64,
     ) -> Result<String, Fault> {
+        self.authorise(caller)?;
         let address = Address::parse(&address, port)?;
-        let confirmation = format!("Procedure '{procedure_name}' registered at {address}.");
-        if let Some(old) = self.registry.lock().register_procedure(procedure_name, address, Instant::now())? {
-            warn!("a registration for {} was replaced by {:?}", old, caller.address);
+        let (shown, new) = (procedure_name.clone(), address.clone());
+        let replaced = self.registry.lock().register_procedure(procedure_name, address, Instant::now())?;
+        if let Some(old) = replaced {
+            log_replaced(caller, &old, &new, &format!("the procedure {shown}"));
         }
-        Ok(confirmation)
+        Ok(format!("Procedure '{shown}' registered at {new}."))
     }
 
     fn lookup_procedure(&self, _: &Caller, procedure_name: String) -> Result<Option<Vec<Value>>, Fault> {
@@ -68,24 +98,29 @@ impl Binder {
 
     fn register_service(
         &self,
-        _: &Caller,
+        caller: &Caller,
         instance: String,
         address: String,
         port: i64,
         procedures: Vec<String>,
         lease_seconds: i64,
     ) -> Result<i64, Fault> {
+        self.authorise(caller)?;
         let address = Address::parse(&address, port)?;
-        let shown = address.to_string();
-        let registered =
+        let (new, count) = (address.clone(), procedures.len());
+        let Registered { lease, is_new, replaced } =
             self.registry.lock().register_service(instance, address, procedures, lease_seconds, Instant::now())?;
-        if registered.is_new {
-            info!("a server at {shown} registered");
+        if is_new {
+            info!("a server at {} registered {count} procedures", Harmless(&new.to_string()));
         }
-        Ok(registered.lease.as_secs().cast_signed())
+        for old in replaced {
+            log_replaced(caller, &old, &new, "some of its procedures");
+        }
+        Ok(lease.as_secs().cast_signed())
     }
 
-    fn unregister_service(&self, _: &Caller, instance: String) -> Result<bool, Fault> {
+    fn unregister_service(&self, caller: &Caller, instance: String) -> Result<bool, Fault> {
+        self.authorise(caller)?;
         Ok(self.registry.lock().unregister_service(&instance))
     }
 
@@ -94,6 +129,13 @@ impl Binder {
         let offers = self.registry.lock().list(now);
         Ok(offers.into_iter().map(Value::from).collect())
     }
+}
+
+/// Without a secret this is all that tells of somebody who takes over another server's callers.
+fn log_replaced(caller: &Caller, old: &Address, new: &Address, what: &str) {
+    let peer = caller.address.map_or_else(|| "somebody".to_owned(), |address| address.to_string());
+    let text = format!("{new} now answers instead of {old} for {what}; {peer} registered it");
+    warn!("{}", Harmless(&text));
 }
 
 impl From<Offer> for Value {
@@ -117,15 +159,21 @@ pub const PROGRAM: Program = Program {
     about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
     arguments: "",
     flags: &[
-        &[Flag::value(
-            "listen",
-            "HOST:PORT",
-            Some("127.0.0.1:5000"),
-            "Where to listen. Port 0 lets the system choose.",
-        )],
+        &[
+            Flag::value(
+                "listen",
+                "HOST:PORT",
+                Some("127.0.0.1:5000"),
+                "Where to listen. Port 0 lets the system choose.",
+            ),
+            Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
+        ],
         HTTP_FLAGS,
     ],
-    examples: &[("binder", "listens on 127.0.0.1:5000"), ("binder --listen 0.0.0.0:5000", "serves the whole network")],
+    examples: &[
+        ("binder", "listens on 127.0.0.1:5000"),
+        ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),
+    ],
     words: |_| &HelpWords::ENGLISH,
 };
 
@@ -149,17 +197,28 @@ impl Running {
     }
 }
 
-/// Starts a binder.
+/// Starts a binder. With a `secret`, only who shows it may register.
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
-pub fn start(config: Config) -> Result<Running, Failure> {
+pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
-    let binder = Arc::new(Binder::default());
+    if secret.is_none() && !wanted.ip().to_canonical().is_loopback() {
+        warn!("{wanted} is beyond this machine and anybody may register; --secret-file changes that");
+    }
+    let binder = Arc::new(Binder::new(secret)?);
     let mut dispatcher = Dispatcher::new();
     dispatcher.serve(PROCEDURES, &binder);
+    let limits = [
+        ("max_instances", MAX_INSTANCES),
+        ("max_procedures", MAX_PROCEDURES),
+        ("max_offers", MAX_OFFERS),
+        ("max_lease_seconds", MAX_LEASE.as_secs() as usize),
+    ];
+    let limits = limits.map(|(name, value)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX).into()));
+    dispatcher.publish_limits(&config, limits.to_vec());
     let failed = |error| Failure::while_doing("cannot start", error);
     let (janitor, stop) = bounded::<()>(0);
     let sweep = move || {

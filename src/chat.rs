@@ -22,7 +22,7 @@ use chrono::{Local, SubsecRound as _};
 use parking_lot::Mutex;
 
 use delivery::Bell;
-pub use identity::{Digest, Key, Proof};
+pub use identity::Proof;
 pub use limits::Limits;
 use name::{NameError, RoomName, UserName};
 pub use refusal::Refusal;
@@ -31,6 +31,7 @@ pub use server::{PROGRAM, Running, Setup, start};
 pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket};
 
 use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Param, Value, Written, forbidden_char, procedures};
+use crate::secret::Key;
 
 /// A chat server's procedures and their state.
 #[derive(Debug)]

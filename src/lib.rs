@@ -7,6 +7,8 @@
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
+//! secret         secrets: read from files, kept as hashes, compared in constant time
+//! stamp          time stamps as text
 //! text           text from a peer, made harmless for terminals and logs
 //! ```
 //!
@@ -17,4 +19,6 @@ pub mod chat;
 pub mod client;
 pub mod program;
 pub mod rpc;
+pub mod secret;
+pub mod stamp;
 pub mod text;

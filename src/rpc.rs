@@ -2,7 +2,7 @@
 //! chat or of the binder.
 //!
 //! Reading is one grammar ([`read_call`], [`read_response`]) over two sources of tokens: a reader for exactly the subset of XML
-//! that XML-RPC peers write, and xml-rs for every other document. Writing ([`write`]) appends to a `String`.
+//! that XML-RPC peers write, and xml-rs for every other document. Writing ([`mod@write`]) appends to a `String`.
 
 mod client;
 mod credentials;

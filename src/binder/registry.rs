@@ -12,6 +12,8 @@ pub const MAX_LEASE: Duration = Duration::from_secs(3600);
 pub const MAX_INSTANCES: usize = 1000;
 /// Procedures of one instance, and names registered without a lease.
 pub const MAX_PROCEDURES: usize = 256;
+/// Procedures of all instances together: what a listing can carry in some megabytes.
+pub const MAX_OFFERS: usize = 12_000;
 /// Characters of a procedure's name or of an instance id.
 const MAX_NAME: usize = 128;
 
@@ -69,6 +71,8 @@ pub struct Registered {
     pub lease: Duration,
     /// Whether the instance was unknown before.
     pub is_new: bool,
+    /// The other addresses that answered for some of the procedures until now, each once.
+    pub replaced: Vec<Address>,
 }
 
 #[derive(Debug)]
@@ -110,7 +114,7 @@ impl Registry {
         self.last_order
     }
 
-    /// Registers without a lease; answers the address that was registered so before, if it was another one.
+    /// Registers without a lease; answers the address that was registered for the name before, if it was another one.
     ///
     /// # Errors
     /// Faults for a name that is not allowed (7) or too much of something (8).
@@ -118,7 +122,7 @@ impl Registry {
         &mut self,
         name: String,
         address: Address,
-        _now: Instant,
+        now: Instant,
     ) -> Result<Option<Address>, Fault> {
         check_name("a procedure's name", &name)?;
         if self.permanent.len() >= MAX_PROCEDURES && !self.permanent.contains_key(&name) {
@@ -128,8 +132,9 @@ impl Registry {
             ));
         }
         let order = self.next_order();
-        let old = self.permanent.insert(name, Permanent { address: address.clone(), order });
-        Ok(old.map(|old| old.address).filter(|old| *old != address))
+        let replaced = self.lookup(&name, now).filter(|old| **old != address).cloned();
+        self.permanent.insert(name, Permanent { address, order });
+        Ok(replaced)
     }
 
     /// Where `name` is offered by its newest live registration.
@@ -167,14 +172,36 @@ impl Registry {
         let seconds = seconds.ok_or_else(|| Fault::new(Fault::BAD_PARAMS, "a lease is at least 1 second"))?;
         let lease = Duration::from_secs(seconds).min(MAX_LEASE);
         self.sweep(now);
-        // A heartbeat keeps its place in the order: only a new registration is newer than others.
-        let known = self.services.get(&instance).map(|service| service.order);
+        let known = self.services.get(&instance);
         if known.is_none() && self.services.len() >= MAX_INSTANCES {
             return Err(Fault::new(Fault::LIMIT, format!("{MAX_INSTANCES} instances can be registered")));
         }
-        let order = known.unwrap_or_else(|| self.next_order());
+        let others: usize = self.services.values().map(|service| service.procedures.len()).sum::<usize>()
+            - known.map_or(0, |service| service.procedures.len());
+        if others + procedures.len() > MAX_OFFERS {
+            return Err(Fault::new(
+                Fault::LIMIT,
+                format!("all instances together may have {MAX_OFFERS} procedures, and there are {others} others"),
+            ));
+        }
+        let is_heartbeat = known.is_some_and(|service| service.address == address && service.procedures == procedures);
+        let answering = if is_heartbeat { Vec::new() } else { self.answering(&procedures, now) };
+        // A heartbeat keeps its place in the order: only a new registration is newer than others.
+        let (is_new, order) = (known.is_none(), known.map(|service| service.order));
+        let order = order.unwrap_or_else(|| self.next_order());
         self.services.insert(instance, Service { address, procedures, expires: now + lease, order });
-        Ok(Registered { lease, is_new: known.is_none() })
+        let mut replaced = Vec::new();
+        for (name, old) in answering {
+            if self.lookup(&name, now).is_some_and(|new| *new != old) && !replaced.contains(&old) {
+                replaced.push(old);
+            }
+        }
+        Ok(Registered { lease, is_new, replaced })
+    }
+
+    /// Who answers for each of `names`, as far as somebody does.
+    fn answering(&self, names: &[String], now: Instant) -> Vec<(String, Address)> {
+        names.iter().filter_map(|name| Some((name.clone(), self.lookup(name, now)?.clone()))).collect()
     }
 
     /// Ends an instance's registration; answers whether it was known.
@@ -256,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_loses_a_name_to_another_address_is_told_of() {
+        let now = Instant::now();
+        let mut registry = Registry::default();
+        let mut service = |instance: &str, port, procedures: &[&str]| {
+            registry.register_service(instance.into(), at(port), names(procedures), 30, now).unwrap().replaced
+        };
+        assert_eq!(service("a", 1, &["send", "join"]), []);
+        assert_eq!(service("a", 1, &["send", "join"]), [], "a heartbeat");
+        assert_eq!(service("b", 1, &["send", "join"]), [], "the same server, started again");
+        assert_eq!(service("c", 2, &["send", "join"]), [at(1)], "one address, told of once");
+        assert_eq!(service("a", 1, &["send", "join"]), [], "a heartbeat of one that has been replaced");
+        assert_eq!(service("c", 3, &["send", "join"]), [at(2)], "somebody who knows the id of an instance");
+        assert_eq!(registry.register_procedure("send".into(), at(4), now).unwrap(), Some(at(3)));
+        let after = now + Duration::from_secs(30);
+        let replaced =
+            registry.register_service("d".into(), at(5), names(&["send", "join"]), 30, after).unwrap().replaced;
+        assert_eq!(replaced, [at(4)], "ended leases do not count");
+    }
+
+    #[test]
     fn a_lease_is_granted_within_its_bounds() {
         let now = Instant::now();
         let mut registry = Registry::default();
@@ -292,6 +339,22 @@ mod tests {
         // Ended leases make room.
         let later = now + Duration::from_secs(60);
         registry.register_service("full".into(), at(1), names(&["x"]), 60, later).unwrap();
+    }
+
+    #[test]
+    fn procedures_of_all_instances_are_bounded() {
+        let now = Instant::now();
+        let mut registry = Registry::default();
+        let many: Vec<String> = (0..MAX_PROCEDURES).map(|number| format!("p{number}")).collect();
+        let mut left = MAX_OFFERS;
+        while left > 0 {
+            let some = many[..left.min(MAX_PROCEDURES)].to_vec();
+            left -= some.len();
+            registry.register_service(format!("i{left}"), at(1), some, 60, now).unwrap();
+        }
+        let fault = registry.register_service("more".into(), at(1), names(&["x"]), 60, now).unwrap_err();
+        assert!(fault.code == Fault::LIMIT && fault.message.contains(&MAX_OFFERS.to_string()), "{fault}");
+        registry.register_service("i0".into(), at(2), many[..MAX_OFFERS % MAX_PROCEDURES].to_vec(), 60, now).unwrap();
     }
 
     #[test]

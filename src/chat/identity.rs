@@ -1,59 +1,9 @@
-//! Who may act as whom: the server keeps a keyed hash of each secret, made with a random key of this process, and compares
-//! in constant time.
-
-use std::fmt;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
+//! Who may act as whom: what a caller has to show, held against what the user registered with.
 
 use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
 use crate::rpc::Credentials;
-
-/// The key of the hashes: another one in every process, so that a hash means nothing elsewhere.
-pub struct Key([u8; 32]);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Key")
-    }
-}
-
-impl Key {
-    /// A random key.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-
-    fn digest(&self, secret: &str) -> Digest {
-        // HMAC takes keys of every length, so this cannot fail; a digest of nothing would match no other one anyway.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return Digest([0; 32]) };
-        mac.update(secret.as_bytes());
-        Digest(mac.finalize().into_bytes().into())
-    }
-}
-
-/// The keyed hash of a secret. Comparing two takes the same time wherever they differ.
-#[derive(Clone)]
-pub struct Digest([u8; 32]);
-
-impl PartialEq for Digest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Digest")
-    }
-}
+use crate::secret::{Digest, Key};
 
 /// What a caller has to show.
 #[derive(Debug)]

@@ -32,6 +32,10 @@ pub enum Refusal {
     NotAuthorised(&'static str),
     /// A rate is exceeded.
     TooFast {
+        /// What there may be `limit` of, in words that name the time.
+        what: &'static str,
+        /// The rate.
+        limit: u32,
         /// When the next try can succeed.
         retry_after: Duration,
     },
@@ -66,8 +70,10 @@ impl fmt::Display for Refusal {
             Self::NoSuchRecipient => formatter.write_str("the recipient is not in this room"),
             Self::Limit { what, value } => write!(formatter, "{what}: the limit is {value}"),
             Self::NotAuthorised(why) => formatter.write_str(why),
-            Self::TooFast { retry_after } => {
-                write!(formatter, "too fast; try again in {:.1} seconds", retry_after.as_secs_f64().max(0.1))
+            Self::TooFast { what, limit, retry_after } => {
+                // Rounded up, so that trying again then succeeds.
+                let tenths = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0);
+                write!(formatter, "too fast: the limit is {limit} {what}; try again in {:.1} seconds", tenths / 10.0)
             }
         }
     }

@@ -6,12 +6,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use log::warn;
 
 use super::delivery::deliver;
 use super::registration::Registration;
-use super::{Chat, Key, Limits, PROCEDURES};
+use super::{Chat, Limits, PROCEDURES};
 use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program};
 use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen, spawn};
+use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -42,6 +44,7 @@ const FLAGS: &[&[Flag]] = &[
             "The address to register, where the one that is listened on is not what others reach.",
         ),
         Flag::switch("require-auth", "Refuse users who register without credentials."),
+        Flag::value("secret-file", "FILE", None, "Holds the secret that the binder wants of those who register there."),
     ],
     super::limits::FLAGS,
     HTTP_FLAGS,
@@ -102,6 +105,14 @@ impl Setup {
         setup.http = Config::from_options(listen, options)?;
         setup.http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
         setup.advertise = advertise;
+        if let Some(path) = options.text("secret-file") {
+            if setup.binder.is_none() {
+                return Err(Failure::Usage("--secret-file is for the binder, which --no-binder excludes".into()));
+            }
+            // The binder asks for its secret only; the user part is for people who read logs of a proxy.
+            let secret = secret::read_file(path.as_ref())?;
+            setup.binder_credentials = Some(Credentials { user: "server".into(), secret });
+        }
         Ok(setup)
     }
 }
@@ -150,13 +161,17 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
+    if open_allowed && !wanted.ip().to_canonical().is_loopback() {
+        warn!(
+            "{wanted} is beyond this machine and users may register without credentials, so that anybody can act as them \
+             and read what is sent to them; --require-auth changes that"
+        );
+    }
     let failed = |error| Failure::while_doing("cannot start", error);
-    let key = Key::random().map_err(|error| Failure::while_doing("no random numbers", error))?;
+    let key = Key::random()?;
 
     let mut dispatcher = Dispatcher::new();
-    let mut published = limits.published();
-    published.push(("max_body_bytes".into(), i64::try_from(config.max_body_bytes).unwrap_or(i64::MAX).into()));
-    dispatcher.capability("limits", published);
+    dispatcher.publish_limits(&config, limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
     let chat = Arc::new(Chat::new(limits, key, open_allowed));
     dispatcher.serve(PROCEDURES, &chat);

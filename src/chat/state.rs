@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use super::Limits;
-use super::identity::{Digest, Proof};
+use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
 use super::rate::Bucket;
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Message, News, Room, Waiter};
+use crate::secret::Digest;
 
 /// Messages that follow a delivery within this time go out together at its end; one that comes alone goes at once.
 pub const DELIVERY_GAP: Duration = Duration::from_millis(15);
@@ -186,9 +187,14 @@ impl<T: Ticket> State<T> {
             return Err(Refusal::Limit { what: "registered users", value: self.limits.users });
         }
         if let Some(address) = address {
-            let (rate, burst) = (f64::from(self.limits.registration_rate) / 60.0, self.limits.registration_rate);
-            let bucket = self.registrations.entry(address).or_insert_with(|| Bucket::full(burst, now.monotonic));
-            bucket.take(rate, burst, now.monotonic).map_err(|retry_after| Refusal::TooFast { retry_after })?;
+            let limit = self.limits.registration_rate;
+            let bucket = self.registrations.entry(address).or_insert_with(|| Bucket::full(limit, now.monotonic));
+            let what = "registrations a minute from one address";
+            bucket.take(f64::from(limit) / 60.0, limit, now.monotonic).map_err(|retry_after| Refusal::TooFast {
+                what,
+                limit,
+                retry_after,
+            })?;
         }
         let bucket = Bucket::full(self.limits.message_burst, now.monotonic);
         self.users.insert(name.key().clone(), User { name, room: None, last_call: now.monotonic, secret, bucket });
@@ -291,7 +297,6 @@ impl<T: Ticket> State<T> {
         write: impl FnOnce(Draft<'_>) -> Arc<str>,
     ) -> Result<bool, Refusal> {
         self.member(name, room_name, proof, now)?;
-        let (rate, burst) = (f64::from(self.limits.message_rate), self.limits.message_burst);
         let serial = self.serial();
         // Both are there: `member` has just seen them.
         let (Some(room), Some(user)) = (self.rooms.get_mut(room_name.key()), self.users.get_mut(name.key())) else {
@@ -301,7 +306,10 @@ impl<T: Ticket> State<T> {
             Some(recipient) => Some(room.members.get(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.clone()),
             None => None,
         };
-        user.bucket.take(rate, burst, now.monotonic).map_err(|retry_after| Refusal::TooFast { retry_after })?;
+        let (what, limit) = ("messages a second of one user", self.limits.message_rate);
+        user.bucket
+            .take(f64::from(limit), self.limits.message_burst, now.monotonic)
+            .map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })?;
         let (id, stamp) = room.next(now.wall);
         let wire = write(Draft { id, origin: &user.name, recipient: recipient.as_ref(), stamp });
         let message = Message {

@@ -8,6 +8,7 @@ use super::name::UserName;
 use super::room::News;
 use super::state::Draft;
 use crate::rpc::{Fault, write};
+use crate::stamp::Stamp;
 
 /// The struct of a message.
 pub(super) fn message(draft: &Draft<'_>, content: &str) -> Arc<str> {
@@ -19,9 +20,7 @@ pub(super) fn message(draft: &Draft<'_>, content: &str) -> Arc<str> {
         write::member(out, "origin", |out| write::string(out, draft.origin.as_str()));
         write::member(out, "destination", |out| write::string(out, draft.recipient.map_or("", UserName::as_str)));
         write::member(out, "content", |out| write::string(out, content));
-        write::member(out, "timestamp", |out| {
-            write::string(out, &draft.stamp.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
-        });
+        write::member(out, "timestamp", |out| write::string(out, &Stamp(draft.stamp).to_string()));
     });
     out.into()
 }
@@ -58,15 +57,12 @@ pub(super) fn joined(users: &[UserName], news: &News) -> String {
     out
 }
 
-/// Reads a time stamp with and without a fraction of a second; an empty one is before every message.
+/// Reads `last_timestamp`; an empty one is before every message.
 pub(super) fn parse_stamp(text: &str) -> Result<NaiveDateTime, Fault> {
     if text.is_empty() {
         return Ok(NaiveDateTime::MIN);
     }
-    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .ok_or_else(|| {
-            Fault::new(Fault::BAD_PARAMS, "last_timestamp is YYYY-MM-DD HH:MM:SS, with or without a fraction")
-        })
+    Stamp::parse(text).map(|stamp| stamp.0).ok_or_else(|| {
+        Fault::new(Fault::BAD_PARAMS, "last_timestamp is YYYY-MM-DD HH:MM:SS, with or without a fraction")
+    })
 }

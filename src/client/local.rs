@@ -36,7 +36,7 @@ impl Local {
     /// When nothing answers at an address, and it cannot be listened on either.
     pub fn ensure(&mut self) -> Result<(), Failure> {
         if self.binder.is_none() && !answers(BINDER) {
-            self.binder = start(BINDER, || binder::start(Config::new(BINDER)))?;
+            self.binder = start(BINDER, || binder::start(Config::new(BINDER), None))?;
         }
         if self.server.is_none() && !answers(SERVER) {
             self.server = start(SERVER, || chat::start(chat::Setup::new(SERVER, Some(Self::binder()))))?;

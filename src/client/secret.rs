@@ -8,9 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::program::{Endpoint, Failure, user_directory};
-
-/// The longest secret that is read from a file, in bytes.
-const MAX_BYTES: u64 = 1024;
+use crate::secret;
 
 /// Where secrets come from. `Debug` shows none.
 pub enum Secrets {
@@ -30,12 +28,13 @@ impl Secrets {
     /// The secret in `file`, else that in the variable `CHAT_SECRET`, else kept ones.
     ///
     /// # Errors
-    /// When the file cannot be read, or there is no secret in it.
+    /// When the file cannot be read, or what it or the variable holds is no secret.
     pub fn find(file: Option<&str>) -> Result<Self, Failure> {
         if let Some(path) = file {
-            return read(path).map(Self::Given);
+            return secret::read_file(Path::new(path)).map(Self::Given);
         }
         if let Some(secret) = std::env::var("CHAT_SECRET").ok().filter(|secret| !secret.is_empty()) {
+            secret::check(&secret).map_err(|what| Failure::Usage(format!("the secret in CHAT_SECRET {what}")))?;
             return Ok(Self::Given(secret));
         }
         Ok(Self::Kept(state_directory().map(|state| state.join("secrets"))))
@@ -52,13 +51,11 @@ impl Secrets {
             Self::Kept(directory) => {
                 let kept = directory.as_ref().and_then(|directory| {
                     let path = directory.join(file_name(&server.to_string())).join(file_name(user));
-                    KeptFile::open(&path)
-                        .inspect_err(|error| log::info!("the secret of {user:?} is not kept: {error}"))
-                        .ok()
+                    let opened = KeptFile::open(&path);
+                    opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
                 });
-                let known = kept.as_ref().map(|(_, secret)| secret.clone()).filter(|secret| !secret.is_empty());
-                let secret = known.map_or_else(random, Ok)?;
-                Ok(Key { secret, file: kept.map(|(file, _)| file) })
+                let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
+                Ok(Key { secret: known.map_or_else(random, Ok)?, file })
             }
         }
     }
@@ -118,16 +115,16 @@ impl Drop for KeptFile {
 
 impl KeptFile {
     /// Opens the file, which is made if need be, and reads the secret in it.
-    fn open(path: &Path) -> io::Result<(Self, String)> {
+    fn open(path: &Path) -> io::Result<(Self, Option<String>)> {
         if let Some(directory) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         file.try_lock()?;
-        let mut secret = String::new();
-        (&file).take(MAX_BYTES).read_to_string(&mut secret)?;
-        let secret = secret.trim().to_owned();
-        Ok((Self { file, path: path.to_owned(), is_of_use: !secret.is_empty() }, secret))
+        let mut text = String::new();
+        (&file).take(secret::MAX_BYTES as u64).read_to_string(&mut text)?;
+        let secret = Some(text.trim_end()).filter(|secret| secret::check(secret).is_ok()).map(str::to_owned);
+        Ok((Self { file, path: path.to_owned(), is_of_use: secret.is_some() }, secret))
     }
 
     fn write(&mut self, secret: &str) -> io::Result<()> {
@@ -142,17 +139,6 @@ impl KeptFile {
 /// Where the client keeps what it needs again.
 pub(super) fn state_directory() -> Option<PathBuf> {
     user_directory("XDG_STATE_HOME", ".local/state")
-}
-
-/// The first line of the file, without what it ends with.
-fn read(path: &str) -> Result<String, Failure> {
-    let failed =
-        |error: &dyn fmt::Display| Failure::while_doing(format_args!("cannot read the secret in {path}"), error);
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| failed(&error))?;
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| failed(&error))?;
-    let secret = text.lines().next().unwrap_or_default().trim_end();
-    if secret.is_empty() { Err(failed(&"its first line is empty")) } else { Ok(secret.to_owned()) }
 }
 
 /// 128 random bits in hexadecimal.
@@ -175,4 +161,78 @@ fn file_name(text: &str) -> String {
     }
     name.truncate(200);
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A directory of one test.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(test: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("chat-rpc-{}-{test}", std::process::id())))
+        }
+
+        fn secrets(&self) -> Secrets {
+            Secrets::Kept(Some(self.0.clone()))
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn server(port: u16) -> Endpoint {
+        Endpoint { host: "::1".into(), port }
+    }
+
+    #[test]
+    fn a_secret_that_a_server_knows_is_kept_for_that_server_and_name() {
+        let directory = Directory::new("kept");
+        let secrets = directory.secrets();
+        let mut key = secrets.open(&server(1), "ana/../bob").unwrap();
+        let secret = key.secret().to_owned();
+        assert!(secret::check(&secret).is_ok());
+        key.keep();
+        let path = key.file.as_ref().unwrap().path.clone();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(path.starts_with(&directory.0) && path.components().count() == directory.0.components().count() + 2);
+        drop(key);
+        assert_eq!(secrets.open(&server(1), "ana/../bob").unwrap().secret(), secret);
+        assert_ne!(secrets.open(&server(2), "ana/../bob").unwrap().secret(), secret);
+        assert_ne!(secrets.open(&server(1), "bob").unwrap().secret(), secret);
+    }
+
+    #[test]
+    fn a_secret_in_use_is_not_shared() {
+        let directory = Directory::new("in-use");
+        let mut key = directory.secrets().open(&server(1), "ana").unwrap();
+        key.keep();
+        let other = directory.secrets().open(&server(1), "ana").unwrap();
+        assert!(other.file.is_none() && other.secret() != key.secret());
+    }
+
+    #[test]
+    fn a_secret_that_no_server_knows_leaves_nothing_behind() {
+        let directory = Directory::new("left");
+        drop(directory.secrets().open(&server(1), "refused").unwrap());
+        let mut key = directory.secrets().open(&server(1), "unregistered").unwrap();
+        key.keep();
+        key.forget();
+        let mut left = fs::read_dir(directory.0.join(file_name("[::1]:1"))).unwrap();
+        assert!(left.next().is_none());
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let given = Secrets::Given("open sesame".into());
+        let key = given.open(&server(1), "ana").unwrap();
+        assert!(!format!("{given:?}{key:?}").contains("sesame"));
+    }
 }

@@ -9,12 +9,13 @@ mod wrap;
 
 use std::collections::HashMap;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::event::{Draft, Event, Message};
 use super::words::Words;
 use crate::rpc::Fault;
+use crate::stamp::Stamp;
 use crate::text::Harmless;
 
 /// Most names in a list of who came or left; the others are counted.
@@ -367,7 +368,7 @@ impl Show {
                     origin: self.name.clone(),
                     destination: to,
                     content: text,
-                    timestamp: now.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+                    timestamp: Stamp(now).to_string(),
                 };
                 vec![self.object(&message, true)]
             }
@@ -406,7 +407,7 @@ impl Show {
         if self.style.json {
             return vec![self.object(message, false)];
         }
-        let day = message.timestamp.get(..10).and_then(|text| text.parse().ok());
+        let day = Stamp::parse(&message.timestamp).map(|Stamp(time)| time.date());
         let mut shown: Vec<_> = day.and_then(|day| self.new_day(day, true)).into_iter().collect();
         let clock = message.timestamp.get(11..16).unwrap_or_default();
         let private = message.destination.is_some();
@@ -614,7 +615,7 @@ fn capitalized(text: &str) -> String {
 
 /// The hour and the minute.
 fn time(now: NaiveDateTime) -> String {
-    now.format("%H:%M").to_string()
+    format!("{:02}:{:02}", now.hour(), now.minute())
 }
 
 /// The colour of a user, the same in every client: FNV-1a of the name in small letters.
@@ -660,7 +661,7 @@ mod tests {
     }
 
     fn at(text: &str) -> NaiveDateTime {
-        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap()
+        Stamp::parse(text).unwrap().0
     }
 
     fn show(style: Style, size: Option<Size>) -> Show {

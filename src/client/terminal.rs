@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rlimit::Resource;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -43,6 +44,8 @@ const AT_EXIT: Duration = Duration::from_secs(3);
 const FOR_ROOMS: Duration = Duration::from_millis(500);
 /// The most lines that are kept for Up.
 const HISTORY_LINES: usize = 1000;
+/// `FD_SETSIZE`.
+const MOST_DESCRIPTORS: u64 = 1024;
 /// What wakes the editor up, which ends it with a line break: up and down again.
 const NOTHING: &str = "\x1b[A\n";
 /// Ends the bracketed paste mode of the editor.
@@ -59,6 +62,10 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     if !options.has("log-level") {
         // What is logged would stand in the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
+    }
+    // The editor waits with `select`, which knows no more; what --local runs in this process must not take them all.
+    if let Ok((soft, hard)) = Resource::NOFILE.get() {
+        let _ = Resource::NOFILE.set(soft.min(MOST_DESCRIPTORS), hard);
     }
     let (session, events) = Session::start(super::setup(options)?)?;
     let session = Arc::new(session);

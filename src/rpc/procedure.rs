@@ -27,7 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::server::{Caller, ConnectionId, Responder, Service};
+use super::server::{Caller, Config, ConnectionId, Responder, Service};
 use super::{Fault, Limits, Value, read_call, write};
 
 /// Calls that one `system.multicall` may carry.
@@ -49,8 +49,8 @@ pub trait Param: Sized {
 
 /// A type that a procedure can answer.
 pub trait Reply {
-    /// The XML-RPC type, as `system.methodSignature` names it.
-    const TYPE: &'static str;
+    /// The XML-RPC types that it can have, as `system.methodSignature` names them.
+    const TYPES: &'static [&'static str];
 
     /// Appends one `<value>`.
     fn write(&self, out: &mut String);
@@ -114,42 +114,42 @@ impl<P: Param> Param for Option<P> {
 }
 
 impl Reply for String {
-    const TYPE: &'static str = "string";
+    const TYPES: &'static [&'static str] = &["string"];
     fn write(&self, out: &mut String) {
         write::string(out, self);
     }
 }
 
 impl Reply for i64 {
-    const TYPE: &'static str = "int";
+    const TYPES: &'static [&'static str] = &["int"];
     fn write(&self, out: &mut String) {
         write::int(out, *self);
     }
 }
 
 impl Reply for bool {
-    const TYPE: &'static str = "boolean";
+    const TYPES: &'static [&'static str] = &["boolean"];
     fn write(&self, out: &mut String) {
         write::boolean(out, *self);
     }
 }
 
 impl Reply for Vec<String> {
-    const TYPE: &'static str = "array";
+    const TYPES: &'static [&'static str] = &["array"];
     fn write(&self, out: &mut String) {
         write::array(out, |out| self.iter().for_each(|text| write::string(out, text)));
     }
 }
 
 impl Reply for Vec<Value> {
-    const TYPE: &'static str = "array";
+    const TYPES: &'static [&'static str] = &["array"];
     fn write(&self, out: &mut String) {
         write::array(out, |out| self.iter().for_each(|value| write::value(out, value)));
     }
 }
 
 impl Reply for Vec<(String, Value)> {
-    const TYPE: &'static str = "struct";
+    const TYPES: &'static [&'static str] = &["struct"];
     fn write(&self, out: &mut String) {
         write::structure(out, |out| {
             for (name, value) in self {
@@ -164,14 +164,14 @@ impl Reply for Vec<(String, Value)> {
 pub struct Written<const STRUCT: bool>(pub String);
 
 impl<const STRUCT: bool> Reply for Written<STRUCT> {
-    const TYPE: &'static str = if STRUCT { "struct" } else { "array" };
+    const TYPES: &'static [&'static str] = if STRUCT { &["struct"] } else { &["array"] };
     fn write(&self, out: &mut String) {
         out.push_str(&self.0);
     }
 }
 
 impl<R: Reply> Reply for Option<R> {
-    const TYPE: &'static str = R::TYPE;
+    const TYPES: &'static [&'static str] = &[R::TYPES[0], "nil"];
     fn write(&self, out: &mut String) {
         match self {
             Some(reply) => reply.write(out),
@@ -235,8 +235,8 @@ pub struct Procedure<S: 'static> {
     pub name: &'static str,
     /// What it does, for `system.methodHelp`: the row's doc comment.
     pub help: &'static str,
-    /// The XML-RPC type of its answer.
-    pub answers: &'static str,
+    /// The XML-RPC types that its answer can have.
+    pub answers: &'static [&'static str],
     /// Its parameters.
     pub params: &'static [Declared],
     /// What runs it.
@@ -262,7 +262,7 @@ macro_rules! procedures {
         $vis static $table: &[$crate::rpc::Procedure<$state>] = &[ $( $crate::rpc::Procedure {
             name: $name,
             help: concat!($($help, "\n"),+),
-            answers: <$answer as $crate::rpc::Reply>::TYPE,
+            answers: <$answer as $crate::rpc::Reply>::TYPES,
             params: $crate::procedures!(@declared $($param: $type),*),
             run: $crate::procedures!(@run $state, $($handler)+, ($($param: $type),*), $answer),
         } ),+ ];
@@ -365,7 +365,7 @@ enum Bound {
 
 struct Entry {
     help: &'static str,
-    answers: &'static str,
+    answers: &'static [&'static str],
     params: &'static [Declared],
     meter: Arc<Meter>,
     run: Bound,
@@ -464,6 +464,19 @@ impl Dispatcher {
         self.capabilities.push((name.to_owned(), Value::Struct(members)));
     }
 
+    /// Publishes limits as the capability `limits`: `own`, and those that every server has.
+    pub fn publish_limits(&mut self, config: &Config, own: Vec<(String, Value)>) {
+        let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+        let common = [
+            ("max_body_bytes", config.max_body_bytes),
+            ("max_nesting", self.limits.depth),
+            ("max_elements", self.limits.elements),
+            ("max_multicall_calls", MAX_MULTICALL),
+        ];
+        let common = common.map(|(name, value)| (name.to_owned(), number(value)));
+        self.capability("limits", own.into_iter().chain(common).collect());
+    }
+
     /// Sets what is done when another request arrives on a connection that waits for a deferred answer.
     pub fn on_hurry(&mut self, hurry: impl Fn(ConnectionId) + Send + Sync + 'static) {
         self.hurry = Box::new(hurry);
@@ -519,13 +532,21 @@ impl Dispatcher {
 
     fn method_signature(&self, _: &Caller, procedure_name: String) -> Result<Vec<Value>, Fault> {
         let entry = self.find(&procedure_name)?;
-        let required = entry.params.iter().filter(|parameter| !parameter.optional).count();
-        let signature = |count: usize| {
-            let types =
-                std::iter::once(entry.answers).chain(entry.params.iter().take(count).map(|parameter| parameter.kind));
-            Value::Array(types.map(Value::from).collect())
-        };
-        Ok((required..=entry.params.len()).map(signature).collect())
+        let mut signatures: Vec<Vec<&str>> = entry.answers.iter().map(|&kind| vec![kind]).collect();
+        let mut complete = Vec::new();
+        for parameter in entry.params {
+            let mut kinds = vec![parameter.kind];
+            if parameter.optional {
+                complete.extend_from_slice(&signatures);
+                kinds.push("nil");
+            }
+            let longer =
+                |start: &Vec<&'static str>| kinds.iter().map(|&kind| [start, &[kind][..]].concat()).collect::<Vec<_>>();
+            signatures = signatures.iter().flat_map(longer).collect();
+        }
+        complete.append(&mut signatures);
+        let arrays = complete.into_iter().map(|kinds| Value::Array(kinds.into_iter().map(Value::from).collect()));
+        Ok(arrays.collect())
     }
 
     fn method_help(&self, _: &Caller, procedure_name: String) -> Result<String, Fault> {

@@ -42,14 +42,25 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest idle time: probes must come well within it.
 const LEAST_IDLE: Duration = Duration::from_secs(4);
 /// How long a probe may go unanswered before the accept loop counts as dead.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for one that was just rebuilt: where descriptors are short, the backlog can kill several in a row.
+const REBUILT_PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a nudge may take, and how many follow each other at most.
+const NUDGE_TIMEOUT: Duration = Duration::from_millis(500);
+const MAX_NUDGES: usize = 512;
+/// The pauses between attempts to get connections accepted again.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_millis(500);
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
 const SMALL_BODY: usize = 1024;
-/// tiny_http allocates what is missing of an announced body in one piece when the request is dropped. Up to this much
-/// that is harmless; a request that announces more is never dropped, see [`Transport::refuse_unread`].
-const LARGEST_DROP: usize = 16 << 20;
+/// tiny_http allocates what is missing of an announced body in one piece when the request is dropped, in order to read past
+/// it in the peer's time. Up to this much that is harmless, [`MAX_DRAINS`] times at once; a request that announces more is
+/// never dropped, see [`Transport::refuse_unread`].
+const LARGEST_DROP: usize = 512 << 10;
+/// Refused bodies that are read past at a time; the others wait, after their answer, with their connections.
+const MAX_DRAINS: usize = 8;
 /// Stack of our own threads, in bytes: parsing and dispatch stay far below it.
 pub(crate) const STACK: usize = 256 << 10;
 
@@ -170,16 +181,32 @@ struct Transport {
     service: Arc<dyn Service>,
     connections: Connections<tiny_http::Request>,
     uploads: Lane,
+    drains: Lane,
     pipelined: Sender<(tiny_http::Request, bool)>,
     slow: SlowWriter,
     nudges: Sender<()>,
     events: Sender<Event>,
-    current: Mutex<Arc<tiny_http::Server>>,
+    current: Mutex<Arc<Intake>>,
     counters: Counters,
     /// Set first at shutdown: every answer from now on closes its connection.
     draining: AtomicBool,
     /// Set last: no further answer is begun, because the process is about to end.
     closed: AtomicBool,
+}
+
+/// One accept loop's queue of requests.
+struct Intake {
+    tiny: tiny_http::Server,
+    /// Held from taking a request until its place among those of its connection is noted. Two workers that took two
+    /// requests of one connection could else note them the wrong way round, and each would wait for the other's answer.
+    order: Mutex<()>,
+}
+
+/// A request whose place in the order is known.
+struct Arrival {
+    peer: SocketAddr,
+    closing: bool,
+    turn: Turn<tiny_http::Request>,
 }
 
 enum Event {
@@ -200,7 +227,7 @@ impl HttpServer {
     /// When the address cannot be listened on, or a thread cannot be started.
     pub fn start(listener: Socket, config: Config, service: Arc<dyn Service>) -> io::Result<Self> {
         let address = local_address(&listener)?;
-        let tiny = Arc::new(build(&listener)?);
+        let intake = Arc::new(build(&listener)?);
         let (nudges, nudge_requests) = bounded(1024);
         let (events, event_queue) = bounded(64);
         let (pipelined, pipelined_requests) = crossbeam_channel::unbounded();
@@ -209,11 +236,12 @@ impl HttpServer {
             service,
             connections: Connections::default(),
             uploads: Lane::new("upload", 512),
+            drains: Lane::new("drain", MAX_DRAINS),
             pipelined,
             slow: SlowWriter::start(config.connection_idle)?,
             nudges,
             events,
-            current: Mutex::new(tiny),
+            current: Mutex::new(intake),
             counters: Counters::default(),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -294,10 +322,11 @@ fn local_address(listener: &Socket) -> io::Result<SocketAddr> {
 }
 
 /// A new accept loop on the same socket. tiny_http panics where it cannot start a thread.
-fn build(listener: &Socket) -> io::Result<tiny_http::Server> {
+fn build(listener: &Socket) -> io::Result<Intake> {
     let listener = TcpListener::from(listener.try_clone()?);
     std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None))
         .map_err(|_| io::Error::other("no thread for the accept loop"))?
+        .map(|tiny| Intake { tiny, order: Mutex::new(()) })
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
@@ -310,12 +339,12 @@ impl Transport {
     /// A worker's life: takes requests from the current accept loop, and changes over when that one is replaced.
     fn work(self: &Arc<Self>) {
         loop {
-            let tiny = Arc::clone(&self.current.lock());
-            match tiny.recv() {
-                Ok(request) => self.arrived(request),
+            let intake = Arc::clone(&self.current.lock());
+            match self.take(&intake, None) {
+                Ok(turn) => turn.into_iter().for_each(|turn| self.begin(turn)),
                 Err(error) => {
                     // A replaced server wakes its workers with an error too; only the current one's is news.
-                    if Arc::ptr_eq(&tiny, &self.current.lock()) {
+                    if Arc::ptr_eq(&intake, &self.current.lock()) {
                         let _ = self.events.try_send(Event::AcceptLoopEnded(error));
                         thread::sleep(Duration::from_millis(20));
                     }
@@ -324,19 +353,32 @@ impl Transport {
         }
     }
 
-    /// A request in its order of arrival: handled now, or after the one that its connection waits for.
-    fn arrived(self: &Arc<Self>, request: tiny_http::Request) {
+    /// Takes the next request, waiting for it at most for `patience`, and notes its place in its connection's order.
+    fn take(&self, intake: &Intake, patience: Option<Duration>) -> io::Result<Option<Arrival>> {
+        let _in_order = intake.order.lock();
+        let request = match patience {
+            None => intake.tiny.recv()?,
+            Some(patience) => match intake.tiny.recv_timeout(patience)? {
+                Some(request) => request,
+                None => return Ok(None),
+            },
+        };
         // Only a Unix socket has no peer address, and we do not listen on one.
-        let Some(peer) = request.remote_addr().copied() else { return };
+        let Some(peer) = request.remote_addr().copied() else { return Ok(None) };
         let closing = asks_to_close(&request);
-        match self.connections.arrive(peer, closing, request) {
+        Ok(Some(Arrival { peer, closing, turn: self.connections.arrive(peer, closing, request) }))
+    }
+
+    /// Does with a request what its place in the order demands.
+    fn begin(self: &Arc<Self>, arrival: Arrival) {
+        match arrival.turn {
             Turn::Now { request, first } => {
-                if first && !closing {
+                if first && !arrival.closing {
                     let _ = self.nudges.try_send(());
                 }
                 self.handle(request, false);
             }
-            Turn::Later => self.service.hurry(ConnectionId(peer)),
+            Turn::Later => self.service.hurry(ConnectionId(arrival.peer)),
             Turn::Never(request) => self.discard(request),
         }
     }
@@ -366,11 +408,10 @@ impl Transport {
             Target::Call => self.read_body(&mut request).map(|body| (target, body)),
             Target::Health | Target::Metrics => Ok((target, Vec::new())),
         });
-        if let Err(refusal) = &outcome
-            && is_unread(&request)
-        {
-            return self.refuse_unread(request, peer, refusal);
-        }
+        let outcome = match outcome {
+            Err(refusal) if is_unread(&request) => return self.refuse_unread(request, peer, &refusal),
+            other => other,
+        };
         let caller = Caller {
             address: Some(peer.ip().to_canonical()),
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
@@ -391,34 +432,36 @@ impl Transport {
         }
     }
 
-    /// Refuses a request whose body is still on its way. tiny_http reads and drops the rest of the body after the answer;
-    /// this happens on an upload thread.
-    fn refuse_unread(&self, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
-        let client_closes = asks_to_close(&request);
-        let mut response = tiny_http::Response::from_string(refusal.text.as_ref()).with_status_code(refusal.status);
-        for (name, value) in [("Connection", "close")].into_iter().chain(refusal.allow.map(|allow| ("Allow", allow))) {
-            if let Ok(header) = tiny_http::Header::from_bytes(name, value) {
-                response.add_header(header);
-            }
-        }
-        match request.body_length() {
-            // Dropping such a request would make tiny_http allocate all that it announces in order to read past it, and
-            // the process would end. So it is kept, at the price of two descriptors and a thread.
-            Some(length) if length > LARGEST_DROP => {
-                if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
-                    warn!(
-                        "{peer} announced a body of {length} bytes; such requests cannot be released, let a proxy refuse them"
-                    );
-                }
-                std::mem::forget(request.upgrade("close", response));
-            }
-            _ => {
-                if let Err(error) = request.respond(response) {
-                    debug!("{peer} did not take its refusal: {error}");
-                }
-            }
+    /// Refuses a request whose body is still on its way: answers, and then reads past the body.
+    fn refuse_unread(self: &Arc<Self>, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
+        let (client_closes, unread) = (asks_to_close(&request), unread_bytes(&request));
+        // Only an upgrade hands out what reads the body together with what answers. Its own answer can be an informational
+        // one, which precedes the real one.
+        let mut stream = request.upgrade("close", tiny_http::Response::empty(100));
+        let Refusal { status, text, allow } = refusal;
+        let allow = allow.map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
+        let answer = format!(
+            "HTTP/1.1 {status} {}\r\nContent-Length: {}\r\nConnection: close\r\n{allow}\r\n{text}",
+            reason(*status),
+            text.len()
+        );
+        if let Err(error) = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()) {
+            debug!("{peer} did not take its refusal: {error}");
         }
         self.finished(peer, false, client_closes);
+        if unread > LARGEST_DROP {
+            // Dropping it would end the process where the memory is not there. So it is kept for good, at the price of two
+            // descriptors and a thread.
+            if self.counters.held.fetch_add(1, Ordering::Relaxed) == 0 {
+                warn!(
+                    "{peer} announced a body of {unread} bytes, which costs a thread for good; let a proxy refuse them"
+                );
+            }
+            std::mem::forget(stream);
+        } else {
+            let deadline = Instant::now() + self.config.connection_idle;
+            self.drains.run(move || read_past(&mut stream, unread, deadline));
+        }
     }
 
     /// Everything about a request that can be judged by its head.
@@ -426,11 +469,20 @@ impl Transport {
         use tiny_http::Method::{Get, Head, Post};
         let lengths = headers(request, "Content-Length").count();
         let encodings = headers(request, "Transfer-Encoding").count();
-        if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) {
+        // `+5` is a number for tiny_http, and perhaps another one for a proxy on the way.
+        let is_number = header(request, "Content-Length").is_none_or(|value| value.bytes().all(|b| b.is_ascii_digit()));
+        if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) || !is_number {
             return Err(Refusal::new(400, "the length of the body must be given once, as a number or by chunks\n"));
         }
         if header(request, "Transfer-Encoding").is_some_and(|value| !value.eq_ignore_ascii_case("chunked")) {
             return Err(Refusal::new(501, "the only transfer encoding is chunked\n"));
+        }
+        if encodings > 0 && asks_to_upgrade(request) {
+            // tiny_http would hand out the chunks as they are.
+            return Err(Refusal::new(501, "a request for an upgrade cannot be chunked\n"));
+        }
+        if headers(request, "Host").count() > 1 {
+            return Err(Refusal::new(400, "a request has one Host header\n"));
         }
         if let Some(host) = header(request, "Host")
             && !self.is_own_name(host)
@@ -445,6 +497,10 @@ impl Transport {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {
                 return Err(Refusal { allow: Some("POST"), ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
+            }
+            // Its body would never be read, and be dropped with the request; see `LARGEST_DROP`.
+            ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
+                return Err(Refusal::new(413, "this is read without a body\n"));
             }
             ("/healthz", Get | Head) => return Ok(Target::Health),
             ("/metrics", Get | Head) => return Ok(Target::Metrics),
@@ -535,7 +591,7 @@ impl Transport {
                 "Refused requests that announced too much to be released",
                 self.counters.held.load(Ordering::Relaxed),
             ),
-            ("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes()),
+            ("process_resident_memory_bytes", "gauge", "Resident memory", own_status("VmRSS") * 1024),
         ];
         for (name, kind, help, value) in rows {
             let _ = write!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n");
@@ -556,31 +612,45 @@ impl Transport {
 
     /// Drops a request that is owed no answer, on a thread where it may block.
     fn discard(&self, request: tiny_http::Request) {
-        self.uploads.run(move || match request.body_length() {
-            Some(length) if length > LARGEST_DROP => std::mem::forget(request),
-            _ => drop(request.into_writer()),
-        });
+        if unread_bytes(&request) > LARGEST_DROP {
+            self.counters.held.fetch_add(1, Ordering::Relaxed);
+            std::mem::forget(request);
+        } else {
+            self.drains.run(move || drop(request.into_writer()));
+        }
     }
 
-    /// Connects to ourselves and leaves. A thread that tiny_http starts for it looks into the queue afterwards and takes
-    /// one connection that was left there.
+    /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
+    /// the queue afterwards and takes one connection that was left there.
     fn nudge(&self) -> io::Result<()> {
-        let stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
-        stream.shutdown(Shutdown::Write)
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), NUDGE_TIMEOUT)?;
+        stream.set_read_timeout(Some(NUDGE_TIMEOUT))?;
+        stream.shutdown(Shutdown::Write)?;
+        stream.read(&mut [0]).map(drop)
+    }
+
+    /// Nudges for as long as each nudge costs a thread: then the thread before it has found a connection to serve. What
+    /// was left behind silent connections is found this way, where no request tells of it.
+    fn free_stranded(&self, threads_before: u64) {
+        let mut before = threads_before;
+        for _ in 0..MAX_NUDGES {
+            let now = own_status("Threads");
+            if now <= before || self.nudge().is_err() {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// One request to ourselves, to see whether the accept loop still lives.
-    fn probe(&self) -> io::Result<()> {
-        let deadline = Instant::now() + PROBE_TIMEOUT;
-        let mut stream = TcpStream::connect_timeout(&self.own_address(), PROBE_TIMEOUT)?;
-        stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer)?;
-        if &answer != b"HTTP/1.1 200" || Instant::now() > deadline {
-            return Err(io::Error::other("the probe was not answered"));
-        }
-        Ok(())
+    fn probe(&self, patience: Duration) -> Result<(), ProbeError> {
+        let mut stream = TcpStream::connect_timeout(&self.own_address(), patience).map_err(ProbeError::NotMade)?;
+        let mut ask = || {
+            stream.set_read_timeout(Some(patience))?;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            stream.read_exact(&mut [0; 12])
+        };
+        ask().map_err(ProbeError::NotAnswered)
     }
 
     /// Where we reach ourselves: a wildcard listener is reached over loopback.
@@ -614,6 +684,13 @@ impl Refusal {
     }
 }
 
+/// Why a probe says nothing good.
+enum ProbeError {
+    /// There was no connection to make it on.
+    NotMade(io::Error),
+    NotAnswered(io::Error),
+}
+
 /// Watches over the accept loop.
 struct Supervisor {
     transport: Arc<Transport>,
@@ -623,40 +700,42 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(self) {
-        let mut delay = Duration::from_millis(50);
-        let mut failing = false;
+        // The pause before the next attempt while connections are not accepted.
+        let mut retry: Option<Duration> = None;
         loop {
-            let failure = match self.events.recv_timeout(PROBE_INTERVAL) {
+            let failure = match self.events.recv_timeout(retry.unwrap_or(PROBE_INTERVAL)) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Event::AcceptLoopEnded(error)) => Some(error),
-                Err(RecvTimeoutError::Timeout) => match self.transport.probe() {
-                    Ok(()) => {
-                        if failing {
-                            info!("connections are accepted again");
+                Err(RecvTimeoutError::Timeout) => {
+                    let threads = own_status("Threads");
+                    match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
+                        Ok(()) => {
+                            if retry.take().is_some() {
+                                info!("connections are accepted again");
+                            }
+                            self.transport.free_stranded(threads);
+                            None
                         }
-                        failing = false;
-                        delay = Duration::from_millis(50);
-                        None
+                        // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
+                        Err(ProbeError::NotMade(error)) => {
+                            debug!("cannot probe: {error}");
+                            None
+                        }
+                        Err(ProbeError::NotAnswered(error)) => Some(error),
                     }
-                    // Without a descriptor or memory for the probe it says nothing about the accept loop.
-                    Err(error)
-                        if error.raw_os_error().is_some()
-                            && error.kind() != io::ErrorKind::WouldBlock
-                            && error.kind() != io::ErrorKind::ConnectionReset =>
-                    {
-                        None
-                    }
-                    Err(error) => Some(error),
-                },
+                }
             };
             self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
             let Some(error) = failure else { continue };
-            if !failing {
-                error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
-                failing = true;
-            }
-            thread::sleep(delay);
-            delay = (delay * 2).min(Duration::from_secs(1));
+            let pause = match retry {
+                None => {
+                    error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
+                    FIRST_RETRY
+                }
+                Some(last) => (last * 2).min(LAST_RETRY),
+            };
+            retry = Some(pause);
+            thread::sleep(pause);
             self.rebuild();
             // What the workers reported of the old one meanwhile is settled.
             while let Ok(event) = self.events.try_recv() {
@@ -678,17 +757,16 @@ impl Supervisor {
         };
         let old = std::mem::replace(&mut *self.transport.current.lock(), new);
         self.transport.counters.rebuilt.fetch_add(1, Ordering::Relaxed);
-        for _ in 0..self.transport.config.workers {
-            old.unblock();
-        }
+        // Only one worker at a time waits in it; the others wait for that one and then see the new one.
+        old.tiny.unblock();
         let transport = Arc::clone(&self.transport);
         // Connections that the old one accepted are served until all of them have been idle too long.
         let patience = transport.config.connection_idle + PROBE_INTERVAL;
         let drain = move || {
             loop {
                 let asked = Instant::now();
-                match old.recv_timeout(patience) {
-                    Ok(Some(request)) => transport.arrived(request),
+                match transport.take(&old, Some(patience)) {
+                    Ok(Some(arrival)) => transport.begin(arrival),
                     // Left over: a wake-up that no worker needed, or the error that ended the loop.
                     Ok(None) | Err(_) if asked.elapsed() < patience => {}
                     Ok(None) | Err(_) => return,
@@ -709,7 +787,10 @@ fn reason(status: u16) -> &'static str {
 /// Whether the body is still to be read from the connection, in the peer's own time.
 fn is_unread(request: &tiny_http::Request) -> bool {
     match request.body_length() {
-        Some(length) => length > SMALL_BODY || header(request, "Expect").is_some(),
+        // tiny_http leaves the bytes of an upgrade alone, however few.
+        Some(length) => {
+            length > SMALL_BODY || (length > 0 && (header(request, "Expect").is_some() || asks_to_upgrade(request)))
+        }
         None => header(request, "Transfer-Encoding").is_some(),
     }
 }
@@ -731,11 +812,31 @@ fn asks_to_close(request: &tiny_http::Request) -> bool {
     })
 }
 
-/// Resident memory of this process, 0 where the system does not say.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:").map(str::to_owned))?;
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()
-    });
-    pages.unwrap_or(0) * 1024
+/// How many bytes of the body tiny_http would read past if it dropped the request now. It leaves chunks, and the body of an
+/// upgrade, to be taken for a next request, of which [`connections`] takes none.
+fn unread_bytes(request: &tiny_http::Request) -> usize {
+    if is_unread(request) && !asks_to_upgrade(request) { request.body_length().unwrap_or(0) } else { 0 }
+}
+
+/// Reads `count` bytes, so that little is missing of the body when it is dropped. The peer may be slow, until `deadline`.
+fn read_past(stream: &mut impl Read, mut count: usize, deadline: Instant) {
+    let mut chunk = [0; 4096];
+    while count > 0 && Instant::now() < deadline {
+        let most = count.min(chunk.len());
+        match stream.read(&mut chunk[..most]) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => count -= read,
+        }
+    }
+}
+
+fn asks_to_upgrade(request: &tiny_http::Request) -> bool {
+    header(request, "Connection").is_some_and(|value| value.to_ascii_lowercase().contains("upgrade"))
+}
+
+/// A number of this process's status, such as `Threads`, or `VmRSS` in KiB; 0 where the system does not say.
+fn own_status(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

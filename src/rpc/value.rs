@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 
 /// A value of XML-RPC.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,7 +165,9 @@ impl DateTime {
 /// The one form that every peer reads, `YYYYMMDDTHH:MM:SS`. An offset is not written: strict peers refuse it.
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.stated.format("%Y%m%dT%H:%M:%S"))
+        let (date, time) = (self.stated.date(), self.stated.time());
+        write!(f, "{:04}{:02}{:02}", date.year(), date.month(), date.day())?;
+        write!(f, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
     }
 }
 

@@ -3,7 +3,12 @@
 // Every test file compiles its own copy of this module, and none uses all of it.
 #![allow(dead_code, unreachable_pub)]
 // What fails here fails a test, and that is how it says so.
-#![allow(clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+pub mod http;
+pub mod process;
+
+pub mod peer;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -228,7 +233,9 @@ fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
 /// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
 #[track_caller]
 pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
-    let mut program = Program::start(&["python3", "-c", script], arguments);
+    let mut program = Program::start(&["python3", "-"], arguments);
+    program.send_line(script);
+    program.end_input();
     let status = program.wait_exit(PATIENCE);
     assert!(status.success(), "the Python script failed with {status}");
     program.stdout.lines().join("\n")

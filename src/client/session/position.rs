@@ -165,7 +165,7 @@ mod tests {
         let cursor = cursor(10, &numbered(1..=8, "old"));
         assert_eq!(cursor.judge(10, &numbered([9], "new")), Verdict::Other);
         assert_eq!(cursor.judge(11, &numbered([11], "any")), Verdict::Unknown);
-        let nothing_seen = super::Cursor { id: 3, anchor: None };
+        let nothing_seen = Cursor { id: 3, anchor: None };
         assert_eq!(nothing_seen.judge(3, &numbered([2], "new")), Verdict::Other);
     }
 

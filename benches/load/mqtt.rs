@@ -1,0 +1,65 @@
+//! As much of MQTT 3.1.1 as it takes to publish and to subscribe without acknowledgements.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::Outcome;
+
+const TOPIC: &str = "hall";
+
+/// A packet of less than 128 bytes.
+fn packet(kind: u8, parts: &[&[u8]]) -> Outcome<Vec<u8>> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut packet = vec![kind, u8::try_from(length)?];
+    packet.extend(parts.concat());
+    Ok(packet)
+}
+
+fn text(text: &str) -> Outcome<Vec<u8>> {
+    let mut bytes = u16::try_from(text.len())?.to_be_bytes().to_vec();
+    bytes.extend_from_slice(text.as_bytes());
+    Ok(bytes)
+}
+
+/// Connects with a new session and no keep-alive time.
+pub(crate) fn connect(address: SocketAddr, client: &str) -> Outcome<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(&packet(0x10, &[&text("MQTT")?, &[4, 2, 0, 0], &text(client)?])?)?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer)?;
+    if answer != [0x20, 2, 0, 0] { Err(format!("CONNECT was answered {answer:?}").into()) } else { Ok(stream) }
+}
+
+/// Connects and subscribes.
+pub(crate) fn subscribe(address: SocketAddr, client: &str) -> Outcome<TcpStream> {
+    let mut stream = connect(address, client)?;
+    stream.write_all(&packet(0x82, &[&[0, 1], &text(TOPIC)?, &[0]])?)?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer)?;
+    if answer != [0x90, 3, 0, 1, 0] { Err(format!("SUBSCRIBE was answered {answer:?}").into()) } else { Ok(stream) }
+}
+
+/// Publishes `content` after its number.
+pub(crate) fn publish(stream: &mut TcpStream, number: u64, content: &str) -> Outcome<()> {
+    Ok(stream.write_all(&packet(0x30, &[&text(TOPIC)?, &number.to_be_bytes(), content.as_bytes()])?)?)
+}
+
+/// Reads the publications in `bytes`, and answers how many bytes they take.
+pub(crate) fn publications(bytes: &[u8], arrived: &mut impl FnMut(u64) -> Outcome<()>) -> Outcome<usize> {
+    const BEFORE_NUMBER: usize = 2 + TOPIC.len();
+    let mut used = 0;
+    while let [kind, length, rest @ ..] = &bytes[used..]
+        && rest.len() >= usize::from(*length)
+    {
+        if *kind != 0x30 || *length > 127 {
+            return Err(format!("a packet of kind {kind:#x} and length {length}").into());
+        }
+        let number = rest.get(BEFORE_NUMBER..BEFORE_NUMBER + 8).ok_or("a publication without a number")?;
+        arrived(u64::from_be_bytes(number.try_into()?))?;
+        used += 2 + usize::from(*length);
+    }
+    Ok(used)
+}

@@ -1,0 +1,111 @@
+#!/bin/bash
+# Builds the three programs as static musl binaries: packaging/build-static.sh TARGET…
+#
+# TARGET is x86_64, aarch64, armv7 (hard float), armv6 (hard float, the first Raspberry Pi) or riscv64.
+# Results: target/<Rust's name of the target>/release/{binder,server,client}, stripped.
+#
+# Two ways, and the script says which one it takes:
+#   rustup  the standard library that rustup has for the target, linked by the rust-lld of the same toolchain;
+#   source  the standard library built with the program by Debian's rustc-web, cargo-web and rust-web-src, linked by
+#           zig. For targets that rustup does not have here, and always for the 32-bit ones: see std-time64.patch.
+# WAY=rustup or WAY=source in the environment takes that one, or fails.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=$root/target/tools
+std_source=/usr/src/rustc-$DEBIAN_RUST/library
+
+# shellcheck source=packaging/common.sh
+. "$root/packaging/common.sh"
+
+fail() {
+    echo "build-static: $*" >&2
+    exit 1
+}
+
+# The standard library that rustup ships for 32-bit musl reads the time through the 32-bit clock_gettime, which fails
+# from 2038 on, and then SystemTime::now panics.
+rustup_has() {
+    case $1 in arm*) return 1 ;; esac
+    command -v rustup >/dev/null || return 1
+    rustup target list --installed --toolchain $RUSTUP_RUST 2>/dev/null | grep -qx "$1" ||
+        timeout 120 rustup target add --toolchain $RUSTUP_RUST "$1" >/dev/null 2>&1
+}
+
+# No path of this machine may reach the binaries, or two machines would build different ones.
+flags() {
+    echo "-C target-feature=+crt-static" \
+        "--remap-path-prefix=$root=/chat-rpc --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo $*"
+}
+
+build_with_rustup() {
+    linker=CARGO_TARGET_$(echo "$1" | tr 'a-z-' 'A-Z_')_LINKER
+    env RUSTUP_TOOLCHAIN=$RUSTUP_RUST RUSTFLAGS="$(flags)" "$linker=rust-lld" \
+        cargo build --release --locked --target "$1"
+}
+
+# Python's tools go to a directory of their own, and so does a copy of the standard library's source with our patch:
+# rustc and cargo from $sysroot/bin are Debian's, only told to look there.
+prepare_source_way() {
+    sysroot=$tools/sysroot-$DEBIAN_RUST
+    venv=$tools/zig-$ZIGLANG-zigbuild-$CARGO_ZIGBUILD
+    case $(/usr/bin/rustc --version 2>/dev/null) in
+    "rustc $DEBIAN_RUST "*) ;;
+    *) fail "needs Debian's Rust $DEBIAN_RUST: apt-get install rustc-web cargo-web rust-web-src" ;;
+    esac
+    [ -d "$std_source" ] || fail "$std_source is missing: apt-get install rust-web-src"
+    if ! [ -e "$venv/ready" ]; then
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet "ziglang==$ZIGLANG" "cargo-zigbuild==$CARGO_ZIGBUILD"
+        touch "$venv/ready"
+    fi
+    if ! [ "$sysroot/ready" -nt "$root/packaging/std-time64.patch" ]; then
+        rm -rf "$sysroot"
+        mkdir -p "$sysroot/bin" "$sysroot/lib/rustlib/src/rust"
+        cp -r "$std_source" "$sysroot/lib/rustlib/src/rust/"
+        patch --quiet -d "$sysroot/lib/rustlib/src/rust" -p1 <"$root/packaging/std-time64.patch"
+        host=$(/usr/bin/rustc -vV | sed -n 's/^host: //p')
+        ln -s "/usr/lib/rustlib/$host" "$sysroot/lib/rustlib/$host"
+        ln -s /usr/bin/cargo "$sysroot/bin/cargo"
+        printf '#!/bin/sh\nexec /usr/bin/rustc --sysroot "%s" "$@"\n' "$sysroot" >"$sysroot/bin/rustc"
+        chmod +x "$sysroot/bin/rustc"
+        touch "$sysroot/ready"
+    fi
+}
+
+build_from_source() {
+    prepare_source_way
+    # RUSTC_BOOTSTRAP: -Zbuild-std is not yet stable. link-self-contained=no: zig brings the C library.
+    PATH=$sysroot/bin:$venv/bin:$PATH RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(flags -C link-self-contained=no)" \
+        cargo-zigbuild zigbuild --release --locked --target "$1" -Zbuild-std=std,panic_unwind
+}
+
+[ $# -gt 0 ] || fail "usage: $0 TARGET… (known: $TARGETS)"
+cd "$root"
+for target in "$@"; do
+    triple=$(triple "$target")
+    way=${WAY:-}
+    [ -n "$way" ] || if rustup_has "$triple"; then way=rustup; else way=source; fi
+    case $way in
+    rustup)
+        rustup_has "$triple" || fail "$target: rustup $RUSTUP_RUST cannot serve $triple"
+        echo "build-static: $target by rustup's Rust $RUSTUP_RUST"
+        build_with_rustup "$triple"
+        ;;
+    source)
+        echo "build-static: $target with its standard library from source: Debian's Rust $DEBIAN_RUST," \
+            "ziglang $ZIGLANG, cargo-zigbuild $CARGO_ZIGBUILD"
+        build_from_source "$triple"
+        ;;
+    *) fail "WAY=$way is neither rustup nor source" ;;
+    esac
+    for program in binder server client; do
+        binary=target/$triple/release/$program
+        case $(file -b "$binary") in
+        *dynamically*) fail "$binary is not static" ;;
+        *"not stripped"*) fail "$binary is not stripped" ;;
+        *"statically linked"* | *"static-pie linked"*) echo "$(stat -c %s "$binary") $binary" ;;
+        *) fail "cannot tell whether $binary is static: $(file -b "$binary")" ;;
+        esac
+    done
+done

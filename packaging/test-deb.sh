@@ -1,0 +1,102 @@
+#!/bin/bash
+# Tries the Debian package: packaging/test-deb.sh FILE.deb, as root. A new Debian (debootstrap) is booted in a container
+# with a network of its own; the package is installed there, both services come up by themselves and are talked to,
+# come back when killed, stop when asked, and leave nothing behind when purged.
+#
+# Needs debootstrap, systemd-container, and a Debian mirror.
+set -euo pipefail
+
+package=$(realpath "$1")
+cd "$(dirname "$0")/.."
+scratch=$(mktemp -d)
+leader=
+container=
+
+cleanup() {
+    if [ -n "$leader" ]; then kill -KILL "$leader" || true; fi
+    if [ -n "$container" ]; then wait "$container" || true; fi
+    rm -rf --one-file-system "$scratch"
+}
+trap cleanup EXIT
+
+fail() {
+    echo "test-deb: $*" >&2
+    if [ -n "$leader" ]; then inside journalctl --no-pager -n 40 -u 'chat-*' >&2 || true; fi
+    exit 1
+}
+
+eventually() {
+    local what=$1 end=$((SECONDS + 60))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || fail "not within 60 s: $what"
+        sleep 0.2
+    done
+}
+
+inside() {
+    nsenter --target "$leader" --all -- "$@"
+}
+
+restarted() {
+    [ "$(inside systemctl show --value --property=NRestarts "$1")" -gt 0 ]
+}
+
+# Talks from outside of the container, but in its network: nothing but the package is in there.
+talk() {
+    nsenter --target "$leader" --net -- python3 - "$1" <<'PYTHON'
+import sys
+from xmlrpc.client import ServerProxy
+
+binder = ServerProxy("http://127.0.0.1:5000/", allow_none=True)
+address, port = binder.lookup_procedure("send_message")
+chat = ServerProxy(f"http://{address}:{port}/", allow_none=True)
+name = sys.argv[1]
+chat.register_user(name)
+chat.create_room(name)
+chat.join_room(name, name)
+chat.send_message(name, name, "hello", None)
+assert [message["content"] for message in chat.receive_messages(name, name)] == ["hello"]
+PYTHON
+}
+
+echo "a new Debian"
+debootstrap --variant=minbase --include=systemd-sysv bookworm "$scratch/root" >"$scratch/debootstrap.log" ||
+    fail "debootstrap: $(tail -n 5 "$scratch/debootstrap.log")"
+cp "$package" "$scratch/root/chat.deb"
+systemd-nspawn --quiet --directory="$scratch/root" --private-network --register=no --keep-unit --boot \
+    >"$scratch/boot.log" 2>&1 </dev/null &
+container=$!
+eventually "the container starts" pgrep -P $container
+leader=$(pgrep -P $container)
+eventually "it has booted" inside systemctl is-active multi-user.target
+
+echo "install"
+inside dpkg --install /chat.deb
+inside systemd-analyze verify /usr/lib/systemd/system/chat-{binder,server}.service
+for service in chat-binder chat-server; do
+    inside systemctl is-active $service >/dev/null || fail "$service is not active"
+    inside systemctl is-enabled $service >/dev/null || fail "$service is not enabled"
+    inside systemd-analyze security --threshold=15 $service | tail -n 1
+    user=$(inside stat -c %u "/proc/$(inside systemctl show --value --property=MainPID $service)")
+    [ "$user" -ge 61184 ] || fail "$service runs as user $user, which is not a dynamic one"
+done
+eventually "both answer" talk first
+
+echo "killed, they come back"
+for service in chat-server chat-binder; do
+    inside systemctl kill --signal=KILL $service
+    eventually "$service is started again" restarted $service
+done
+eventually "both answer again" talk second
+
+echo "stop, and purge"
+inside systemctl stop chat-server chat-binder
+for service in chat-binder chat-server; do
+    result=$(inside systemctl show --value --property=Result $service)
+    [ "$result" = success ] || fail "$service stopped with $result"
+done
+inside dpkg --purge chat-rpc
+left=$(inside find / -xdev \( -path /proc -o -path /sys \) -prune -o \( -name 'chat-*' -o -name chat-rpc \) -print)
+[ -z "$left" ] || fail "left behind: $left"
+echo "kept"

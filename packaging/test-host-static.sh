@@ -1,0 +1,35 @@
+#!/bin/bash
+# A static build for this machine with nothing but its own toolchain (glibc), for every CI run: builds, shows that it is
+# static and small, and talks to it.
+set -euo pipefail
+
+# Bytes.
+BINDER_CEILING=1900000
+SERVER_CEILING=1900000
+CLIENT_CEILING=2400000
+
+cd "$(dirname "$0")/.."
+target=$(rustc -vV | sed -n 's/^host: //p')
+directory=target/$target/release
+
+# Without --target, the flag would reach procedure macros too, which are shared libraries.
+RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target"
+
+check() {
+    if ldd "$directory/$1" >/dev/null 2>&1 && ! ldd "$directory/$1" | grep -q "statically linked"; then
+        echo "$directory/$1 needs shared libraries:" >&2
+        ldd "$directory/$1" >&2
+        exit 1
+    fi
+    size=$(stat -c %s "$directory/$1")
+    if [ "$size" -gt "$2" ]; then
+        echo "$directory/$1 has $size bytes, more than $2" >&2
+        exit 1
+    fi
+    echo "  static, $size of at most $2 bytes: $1"
+}
+
+check binder $BINDER_CEILING
+check server $SERVER_CEILING
+check client $CLIENT_CEILING
+python3 packaging/converse.py "$directory" answers conversation

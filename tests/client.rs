@@ -1,0 +1,441 @@
+//! The client as people and scripts use it, through everything that can happen to the server meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use chat_rpc::rpc::{Client, Credentials, Value};
+use support::{ANY_PORT, BINDER, CLIENT, PATIENCE, Program, SERVER, eventually};
+
+/// A home for clients: where they keep their secrets.
+struct Home(PathBuf);
+
+impl Home {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("home-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    /// Starts a client.
+    #[track_caller]
+    fn client(&self, arguments: &[&str]) -> Program {
+        self.client_with(&[], arguments)
+    }
+
+    /// Starts a client with more in its environment.
+    #[track_caller]
+    fn client_with(&self, environment: &[&str], arguments: &[&str]) -> Program {
+        let state = format!("XDG_STATE_HOME={}", self.0.display());
+        let line: Vec<&str> =
+            ["env", "-u", "CHAT_SECRET", &state].iter().chain(environment).chain(CLIENT).copied().collect();
+        Program::start(&line, arguments)
+    }
+
+    /// Starts a client as `user` and waits until they are in `room`.
+    #[track_caller]
+    fn member(&self, place: &[&str], user: &str, room: &str) -> Program {
+        let mut client = self.client(&[place, &["--user", user]].concat());
+        enter(&mut client, room);
+        client
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Creates `room`, which may exist already, and joins it.
+#[track_caller]
+fn enter(client: &mut Program, room: &str) {
+    client.send_line(&format!("create {room}"));
+    client.send_line(&format!("join {room}"));
+    client.stderr.wait_for_line(&format!("Joined {room}"), PATIENCE);
+}
+
+fn server() -> Program {
+    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+}
+
+fn server_at(binder: &Program) -> Program {
+    Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
+}
+
+fn count(client: &Program, text: &str) -> usize {
+    client.stdout.lines().iter().filter(|line| line.ends_with(text)).count()
+}
+
+/// What everybody in `room` can read, as somebody who comes from outside reads it.
+fn history(server: &str, room: &str) -> Vec<String> {
+    let outside = Client::new(server);
+    outside.call("register_user", &["reader".into()]).unwrap();
+    outside.call("join_room", &["reader".into(), room.into()]).unwrap();
+    let messages = outside.call("receive_messages", &["reader".into(), room.into()]).unwrap();
+    outside.call("unregister_user", &["reader".into()]).unwrap();
+    let content = |message: &Value| message.member("content").and_then(Value::as_str).unwrap().to_owned();
+    messages.as_array().unwrap().iter().map(content).collect()
+}
+
+fn is_registered(server: &str, user: &str) -> bool {
+    let outside = Client::new(server);
+    let is_free = outside.call("register_user", &[user.into()]).is_ok();
+    if is_free {
+        outside.call("unregister_user", &[user.into()]).unwrap();
+    }
+    !is_free
+}
+
+#[test]
+fn people_talk_to_all_and_in_private() {
+    let (home, binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let server = server_at(&binder);
+    eventually("the server is registered", PATIENCE, || {
+        let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
+        found.is_ok_and(|found| found != Value::Nil)
+    });
+    let place = ["--binder", binder.address()];
+    let mut ana = home.member(&place, "ana", "lobby");
+    let mut bob = home.member(&place, "bob", "lobby");
+    let mut joao = home.member(&place, "joão", "lobby");
+
+    ana.send_line("send hello all");
+    bob.stdout.wait_for_line(" ana: hello all", PATIENCE);
+    joao.stdout.wait_for_line(" ana: hello all", PATIENCE);
+    bob.send_line("/send @ana just for you");
+    let line = ana.stdout.wait_for_line(" bob -> ana: just for you", PATIENCE);
+    assert!(line.as_bytes()[2] == b':' && line.as_bytes()[5] == b' ', "{line}");
+    // As in the original, what a command needs is asked for.
+    for line in ["send", "to one", "bob"] {
+        joao.send_line(line);
+    }
+    bob.stdout.wait_for_line(" joão -> bob: to one", PATIENCE);
+    bob.send_line("send good bye");
+    ana.stdout.wait_for_line(" bob: good bye", PATIENCE);
+    joao.stdout.wait_for_line(" bob: good bye", PATIENCE);
+    assert_eq!(count(&joao, "just for you"), 0);
+    assert_eq!(count(&ana, "hello all"), 0, "one's own message is not shown again");
+    assert_eq!(count(&bob, "just for you"), 0, "one's own message is not shown again");
+
+    ana.end_input();
+    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(!is_registered(server.address(), "ana"));
+    bob.send_line("users");
+    bob.stderr.wait_for_line("Users: bob, joão", PATIENCE);
+    bob.send_line("leave");
+    bob.stderr.wait_for_line("Left lobby", PATIENCE);
+    bob.send_line("list");
+    bob.stderr.wait_for_line("Rooms: lobby", PATIENCE);
+    bob.send_line("exit");
+    assert!(bob.wait_exit(PATIENCE).success());
+}
+
+#[test]
+fn a_refused_name_is_asked_for_again() {
+    let (home, server) = (Home::new(), server());
+    let place = ["--server", server.address()];
+    let _ana = home.member(&place, "ana", "lobby");
+    let mut other = home.client(&place);
+    other.send_line("Ana");
+    other.stderr.wait_for_line("already in use", PATIENCE);
+    other.send_line("a b");
+    other.stderr.wait_for_line("user name", PATIENCE);
+    other.send_line("bob");
+    other.stderr.wait_for_line("Welcome, bob", PATIENCE);
+    other.end_input();
+    assert!(other.wait_exit(PATIENCE).success());
+
+    let mut given = home.client(&["--server", server.address(), "--user", "ana"]);
+    assert_eq!(given.wait_exit(PATIENCE).code(), Some(1), "what follows on standard input is no name");
+    given.stderr.wait_for_line("already in use", PATIENCE);
+}
+
+#[test]
+fn signals_and_the_end_of_input_unregister() {
+    let (home, server) = (Home::new(), server());
+    for (user, signal) in [("ana", Some("INT")), ("bob", Some("TERM")), ("eva", None)] {
+        let mut client = home.member(&["--server", server.address()], user, "lobby");
+        assert!(is_registered(server.address(), user));
+        match signal {
+            Some(signal) => client.signal(signal),
+            None => client.end_input(),
+        }
+        assert!(client.wait_exit(PATIENCE).success());
+        assert!(!is_registered(server.address(), user));
+    }
+}
+
+#[test]
+fn commands_from_a_pipe_are_all_done_before_the_end() {
+    let (home, server) = (Home::new(), server());
+    let mut client = home.client(&["--server", server.address()]);
+    for line in ["ana", "create", "lobby", "join lobby", "send first", "send second"] {
+        client.send_line(line);
+    }
+    client.end_input();
+    assert!(client.wait_exit(PATIENCE).success());
+    assert_eq!(history(server.address(), "lobby"), ["first", "second"]);
+
+    let mut client = home.client(&["--server", server.address(), "--user", "ana"]);
+    client.send_line("send nowhere");
+    client.end_input();
+    assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+    client.stderr.wait_for_line("Not sent: nowhere", PATIENCE);
+}
+
+#[test]
+fn what_cannot_work_is_said_in_one_line() {
+    let home = Home::new();
+    for (arguments, code) in [
+        (&["--nope"][..], 2),
+        (&["--server", "nowhere"], 2),
+        (&["--local", "--server", "127.0.0.1:1"], 2),
+        (&["--server", "127.0.0.1:1", "--user", "ana"], 1),
+        (&["--binder", "127.0.0.1:1", "--user", "ana"], 1),
+        (&["--server", "127.0.0.1:1", "--secret-file", "/nowhere"], 1),
+    ] {
+        let mut client = home.client(arguments);
+        assert_eq!(client.wait_exit(PATIENCE).code(), Some(code), "{arguments:?}");
+        let lines = client.stderr.lines();
+        assert!(lines.len() == 1 && lines[0].starts_with("client: "), "{arguments:?}: {lines:?}");
+    }
+}
+
+#[test]
+fn whoever_comes_back_after_a_crash_gets_the_name_back() {
+    let (home, server) = (Home::new(), server());
+    let place = ["--server", server.address()];
+    let mut ana = home.member(&place, "ana", "lobby");
+    let elsewhere = Home::new();
+    let mut thief = elsewhere.client(&["--server", server.address(), "--user", "ana"]);
+    assert_eq!(thief.wait_exit(PATIENCE).code(), Some(1));
+    ana.kill();
+    assert!(is_registered(server.address(), "ana"));
+    let mut again = home.member(&place, "ana", "lobby");
+    again.end_input();
+    assert!(again.wait_exit(PATIENCE).success());
+
+    // Of no use to anybody any more.
+    let mut kept = Vec::new();
+    for directory in fs::read_dir(home.0.join("chat-rpc/secrets")).unwrap() {
+        kept.extend(fs::read_dir(directory.unwrap().path()).unwrap());
+    }
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[test]
+fn binder_and_server_come_back_after_a_kill() {
+    let (home, mut binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let at = binder.address().to_owned();
+    let mut server = server_at(&binder);
+    eventually("the server is registered", PATIENCE, || {
+        let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
+        found.is_ok_and(|found| found != Value::Nil)
+    });
+    let mut ana = home.member(&["--binder", &at], "ana", "lobby");
+    let mut bob = home.member(&["--binder", &at], "bob", "lobby");
+
+    // The server comes back at another address.
+    server.kill();
+    ana.stderr.wait_for_line("Connection lost", PATIENCE);
+    ana.send_line("send said while the server was away");
+    server = server_at(&binder);
+    bob.stdout.wait_for_line("ana: said while the server was away", PATIENCE);
+    bob.stderr.wait_for_line("The server has forgotten lobby", PATIENCE);
+    bob.stderr.wait_for_line("Connected again", PATIENCE);
+
+    // Chatting needs no binder, and coming back needs it at its old address.
+    binder.kill();
+    bob.send_line("send without a binder");
+    ana.stdout.wait_for_line("bob: without a binder", PATIENCE);
+    server.kill();
+    let binder = Program::serve(BINDER, &["--listen", &at]);
+    let _server = server_at(&binder);
+    bob.send_line("send all is well again");
+    ana.stdout.wait_for_line("bob: all is well again", PATIENCE);
+    for (client, text) in [(&ana, "bob: without a binder"), (&bob, "ana: said while the server was away")] {
+        assert_eq!(count(client, text), 1);
+    }
+}
+
+#[test]
+fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
+    let (home, binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let start = || Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address(), "--message-rate", "0"]);
+    let mut server = start();
+    eventually("the server is registered", PATIENCE, || {
+        let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
+        found.is_ok_and(|found| found != Value::Nil)
+    });
+    let place = ["--binder", binder.address()];
+    let mut ana = home.member(&place, "ana", "lobby");
+    let bob = home.member(&place, "bob", "lobby");
+    for number in 0..100 {
+        ana.send_line(&format!("send message {number}."));
+    }
+    bob.stdout.wait_for_line("message 40.", PATIENCE);
+    server.kill();
+    for number in 100..150 {
+        ana.send_line(&format!("send message {number}."));
+    }
+    server = start();
+    bob.stdout.wait_for_line("message 149.", PATIENCE);
+    for number in 150..200 {
+        ana.send_line(&format!("send message {number}."));
+    }
+    bob.stdout.wait_for_line("message 199.", PATIENCE);
+
+    let confirmed = history(server.address(), "lobby");
+    assert!(confirmed.len() >= 100, "{confirmed:?}");
+    for text in &confirmed {
+        assert_eq!(count(&bob, &format!("ana: {text}")), 1, "{text}");
+    }
+    // In order, and nothing twice even of what was said before.
+    let shown: Vec<String> = bob.stdout.lines().iter().map(|line| line[6..].to_owned()).collect();
+    let number = |line: &String| line.trim_start_matches("ana: message ").trim_end_matches('.').parse::<u32>().unwrap();
+    let numbers: Vec<u32> = shown.iter().map(number).collect();
+    assert!(numbers.is_sorted_by(|one, other| one < other), "{numbers:?}");
+    bob.stderr.wait_for_line("what was said before is lost there", PATIENCE);
+    ana.end_input();
+    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(!ana.stderr.lines().iter().any(|line| line.contains("Not sent")));
+}
+
+/// Something between client and server that swallows one answer.
+struct Proxy {
+    address: String,
+    swallow: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    /// Passes everything on to `server`; [`Proxy::swallow`] makes it swallow the next answer to `procedure`.
+    fn start(server: &str, procedure: &'static str) -> Self {
+        let listener = TcpListener::bind(ANY_PORT).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let swallow = Arc::new(AtomicBool::new(false));
+        let (server, armed) = (server.to_owned(), Arc::clone(&swallow));
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (server, armed) = (server.clone(), Arc::clone(&armed));
+                thread::spawn(move || pass_on(client, &server, procedure, &armed));
+            }
+        });
+        Self { address, swallow }
+    }
+
+    fn swallow(&self) {
+        self.swallow.store(true, Ordering::SeqCst);
+    }
+
+    fn has_swallowed(&self) -> bool {
+        !self.swallow.load(Ordering::SeqCst)
+    }
+}
+
+/// Passes one call on, and its answer unless that is to be swallowed.
+fn pass_on(mut client: TcpStream, server: &str, procedure: &str, armed: &AtomicBool) {
+    let mut call = Vec::new();
+    while !call.ends_with(b"</methodCall>") {
+        let mut part = [0; 4096];
+        match client.read(&mut part) {
+            Ok(1..) => call.extend_from_slice(&part[..]),
+            _ => return,
+        }
+        while call.last() == Some(&0) {
+            call.pop();
+        }
+    }
+    let Ok(mut onward) = TcpStream::connect(server) else { return };
+    let mut answer = Vec::new();
+    if onward.write_all(&call).and_then(|()| onward.read_to_end(&mut answer)).is_err() {
+        return;
+    }
+    let is_meant = String::from_utf8_lossy(&call).contains(procedure);
+    if is_meant && armed.swap(false, Ordering::SeqCst) {
+        let _ = client.shutdown(Shutdown::Both);
+    } else {
+        let _ = client.write_all(&answer);
+    }
+}
+
+#[test]
+fn a_message_whose_answer_was_lost_is_not_sent_twice() {
+    let (home, server) = (Home::new(), server());
+    let proxy = Proxy::start(server.address(), "send_message");
+    let mut ana = home.member(&["--server", &proxy.address], "ana", "lobby");
+    let bob = home.member(&["--server", server.address()], "bob", "lobby");
+    proxy.swallow();
+    ana.send_line("send one");
+    ana.send_line("send two");
+    bob.stdout.wait_for_line("ana: two", PATIENCE);
+    assert!(proxy.has_swallowed());
+    assert_eq!(history(server.address(), "lobby"), ["one", "two"]);
+    ana.end_input();
+    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(ana.stdout.lines().is_empty(), "one's own messages are not shown again");
+}
+
+#[test]
+fn messages_whose_delivery_was_cut_off_are_shown_once() {
+    let (home, server) = (Home::new(), server());
+    let proxy = Proxy::start(server.address(), "wait_messages");
+    let bob = home.member(&["--server", &proxy.address], "bob", "lobby");
+    let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
+    ana.send_line("send one");
+    bob.stdout.wait_for_line("ana: one", PATIENCE);
+    proxy.swallow();
+    ana.send_line("send two");
+    bob.stderr.wait_for_line("Connected again, 1 messages caught up", PATIENCE);
+    ana.send_line("send three");
+    bob.stdout.wait_for_line("ana: three", PATIENCE);
+    for text in ["one", "two", "three"] {
+        assert_eq!(count(&bob, &format!("ana: {text}")), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_user_whom_the_server_has_dropped_comes_back() {
+    let (home, server) = (Home::new(), server());
+    let place = ["--server", server.address()];
+    let mut bob = home.member(&place, "bob", "lobby");
+    let mut ana = home.client_with(&["CHAT_SECRET=open sesame"], &[&place[..], &["--user", "ana"]].concat());
+    enter(&mut ana, "lobby");
+    let credentials = Credentials { user: "ana".into(), secret: "open sesame".into() };
+    Client::new(server.address()).with_credentials(&credentials).call("unregister_user", &["ana".into()]).unwrap();
+    bob.send_line("send are you there");
+    ana.stdout.wait_for_line("bob: are you there", PATIENCE);
+    ana.send_line("send yes");
+    bob.stdout.wait_for_line("ana: yes", PATIENCE);
+    assert_eq!(count(&ana, "are you there"), 1);
+}
+
+/// On the two ports that `--local` is about. Where a binder and a server are running there already, they are used, as
+/// documented; another program there makes this fail.
+#[test]
+fn the_same_command_twice_is_two_people_chatting() {
+    let home = Home::new();
+    let name = |user: &str| format!("{user}-{}", std::process::id());
+    let (ana, bob, eva, room) = (name("ana"), name("bob"), name("eva"), name("room"));
+    let mut first = home.member(&["--local"], &ana, &room);
+    let mut second = home.member(&["--local"], &bob, &room);
+    first.send_line("send hello");
+    second.stdout.wait_for_line(&format!("{ana}: hello"), PATIENCE);
+    second.send_line("send hello yourself");
+    first.stdout.wait_for_line(&format!("{bob}: hello yourself"), PATIENCE);
+
+    // The one that has the server in it goes; the other one carries on.
+    first.end_input();
+    assert!(first.wait_exit(PATIENCE).success());
+    let third = home.member(&["--local"], &eva, &room);
+    second.send_line("send still here");
+    third.stdout.wait_for_line(&format!("{bob}: still here"), PATIENCE);
+}

@@ -1,0 +1,420 @@
+//! What the HTTP library, the network and the system can do to a server, and that it goes on.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
+mod support;
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chat_rpc::rpc::Value;
+use support::http::{Connection, call, last_call, post};
+use support::process::{descriptors, threads};
+use support::{ANY_PORT, CommandLine, PATIENCE, Program, SERVER, eventually, python};
+
+fn server(options: &[&str]) -> Program {
+    let fixed = [
+        "--listen",
+        ANY_PORT,
+        "--no-binder",
+        "--message-rate",
+        "0",
+        "--registration-rate",
+        "0",
+        "--waits-per-address",
+        "0",
+    ];
+    Program::serve(SERVER, &[&fixed, options].concat())
+}
+
+/// `ana` in the room `lobby`.
+fn someone(server: &Program) -> Connection {
+    let mut connection = Connection::open(server.address());
+    connection.call("register_user", &["ana".into()]).unwrap();
+    connection.call("create_room", &["lobby".into()]).unwrap();
+    connection.call("join_room", &["ana".into(), "lobby".into()]).unwrap();
+    connection
+}
+
+/// How long calls of others take while `disturb` goes on: the 99th percentile of at least `count` calls, each on a
+/// connection of its own as well as on one that stays open.
+fn p99_meanwhile(server: &Program, count: usize) -> Duration {
+    let mut times = Vec::with_capacity(2 * count);
+    let mut kept = Connection::open(server.address());
+    for _ in 0..count {
+        let started = Instant::now();
+        kept.call("list_rooms", &[]).unwrap();
+        times.push(started.elapsed());
+        let started = Instant::now();
+        let mut own = Connection::open(server.address());
+        own.send(&last_call("list_rooms", &[]));
+        own.answer().unwrap().value().unwrap();
+        times.push(started.elapsed());
+    }
+    times.sort();
+    times[times.len() * 99 / 100]
+}
+
+/// The bound that the promises name is 100 ms; a machine that is busy with other work gets more, a stalled server far
+/// exceeds it: what would stall it lasts for seconds.
+const PROMPT: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_burst_of_keep_alive_connections_is_answered_and_stays_usable() {
+    const COUNT: usize = 300;
+    let server = server(&[]);
+    let barrier = Arc::new(Barrier::new(COUNT));
+    let clients: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let (address, barrier) = (server.address().to_owned(), Arc::clone(&barrier));
+            thread::Builder::new().stack_size(64 << 10).spawn(move || {
+                barrier.wait();
+                let mut connection = Connection::open(&address);
+                connection.call("list_rooms", &[]).unwrap();
+                barrier.wait();
+                // All are open at the same time now, and every one still has somebody who reads it.
+                connection.call("list_rooms", &[]).unwrap();
+            })
+        })
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn connections_left_behind_silent_ones_are_found() {
+    const COUNT: usize = 200;
+    let server = server(&["--connection-idle", "60"]);
+    let barrier = Arc::new(Barrier::new(COUNT));
+    let clients: Vec<_> = (0..COUNT)
+        .map(|number| {
+            let (address, barrier) = (server.address().to_owned(), Arc::clone(&barrier));
+            thread::Builder::new().stack_size(64 << 10).spawn(move || {
+                barrier.wait();
+                let mut connection = Connection::open(&address);
+                // Every other one stays silent, so that no request of it ever tells of those behind it.
+                if number % 2 == 0 {
+                    connection.call("list_rooms", &[]).unwrap();
+                }
+                barrier.wait();
+            })
+        })
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn silent_connections_disturb_nobody_and_are_closed_after_the_idle_time() {
+    const EACH: usize = 166;
+    let server = server(&["--connection-idle", "4"]);
+    let before = (threads(server.id()), descriptors(server.id()));
+    let half_body = &post(&"x".repeat(500), "")[..200];
+    let half_large_body = post(&"x".repeat(5000), "");
+    let mut silent = Vec::new();
+    for _ in 0..EACH {
+        silent.push(Connection::open(server.address()));
+        let mut header = Connection::open(server.address());
+        header.send("POST / HTTP/1.1\r\nHost: loc");
+        silent.push(header);
+        let mut body = Connection::open(server.address());
+        body.send(if silent.len() % 4 == 0 { &half_large_body[..2000] } else { half_body });
+        silent.push(body);
+    }
+    let p99 = p99_meanwhile(&server, 100);
+    assert!(p99 < PROMPT, "calls of others took {p99:?}");
+    for connection in &mut silent {
+        assert!(connection.is_closed_within(PATIENCE));
+    }
+    drop(silent);
+    // tiny_http keeps an idle thread for 5 s, and so do we.
+    eventually("the threads are gone", PATIENCE, || threads(server.id()) <= before.0 + 4);
+    eventually("the descriptors are gone", PATIENCE, || descriptors(server.id()) <= before.1 + 4);
+}
+
+const FEW_DESCRIPTORS: CommandLine = &["sh", "-c", "ulimit -n 128; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_server")];
+
+#[test]
+fn a_server_that_ran_out_of_descriptors_answers_again_when_they_are_free() {
+    let server = Program::serve(FEW_DESCRIPTORS, &["--listen", ANY_PORT, "--no-binder"]);
+    let mut held: Vec<_> = (0..200).map(|_| Connection::open(server.address())).collect();
+    for connection in &mut held {
+        // Some are accepted, the rest wait in the backlog; nobody is refused.
+        connection.send(&call("list_rooms", &[]));
+    }
+    eventually("the descriptors are used up", PATIENCE, || descriptors(server.id()) >= 120);
+    drop(held);
+    let started = Instant::now();
+    let mut late = Connection::open(server.address());
+    late.call("list_rooms", &[]).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+    late.call("list_rooms", &[]).unwrap();
+}
+
+/// Runs a server that may have so few threads that a burst of connections exceeds them. The limit counts all threads of
+/// a user and does not bind root, so root becomes a user of its own first.
+const FEW_THREADS: CommandLine = &[
+    "sh",
+    "-c",
+    "if [ $(id -u) = 0 ]; then exec setpriv --reuid 54321 --regid 54321 --clear-groups prlimit --nproc=40 \"$@\"; fi\n\
+     exec prlimit --nproc=$(($(ps -L -u $(id -u) | wc -l) + 40)) \"$@\"",
+    "sh",
+    env!("CARGO_BIN_EXE_server"),
+];
+
+#[test]
+fn a_server_that_ran_out_of_threads_answers_again_when_they_are_free() {
+    let server = Program::serve(FEW_THREADS, &["--listen", ANY_PORT, "--no-binder"]);
+    let mut held: Vec<_> = (0..100).map(|_| Connection::open(server.address())).collect();
+    for connection in &mut held {
+        connection.send(&call("list_rooms", &[]));
+    }
+    eventually("the threads are used up", PATIENCE, || threads(server.id()) >= 39);
+    drop(held);
+    let started = Instant::now();
+    let mut late = Connection::open(server.address());
+    late.call("list_rooms", &[]).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+}
+
+#[test]
+fn an_accept_loop_that_dies_is_rebuilt_on_the_same_socket() {
+    let server = server(&[]);
+    let limit = |soft: &str| {
+        let arguments = ["--pid", &server.id().to_string(), &format!("--nofile={soft}:")].map(str::to_owned);
+        assert!(std::process::Command::new("prlimit").args(arguments).status().unwrap().success());
+    };
+    let mut before = Connection::open(server.address());
+    before.call("list_rooms", &[]).unwrap();
+    // No descriptor is left: the loop ends. tiny_http drops the connection that it has in hand then; nobody after it.
+    limit("3");
+    let _in_hand = Connection::open(server.address());
+    let mut meanwhile: Vec<_> = (0..20).map(|_| Connection::open(server.address())).collect();
+    server.stderr.wait_for("a sign of it", PATIENCE, |lines| {
+        lines.iter().any(|line| line.contains("panicked") || line.contains("the accept loop")).then_some(())
+    });
+    before.call("list_rooms", &[]).unwrap();
+    limit("1024");
+    for connection in &mut meanwhile {
+        connection.call("list_rooms", &[]).unwrap();
+    }
+    before.call("list_rooms", &[]).unwrap();
+    server.stderr.wait_for_line("connections are accepted again", PATIENCE);
+    let said = server.stderr.lines().iter().filter(|line| line.contains("the accept loop")).count();
+    assert_eq!(said, 1, "one outage is one line");
+}
+
+#[test]
+fn a_pipelined_wait_holds_up_nobody_and_the_answers_come_in_order() {
+    let server = server(&[]);
+    let _ana = someone(&server);
+    let mut pipeline = Connection::open(server.address());
+    let mut text = call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]);
+    for number in 0..50 {
+        text.push_str(&call("system.methodHelp", &[format!("no-such-{number}").into()]));
+        text.push_str(&call("create_room", &[format!("room-{number}").into()]));
+    }
+    let started = Instant::now();
+    pipeline.send(&text);
+    let p99 = p99_meanwhile(&server, 50);
+    assert!(p99 < PROMPT, "calls of others took {p99:?}");
+    let waited = pipeline.answer().unwrap().value().unwrap();
+    assert_eq!(waited.member("messages").and_then(Value::as_array), Some(&[][..]), "the wait ends for those behind it");
+    for number in 0..50 {
+        assert!(pipeline.answer().unwrap().value().is_err());
+        let confirmation = pipeline.answer().unwrap().value().unwrap();
+        assert_eq!(confirmation, Value::from(format!("Room room-{number} created.")));
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "the wait of 60 s must not be sat out");
+}
+
+#[test]
+fn slow_uploads_and_unread_answers_hold_up_nobody() {
+    let server = server(&[]);
+    let mut ana = someone(&server);
+    let long = "x".repeat(4000);
+    for _ in 0..250 {
+        ana.call("send_message", &["ana".into(), "lobby".into(), long.as_str().into()]).unwrap();
+    }
+    let running = Arc::new(AtomicBool::new(true));
+    let mut uploads: Vec<_> = (0..32).map(|_| Connection::open(server.address())).collect();
+    let body = post(&"y".repeat(60_000), "");
+    let (head, rest) = body.split_at(body.len() - 60_000);
+    for upload in &mut uploads {
+        upload.send(head);
+    }
+    let trickle = {
+        let (running, rest) = (Arc::clone(&running), rest.to_owned());
+        thread::spawn(move || {
+            for chunk in rest.as_bytes().chunks(10) {
+                if !running.load(Ordering::Relaxed) {
+                    break;
+                }
+                for upload in &mut uploads {
+                    let _ = upload.stream.write_all(chunk);
+                }
+                // 100 bytes a second on each connection.
+                thread::sleep(Duration::from_millis(100));
+            }
+        })
+    };
+    // A megabyte of answer each, five times, and none of it is read.
+    let unread: Vec<_> = (0..32)
+        .map(|_| {
+            let mut connection = Connection::open(server.address());
+            let ask = call("receive_messages", &["ana".into(), "lobby".into()]);
+            connection.send(&ask.repeat(5));
+            connection
+        })
+        .collect();
+    let p99 = p99_meanwhile(&server, 200);
+    running.store(false, Ordering::Relaxed);
+    trickle.join().unwrap();
+    drop(unread);
+    assert!(p99 < PROMPT, "calls of others took {p99:?}");
+}
+
+#[test]
+fn a_large_answer_reaches_a_slow_reader_complete() {
+    let server = server(&[]);
+    let mut ana = someone(&server);
+    let long = "x".repeat(4000);
+    for _ in 0..200 {
+        ana.call("send_message", &["ana".into(), "lobby".into(), long.as_str().into()]).unwrap();
+    }
+    let mut slow = Connection::open(server.address());
+    let ask = call("receive_messages", &["ana".into(), "lobby".into()]);
+    slow.send(&ask.repeat(20));
+    // The socket's buffers are full, and the rest of the answers is with the slow writer, before anything is read.
+    thread::sleep(Duration::from_millis(300));
+    for _ in 0..20 {
+        let messages = slow.answer().unwrap().value().unwrap();
+        assert_eq!(messages.as_array().map(<[_]>::len), Some(200));
+    }
+    slow.call("list_rooms", &[]).unwrap();
+}
+
+#[test]
+fn a_wait_longer_than_the_idle_time_is_answered() {
+    let server = server(&["--connection-idle", "4"]);
+    let _ana = someone(&server);
+    let mut waiting = Connection::open(server.address());
+    waiting.send(&call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 7.into()]));
+    let answer = waiting.answer().unwrap();
+    let news = answer.value().unwrap();
+    assert_eq!(news.member("last_id"), Some(&Value::Int(0)));
+    assert!(answer.head.contains("Connection: close"), "its reading half timed out, so it must say that it closes");
+    assert!(waiting.is_closed_within(PATIENCE));
+}
+
+#[test]
+fn python_goes_on_after_a_wait_longer_than_the_idle_time() {
+    let server = server(&["--connection-idle", "4"]);
+    let _ana = someone(&server);
+    let script = "\
+import sys, xmlrpc.client
+chat = xmlrpc.client.ServerProxy(sys.argv[1], allow_none=True)
+for _ in range(2):
+    assert chat.wait_messages('ana', 'lobby', 0, 6)['messages'] == []
+    assert chat.list_rooms() == ['lobby']
+";
+    python(script, &[format!("http://{}", server.address())]);
+}
+
+#[test]
+fn sigterm_answers_who_waits_and_ends_at_once() {
+    let mut server = server(&[]);
+    let _ana = someone(&server);
+    let mut waiting = Connection::open(server.address());
+    waiting.send(&call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
+    let metrics = |server: &Program| {
+        let mut connection = Connection::open(server.address());
+        connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        String::from_utf8(connection.answer().unwrap().body).unwrap()
+    };
+    eventually("the call waits", PATIENCE, || metrics(&server).contains("chat_waiting 1"));
+    let started = Instant::now();
+    server.signal("TERM");
+    assert!(waiting.answer().unwrap().value().is_ok());
+    assert!(server.wait_exit(PATIENCE).success());
+    assert!(started.elapsed() < Duration::from_secs(2), "it took {:?}", started.elapsed());
+}
+
+#[test]
+fn sigterm_under_load_cuts_no_answer() {
+    let mut server = server(&[]);
+    drop(someone(&server));
+    let address = server.address().to_owned();
+    let busy = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (address, busy) = (address.clone(), Arc::clone(&busy));
+            thread::spawn(move || {
+                let mut answers = 0;
+                let mut connection = Connection::open(&address);
+                loop {
+                    if connection.stream.write_all(call("list_rooms", &[]).as_bytes()).is_err() {
+                        return;
+                    }
+                    match connection.answer() {
+                        Ok(answer) => {
+                            answer.value().unwrap();
+                            answers += 1;
+                            if answers == 10 {
+                                busy.fetch_add(1, Ordering::Relaxed);
+                            }
+                            if answer.head.contains("Connection: close") {
+                                return;
+                            }
+                        }
+                        // Cut before an answer began, which is no answer cut in its middle.
+                        Err(_) => {
+                            assert!(connection.is_at_a_boundary(), "an answer was cut in its middle");
+                            return;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    eventually("all are at it", PATIENCE, || busy.load(Ordering::Relaxed) == 8);
+    let started = Instant::now();
+    server.signal("TERM");
+    assert!(server.wait_exit(PATIENCE).success());
+    assert!(started.elapsed() < Duration::from_secs(2), "it took {:?}", started.elapsed());
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn health_and_unknown_paths_are_proper_http() {
+    let server = server(&[]);
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1", 200),
+        ("HEAD /healthz HTTP/1.1", 200),
+        ("GET /metrics HTTP/1.1", 200),
+        ("GET / HTTP/1.1", 405),
+        ("PUT /RPC2 HTTP/1.1", 405),
+        ("POST /healthz HTTP/1.1", 405),
+        ("GET /nowhere HTTP/1.1", 404),
+        ("POST /nowhere HTTP/1.0", 404),
+        ("BREW / HTTP/1.1", 405),
+        ("GET /healthz HTTP/1.0", 200),
+    ] {
+        let mut connection = Connection::open(server.address());
+        connection.send(&format!("{request}\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        let answer = connection.answer().unwrap();
+        assert_eq!(answer.status, status, "{request}");
+        if request.starts_with("GET /healthz") {
+            assert_eq!(answer.body, b"ok\n");
+        }
+    }
+}
