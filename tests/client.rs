@@ -463,6 +463,28 @@ fn a_user_whom_the_server_has_dropped_comes_back() {
     assert_eq!(count(&ana, "are you there"), 1);
 }
 
+#[test]
+fn a_name_that_was_taken_meanwhile_is_tried_until_it_is_free() {
+    let (home, mut first) = (Home::new(), server());
+    let mut bob = home.member(&["--server", first.address()], "bob", "lobby");
+    let mut ana = home.member(&["--server", first.address(), "--log-level", "debug"], "ana", "lobby");
+    ana.signal("STOP");
+    first.kill();
+    let second = Program::serve(SERVER, &["--no-binder", "--listen", first.address()]);
+    let thief = Client::new(second.address());
+    thief.call("register_user", &["ana".into()]).unwrap();
+    ana.signal("CONT");
+    ana.send_line("send kept all the time");
+    bob.send_line("send anybody here");
+    ana.stderr.wait_for("two refusals", PATIENCE, |lines| {
+        (lines.iter().filter(|line| line.contains("already in use")).count() >= 2).then_some(())
+    });
+    assert!(history(second.address(), "lobby").iter().all(|text| text == "anybody here"));
+    thief.call("unregister_user", &["ana".into()]).unwrap();
+    bob.stdout.wait_for_line("ana: kept all the time", PATIENCE);
+    ana.stdout.wait_for_line("bob: anybody here", PATIENCE);
+}
+
 /// On the two ports that `--local` is about. Where a binder and a server are running there already, they are used, as
 /// documented; another program there makes this fail.
 #[test]
