@@ -27,7 +27,7 @@ pub use limits::Limits;
 use name::{NameError, RoomName, UserName};
 pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, News};
-pub use server::{FLAGS, Running, Setup, start};
+pub use server::{PROGRAM, Running, Setup, start};
 pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket};
 
 use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Param, Value, Written, forbidden_char, procedures};
