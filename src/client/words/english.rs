@@ -59,7 +59,9 @@ pub const ENGLISH: Words = Words {
         1 => format!("connected again at {time}, 1 message caught up"),
         _ => format!("connected again at {time}, {caught_up} messages caught up"),
     },
-    forgotten: |room| format!("the server has forgotten {room}, and what was said before is lost; the room was created again"),
+    forgotten: |room| {
+        format!("the server has forgotten {room}, and what was said before is lost; the room was created again")
+    },
     ended: |cause| format!("The session has ended: {cause}"),
     over: "the session is over",
 

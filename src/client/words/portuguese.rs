@@ -94,7 +94,9 @@ pub const PORTUGUESE: Words = Words {
         1 => format!("conectado de novo às {time}, 1 mensagem recuperada"),
         _ => format!("conectado de novo às {time}, {caught_up} mensagens recuperadas"),
     },
-    forgotten: |room| format!("o servidor esqueceu {room}, e o que foi dito antes se perdeu; a sala foi criada de novo"),
+    forgotten: |room| {
+        format!("o servidor esqueceu {room}, e o que foi dito antes se perdeu; a sala foi criada de novo")
+    },
     ended: |cause| format!("A sessão terminou: {cause}"),
     over: "a sessão acabou",
 
