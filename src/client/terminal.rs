@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rlimit::Resource;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -58,7 +58,7 @@ const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::while_doing("cannot use the terminal", error);
     let stopped = program::on_stop_signal()?;
-    let modes = tcgetattr(std::io::stdin()).map_err(|error| failed(&error))?;
+    let modes = Modes::set().map_err(|error| failed(&error))?;
     if !options.has("log-level") {
         // What is logged would stand in the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
@@ -122,6 +122,8 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     if let Ok(unsent) = session.close(AT_EXIT) {
         output.show(|show| unsent.iter().map(|text| show.unsent(text)).collect());
     }
+    // The other threads keep the output.
+    output.modes.restore();
     outcome
 }
 
@@ -137,8 +139,32 @@ struct Output {
     state: Mutex<State>,
     /// Something was shown.
     changed: Condvar,
-    /// The modes that the terminal had.
-    modes: Termios,
+    modes: Modes,
+}
+
+/// The modes that the terminal had, which it gets back at the end. Meanwhile it does not echo: what is typed while the
+/// editor is not reading waits for it as keys, and signals work.
+struct Modes(Termios);
+
+impl Modes {
+    fn set() -> rustix::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
+        modes.input_modes.remove(InputModes::ICRNL);
+        tcsetattr(std::io::stdin(), OptionalActions::Drain, &modes)?;
+        Ok(Self(before))
+    }
+
+    fn restore(&self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        self.restore();
+    }
 }
 
 struct State {
@@ -253,7 +279,7 @@ impl Output {
             write(b"\r\n");
         }
         write(PASTE_OFF);
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.modes);
+        self.modes.restore();
         state.mode = Mode::Free;
         state.flush();
         if let Ok(unsent) = unsent {
