@@ -89,7 +89,8 @@ impl Hostile {
             chat_rpc::rpc::write::response_start(&mut document);
             chat_rpc::rpc::write::value(&mut document, &value);
             chat_rpc::rpc::write::response_end(&mut document);
-            return deferred.document(&document);
+            drop(deferred.document(&document));
+            return;
         }
         self.waiting.lock().unwrap().push(deferred);
     }

@@ -1,6 +1,6 @@
 //! The client as a person meets it: the real program on a real pseudo-terminal, and what a terminal emulator shows of it.
 
-#![allow(clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "what fails here fails a test")]
 
 mod support;
 
@@ -582,7 +582,7 @@ fn colours_are_as_wanted() {
             screen.look(|seen| seen.bytes.windows(3).any(|bytes| bytes[..2] == *b"\x1b[" && bytes[2] == b'2'));
         let color = screen.look(|seen| seen.color(&format!("{user}> hello")));
         assert_eq!(color != vt100::Color::Default, has_color, "{arguments:?} {variables:?} {colored}");
-        assert_eq!(screen.look(|seen| seen.emulator.screen().cell(0, 0).unwrap().bold()), false);
+        assert!(!screen.look(|seen| seen.emulator.screen().cell(0, 0).unwrap().bold()));
     }
 }
 
