@@ -183,7 +183,7 @@ impl<R: Reply> Reply for Option<R> {
     }
 }
 
-/// The parameters of one call, taken in order by the code that [`procedures!`] makes.
+/// The parameters of one call, taken in order by the code that [`procedures!`](crate::procedures) makes.
 #[derive(Debug)]
 pub struct Params {
     values: std::vec::IntoIter<Value>,
@@ -231,7 +231,7 @@ pub struct Declared {
     pub optional: bool,
 }
 
-/// One row of a table: a procedure of the state `S`. Rows are made by [`procedures!`].
+/// One row of a table: a procedure of the state `S`. Rows are made by [`procedures!`](crate::procedures).
 #[derive(Debug)]
 pub struct Procedure<S: 'static> {
     /// The name on the wire.
@@ -256,7 +256,7 @@ pub enum Run<S: 'static> {
 }
 
 /// Declares a table of procedures; see the module's example. A row with `later` before its handler gets a
-/// [`Deferred`](crate::rpc::Deferred) as its last argument and answers through it; the type after the arrow is then
+/// `Deferred` as its last argument and answers through it; the type after the arrow is then
 /// what `system.methodSignature` says.
 #[macro_export]
 macro_rules! procedures {
