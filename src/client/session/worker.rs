@@ -371,21 +371,20 @@ impl Worker {
                     }
                     return;
                 }
-                Err(CallError::Fault(fault)) => match fault.code {
-                    Fault::TOO_FAST => return self.outbox.pause(Instant::now() + SLOWER),
-                    // It was swept as idle, or the server was restarted without the listener having noticed yet.
-                    Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM => {
-                        if self.restore().is_err() {
-                            return;
-                        }
+                Err(CallError::Fault(fault)) if fault.code == Fault::TOO_FAST => {
+                    return self.outbox.pause(Instant::now() + SLOWER);
+                }
+                Err(CallError::Fault(fault)) => {
+                    let is_out = matches!(fault.code, Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM);
+                    if !is_out && !self.is_forgotten(&fault) {
+                        return self.give_back(fault);
                     }
-                    _ if self.is_forgotten(&fault) => {
-                        if self.restore().is_err() {
-                            return;
-                        }
+                    // The user was idle for too long, or the server was restarted and the listener has not noticed yet. Where
+                    // coming back fails, an outage has begun.
+                    if self.restore().is_err() {
+                        return;
                     }
-                    _ => return self.give_back(fault),
-                },
+                }
                 Err(error @ CallError::Malformed(_)) => {
                     return self.give_back(Fault::new(UNNUMBERED, error.to_string()));
                 }
