@@ -147,13 +147,13 @@ impl Ticket for Deferred {
     }
 }
 
-/// Answers everybody in `batches`. Each answer is written once; nothing blocks on a slow reader.
+/// Answers everybody in `batches`, and closes connections only then. Each answer is written once; nothing blocks on a slow
+/// reader.
 fn answer(batches: impl IntoIterator<Item = Batch<Deferred>>) {
+    let mut sent = Vec::new();
     for batch in batches {
         let document = wire::news(&batch.news);
-        for ticket in batch.tickets {
-            ticket.document(&document);
-        }
+        sent.extend(batch.tickets.into_iter().filter_map(|ticket| ticket.document(&document)));
     }
 }
 

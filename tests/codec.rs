@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chat_rpc::rpc::{
     Call, DateTime, Fault, Limits, ReadError, Value, forbidden_char, read_call, read_call_with_xml_rs, read_response,
@@ -329,11 +329,18 @@ fn a_refusal_says_what_and_where_and_has_its_code() {
     }
 }
 
+/// How long this thread was on a processor. On a busy machine the clock on the wall says nothing.
+fn processor_time() -> Duration {
+    let statistics = fs::read_to_string("/proc/thread-self/schedstat").expect("the statistics of Linux");
+    let nanoseconds = statistics.split_whitespace().next().and_then(|first| first.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
 /// Asserts that the document is refused at once, and hands the reason on.
 fn refused_at_once(document: impl AsRef<[u8]>) -> ReadError {
-    let begin = Instant::now();
+    let begin = processor_time();
     let error = read_call(document.as_ref(), &Limits::default()).expect_err("a refusal");
-    let took = begin.elapsed();
+    let took = processor_time() - begin;
     assert!(took < Duration::from_millis(100), "took {took:?} to say: {error}");
     error
 }
@@ -404,8 +411,8 @@ fn namespaces_that_every_element_would_copy_are_refused() {
         call.replacen("<methodCall", &format!("<methodCall{}", many(count)), 1)
     };
     assert!(read_both(document(16, 9000)).is_ok());
-    assert!(read_both(document(100, 193)).is_ok());
-    let error = read_both(document(100, 194)).expect_err("a refusal");
+    assert!(read_both(document(50, 93)).is_ok());
+    let error = read_both(document(50, 94)).expect_err("a refusal");
     assert!(matches!(error, ReadError::TooMuch(_)), "{error}");
     refused_at_once(document(2500, 3500));
     // The same names again on every level.

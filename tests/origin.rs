@@ -134,9 +134,10 @@ fn our_client(binder: &Program, name: &str) -> Program {
 fn wait_until_there(server: &Program, room: &str, users: &[&str]) {
     let client = Client::new(server.address());
     eventually(&format!("{users:?} are in {room}"), PATIENCE, || {
-        let there = client.call("list_users", &[room.into()]).ok();
-        let mut there: Vec<_> =
-            there.iter().flat_map(|there| there.as_array().unwrap_or_default()).filter_map(Value::as_str).collect();
+        let answer = client.call("list_users", &[room.into()]).ok();
+        // Their server says that there is no such room in a string.
+        let Some(there) = answer.as_ref().and_then(Value::as_array) else { return false };
+        let mut there: Vec<_> = there.iter().filter_map(Value::as_str).collect();
         there.sort_unstable();
         there == users
     });
@@ -259,8 +260,8 @@ fn our_client_shows_the_refusals_that_their_server_answers_as_strings() {
     wait_until_said(&alice, "the room lobby already exists");
     alice.send_line("send @nobody hello");
     wait_until_said(&alice, "nobody is not in the room lobby");
-    alice.send_line("users nowhere");
-    wait_until_there(&server, "lobby", &["alice"]);
+    alice.send_line("users elsewhere");
+    wait_until_said(&alice, "there is no room elsewhere");
 
     let mut second = our_client(&binder, "alice");
     assert_eq!(second.wait_exit(PATIENCE).code(), Some(1));
@@ -293,4 +294,26 @@ fn our_client_comes_back_to_their_server_after_it_was_restarted() {
     let mut bob = origin_client(&binder, "bob");
     send_lines(&mut bob, &["join", "lobby", "send", "welcome back", ""]);
     alice.stdout.wait_for_line("welcome back", PATIENCE);
+}
+
+/// Their server has no sessions to resume: it says that the name is in use, and it is ours.
+#[test]
+fn our_client_without_a_room_comes_back_to_their_server_that_knows_it_still() {
+    let binder = binder(BINDER);
+    let server = server(ORIGIN_SERVER, &binder);
+    let mut alice = our_client(&binder, "alice");
+    alice.send_line("create lobby");
+    wait_until_there(&server, "lobby", &[]);
+    let said = |client: &Program| client.stdout.lines().len() + client.stderr.lines().len();
+    server.signal("STOP");
+    let before = said(&alice);
+    alice.send_line("list");
+    eventually("the call is given up", PATIENCE, || said(&alice) > before);
+    server.signal("CONT");
+    let client = Client::new(server.address());
+    eventually("the client can join again", PATIENCE, || {
+        alice.send_line("join lobby");
+        let there = client.call("list_users", &["lobby".into()]);
+        there.is_ok_and(|there| there == Value::Array(vec!["alice".into()]))
+    });
 }

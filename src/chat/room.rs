@@ -9,25 +9,35 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Limits;
 use super::name::{NameKey, RoomName, UserName};
+use crate::secret::Digest;
 
 /// Messages that `join_room` answers at most.
 pub const JOIN_MESSAGES: usize = 50;
+
+/// Who a name stands for: whoever shows this secret, or anybody where there is none. What was private to one person stays
+/// so when the name has passed to another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) name: UserName,
+    pub(super) secret: Option<Digest>,
+}
 
 /// A message as it is kept: what decides who sees it, and the text that goes over the wire, made once.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) stamp: NaiveDateTime,
-    pub(super) origin: NameKey,
+    pub(super) origin: Arc<Person>,
     /// `None` for a broadcast.
-    pub(super) recipient: Option<NameKey>,
+    pub(super) recipient: Option<Arc<Person>>,
     pub(super) wire: Arc<str>,
     /// The order of messages over all rooms.
     pub(super) serial: u64,
 }
 
 impl Message {
-    fn is_seen_by(&self, user: &NameKey) -> bool {
-        self.recipient.as_ref().is_none_or(|recipient| recipient == user || self.origin == *user)
+    fn is_seen_by(&self, reader: Option<&Arc<Person>>) -> bool {
+        let is_theirs = |recipient| reader.is_some_and(|reader| reader == recipient || *reader == self.origin);
+        self.recipient.as_ref().is_none_or(is_theirs)
     }
 }
 
@@ -35,8 +45,8 @@ impl Message {
 #[derive(Debug)]
 struct DroppedUnicast {
     id: u64,
-    origin: NameKey,
-    recipient: NameKey,
+    origin: Arc<Person>,
+    recipient: Arc<Person>,
 }
 
 /// What a user can read from a cursor on.
@@ -62,7 +72,7 @@ pub(super) struct Waiter<T> {
 #[derive(Debug)]
 pub(super) struct Room<T> {
     pub(super) name: RoomName,
-    pub(super) members: BTreeMap<NameKey, UserName>,
+    pub(super) members: BTreeMap<NameKey, Arc<Person>>,
     pub(super) waiting: HashMap<NameKey, Waiter<T>>,
     pub(super) last_interaction: Instant,
     /// When those who wait were last answered, for messages that follow each other closely.
@@ -154,7 +164,8 @@ impl<T> Room<T> {
 
     /// Whether there is a message past `after` that `user` may see.
     pub(super) fn has_news(&self, user: &NameKey, after: u64) -> bool {
-        self.past(self.cursor(after)).any(|message| message.is_seen_by(user))
+        let reader = self.members.get(user);
+        self.past(self.cursor(after)).any(|message| message.is_seen_by(reader))
     }
 
     /// A cursor beyond the last message is of an earlier room of this name: it starts again from the first.
@@ -172,18 +183,21 @@ impl<T> Room<T> {
     /// What `user` can read past `after`.
     pub(super) fn news(&self, user: &NameKey, after: u64) -> News {
         let after = self.cursor(after);
+        let reader = self.members.get(user);
         let messages =
-            self.past(after).filter(|message| message.is_seen_by(user)).map(|message| Arc::clone(&message.wire));
+            self.past(after).filter(|message| message.is_seen_by(reader)).map(|message| Arc::clone(&message.wire));
         let gone = (self.first_id() - 1).saturating_sub(after);
         let not_theirs = self.dropped_unicasts.iter().rev().take_while(|dropped| dropped.id > after);
-        let not_theirs =
-            not_theirs.filter(|dropped| dropped.recipient != *user && dropped.origin != *user).count() as u64;
+        let not_theirs = not_theirs
+            .filter(|dropped| ![&dropped.recipient, &dropped.origin].iter().any(|one| Some(*one) == reader))
+            .count() as u64;
         News { messages: messages.collect(), last_id: self.last_id, missed: gone - not_theirs.min(gone) }
     }
 
     /// The newest messages that `user` may see, at most `count`, oldest first.
     pub(super) fn newest(&self, user: &NameKey, count: usize) -> Vec<Arc<str>> {
-        let seen = self.history.iter().rev().filter(|message| message.is_seen_by(user));
+        let reader = self.members.get(user);
+        let seen = self.history.iter().rev().filter(|message| message.is_seen_by(reader));
         let mut newest: Vec<_> = seen.take(count).map(|message| Arc::clone(&message.wire)).collect();
         newest.reverse();
         newest
@@ -191,10 +205,11 @@ impl<T> Room<T> {
 
     /// The kept messages later than `stamp` that `user` may see.
     pub(super) fn later_than(&self, user: &NameKey, stamp: NaiveDateTime) -> Vec<Arc<str>> {
+        let reader = self.members.get(user);
         let first = self.history.partition_point(|message| message.stamp <= stamp);
         self.history
             .range(first..)
-            .filter(|message| message.is_seen_by(user))
+            .filter(|message| message.is_seen_by(reader))
             .map(|message| Arc::clone(&message.wire))
             .collect()
     }

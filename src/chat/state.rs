@@ -16,8 +16,7 @@ use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
 use super::rate::Bucket;
 use super::refusal::Refusal;
-use super::room::{JOIN_MESSAGES, Message, News, Room, Waiter};
-use crate::secret::Digest;
+use super::room::{JOIN_MESSAGES, Message, News, Person, Room, Waiter};
 
 /// Messages that follow a delivery within this time go out together at its end; one that comes alone goes at once.
 pub const DELIVERY_GAP: Duration = Duration::from_millis(15);
@@ -84,11 +83,9 @@ pub struct Draft<'a> {
 
 #[derive(Debug)]
 struct User {
-    name: UserName,
+    person: Arc<Person>,
     room: Option<NameKey>,
     last_call: Instant,
-    /// `None` for an open registration.
-    secret: Option<Digest>,
     bucket: Bucket,
 }
 
@@ -146,7 +143,7 @@ impl<T: Ticket> State<T> {
     /// The registered user of this name, if `proof` allows to act as them. Counts as a call by them.
     fn actor(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<&mut User, Refusal> {
         let user = self.users.get_mut(name.key()).ok_or(Refusal::NoSuchUser)?;
-        proof.check(user.secret.as_ref(), name)?;
+        proof.check(user.person.secret.as_ref(), name)?;
         user.last_call = now.monotonic;
         Ok(user)
     }
@@ -177,7 +174,7 @@ impl<T: Ticket> State<T> {
     ) -> Result<(), Refusal> {
         let secret = proof.for_registration(&name)?;
         if let Some(user) = self.users.get_mut(name.key()) {
-            if user.secret.is_none() || user.secret != secret {
+            if user.person.secret.is_none() || user.person.secret != secret {
                 return Err(Refusal::NameInUse);
             }
             user.last_call = now.monotonic;
@@ -197,7 +194,8 @@ impl<T: Ticket> State<T> {
             })?;
         }
         let bucket = Bucket::full(self.limits.message_burst, now.monotonic);
-        self.users.insert(name.key().clone(), User { name, room: None, last_call: now.monotonic, secret, bucket });
+        let (key, person) = (name.key().clone(), Arc::new(Person { name, secret }));
+        self.users.insert(key, User { person, room: None, last_call: now.monotonic, bucket });
         Ok(())
     }
 
@@ -260,12 +258,12 @@ impl<T: Ticket> State<T> {
         let left = if before.is_some() && !is_there { self.leave(name.key(), now.monotonic) } else { None };
         let user = self.users.get_mut(name.key()).ok_or(Refusal::NoSuchUser)?;
         user.room = Some(room_name.key().clone());
-        let shown = user.name.clone();
+        let person = Arc::clone(&user.person);
         let room = self.room(room_name, now)?;
-        room.members.insert(name.key().clone(), shown);
+        room.members.insert(name.key().clone(), person);
         let messages = room.newest(name.key(), JOIN_MESSAGES);
         let news = News { messages, last_id: room.last_id(), missed: 0 };
-        Ok((room.members.values().cloned().collect(), news, left))
+        Ok((room.members.values().map(|person| person.name.clone()).collect(), news, left))
     }
 
     /// Leaves the room that the user is in. Answers its name and the ticket of their wait.
@@ -311,14 +309,9 @@ impl<T: Ticket> State<T> {
             .take(f64::from(limit), self.limits.message_burst, now.monotonic)
             .map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })?;
         let (id, stamp) = room.next(now.wall);
-        let wire = write(Draft { id, origin: &user.name, recipient: recipient.as_ref(), stamp });
-        let message = Message {
-            stamp,
-            origin: name.key().clone(),
-            recipient: recipient.map(|name| name.key().clone()),
-            wire,
-            serial,
-        };
+        let shown = recipient.as_ref().map(|person: &Arc<Person>| &person.name);
+        let wire = write(Draft { id, origin: &user.person.name, recipient: shown, stamp });
+        let message = Message { stamp, origin: Arc::clone(&user.person), recipient, wire, serial };
         let before = room.bytes();
         room.keep(message, &self.limits);
         self.history_bytes = self.history_bytes + room.bytes() - before;
@@ -569,7 +562,7 @@ impl<T: Ticket> State<T> {
     /// # Errors
     /// There is no such room.
     pub fn list_users(&mut self, room: &RoomName, now: Now) -> Result<Vec<UserName>, Refusal> {
-        Ok(self.room(room, now)?.members.values().cloned().collect())
+        Ok(self.room(room, now)?.members.values().map(|person| person.name.clone()).collect())
     }
 
     /// How many of everything there are.

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use chrono::NaiveDateTime;
-
 use super::event::Message;
 use crate::program::Endpoint;
 use crate::rpc::{CallError, Client, Credentials, Fault, Value};
+use crate::stamp::Stamp;
 
 /// The code of a refusal that came without one: a plain string, or an exception of a Python server.
 pub const UNNUMBERED: i32 = 0;
+
+/// Bytes of a time stamp up to its seconds.
+pub(super) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
 
 /// Asks the binder where the chat is offered; `None` when nobody offers it.
 ///
@@ -244,8 +246,8 @@ fn message(value: &Value) -> Result<Message, CallError> {
         text(value.member(name).ok_or_else(missing)?)
     };
     let timestamp = member("timestamp")?;
-    let time = NaiveDateTime::parse_from_str(&timestamp, "%Y-%m-%d %H:%M:%S%.f");
-    if !time.is_ok_and(|time| timestamp.starts_with(&time.format("%Y-%m-%d %H:%M:%S").to_string())) {
+    let read = Stamp::parse(&timestamp).map(|stamp| stamp.to_string());
+    if read.is_none_or(|read| read.get(..SECONDS) != timestamp.get(..SECONDS)) {
         return Err(CallError::Malformed("a message whose timestamp is not YYYY-MM-DD HH:MM:SS".into()));
     }
     Ok(Message {

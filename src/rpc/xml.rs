@@ -29,7 +29,7 @@ const FREE_NAMESPACES: usize = 16;
 
 /// For every element xml-rs copies all declarations that are in force. Without a limit on those copies the cost of a document
 /// would grow with the square of its length: 4.5 s for 67 KB.
-const MAX_COPIES: usize = 20_000;
+const MAX_COPIES: usize = 5_000;
 
 pub(super) struct Xml<'d> {
     events: EventReader<Guarded<'d>>,

@@ -1,8 +1,10 @@
 //! How far a room has been read, so that nothing is lost and nothing shown twice.
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::TimeDelta;
 
+use super::super::api::SECONDS;
 use super::super::event::Message;
+use crate::stamp::Stamp;
 
 /// How far a room has been read.
 #[derive(Debug, Clone)]
@@ -89,11 +91,12 @@ pub(super) struct Overlap {
 impl Overlap {
     /// The time stamp to ask from: what is later than it comes.
     pub(super) fn asks_from(&self) -> String {
-        // A stamp of the newest message has been checked for its form; the other one is before every message.
-        let newest = self.newest.as_deref().and_then(|stamp| NaiveDateTime::parse_from_str(stamp, FORMAT).ok());
-        newest
-            .and_then(|newest| newest.checked_sub_signed(TimeDelta::seconds(1)))
-            .map_or_else(|| "1970-01-01 00:00:00".to_owned(), |from| from.format("%Y-%m-%d %H:%M:%S").to_string())
+        // It was read before, so it is one; the other time stamp is before every message.
+        let newest = self.newest.as_deref().and_then(Stamp::parse);
+        let second_before = newest.and_then(|newest| newest.0.checked_sub_signed(TimeDelta::seconds(1)));
+        let mut from = second_before.map_or_else(|| "1970-01-01 00:00:00".to_owned(), |time| Stamp(time).to_string());
+        from.truncate(SECONDS);
+        from
     }
 
     /// Those of `answer`, which came when asked from [`Overlap::asks_from`], that have not been read yet.
@@ -122,8 +125,6 @@ impl Overlap {
         if self.seen.iter().all(|seen| answer.contains(seen)) { Verdict::Same } else { Verdict::Other }
     }
 }
-
-const FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 #[cfg(test)]
 mod tests {

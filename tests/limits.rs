@@ -1,0 +1,362 @@
+//! Every limit at running programs: what is at it is accepted, what is one past it is refused with the figure, and 0
+//! switches off those that can be.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+mod support;
+
+use std::fmt::Write as _;
+
+use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES};
+use chat_rpc::rpc::{Fault, Value};
+use support::http::{Answer, Connection, call, post};
+use support::peer::{Peer, Usage, contents};
+use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
+
+fn server(options: &[&str]) -> Program {
+    Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
+}
+
+/// Registers these users, and puts them into the room.
+fn in_room(peer: &Peer, room: &str, users: &[&str]) {
+    let _ = peer.call("create_room", &[room.into()]);
+    for &user in users {
+        peer.ok("register_user", &[user.into()]);
+        peer.ok("join_room", &[user.into(), room.into()]);
+    }
+}
+
+fn say(peer: &Peer, user: &str, room: &str, text: &str) -> Result<Value, Fault> {
+    peer.call("send_message", &[user.into(), room.into(), text.into()])
+}
+
+/// Asserts that the text of a refusal has the figure of the limit.
+#[track_caller]
+fn names_figure(text: &str, figure: usize) {
+    let numbers = text.split(|c: char| !c.is_ascii_digit());
+    assert!(numbers.into_iter().any(|number| number == figure.to_string()), "{text} does not say {figure}");
+}
+
+fn ask(program: &Program, request: &str) -> Answer {
+    let mut connection = Connection::open(program.address());
+    connection.offer(request.as_bytes());
+    connection.answer().unwrap()
+}
+
+#[test]
+fn the_defaults_are_published() {
+    let peer_of = |program: &Program| Peer::open(program).ok("system.getCapabilities", &[]);
+    let published = peer_of(&server(&[]));
+    let limits = published.member("limits").unwrap();
+    for (name, value) in [
+        ("max_message_bytes", 4096),
+        ("max_body_bytes", 65_536),
+        ("max_rooms", 1000),
+        ("max_users", 10_000),
+        ("max_room_users", 5000),
+        ("history_messages", 500),
+        ("history_bytes", 1_048_576),
+        ("message_rate", 20),
+        ("message_burst", 50),
+        ("registration_rate", 120),
+        ("waits_per_address", 256),
+        ("memory_limit", 16_777_216),
+        ("max_nesting", 64),
+        ("max_multicall_calls", 100),
+    ] {
+        assert_eq!(limits.member(name).and_then(Value::as_int), Some(value), "{name}");
+    }
+    let changed = peer_of(&server(&["--max-rooms", "7", "--max-body-bytes", "9000"]));
+    let limits = changed.member("limits").unwrap();
+    assert_eq!(limits.member("max_rooms").and_then(Value::as_int), Some(7));
+    assert_eq!(limits.member("max_body_bytes").and_then(Value::as_int), Some(9000));
+    let binder = peer_of(&Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let limits = binder.member("limits").unwrap();
+    for (name, value) in
+        [("max_instances", MAX_INSTANCES), ("max_procedures", MAX_PROCEDURES), ("max_offers", MAX_OFFERS)]
+    {
+        assert_eq!(limits.member(name).and_then(Value::as_int), i64::try_from(value).ok(), "{name}");
+    }
+}
+
+#[test]
+fn bytes_of_a_message() {
+    for (options, limit) in [(&[][..], 4096), (&["--max-message-bytes", "10"], 10)] {
+        let server = server(options);
+        let peer = Peer::open(&server);
+        in_room(&peer, "lobby", &["ana"]);
+        say(&peer, "ana", "lobby", &"x".repeat(limit)).unwrap();
+        // Bytes, not characters.
+        say(&peer, "ana", "lobby", &"ç".repeat(limit / 2)).unwrap();
+        for text in ["x".repeat(limit + 1), "ç".repeat(limit / 2 + 1)] {
+            let fault = say(&peer, "ana", "lobby", &text).unwrap_err();
+            assert_eq!(fault.code, Fault::LIMIT);
+            names_figure(&fault.message, limit);
+        }
+        let kept = peer.ok("receive_messages", &["ana".into(), "lobby".into()]);
+        assert_eq!(contents(&kept).len(), 2);
+    }
+}
+
+#[test]
+fn bytes_of_a_body() {
+    let limit = 2000;
+    let server = server(&["--max-body-bytes", "2000"]);
+    let padded = |length: usize| {
+        let document = "<methodCall><methodName>list_rooms</methodName></methodCall>";
+        format!("{document}{}", " ".repeat(length - document.len()))
+    };
+    let chunked = |body: &str| {
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (first, second) = body.split_at(body.len() / 2);
+        format!("{head}{:x}\r\n{first}\r\n{:X}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len())
+    };
+    for request in [post(&padded(limit), ""), chunked(&padded(limit))] {
+        ask(&server, &request).value().unwrap();
+    }
+    for request in [post(&padded(limit + 1), ""), chunked(&padded(limit + 1))] {
+        let refused = ask(&server, &request);
+        assert_eq!(refused.status, 413);
+        names_figure(&String::from_utf8_lossy(&refused.body), limit);
+    }
+}
+
+#[test]
+fn rooms_users_and_users_in_a_room() {
+    let server = server(&["--max-rooms", "2", "--max-users", "3", "--max-room-users", "2"]);
+    let peer = Peer::open(&server);
+    for room in ["one", "two"] {
+        peer.ok("create_room", &[room.into()]);
+    }
+    names_figure(&peer.refused(Fault::LIMIT, "create_room", &["three".into()]), 2);
+    for user in ["ana", "bob", "eve"] {
+        peer.ok("register_user", &[user.into()]);
+    }
+    names_figure(&peer.refused(Fault::LIMIT, "register_user", &["zoe".into()]), 3);
+    for user in ["ana", "bob"] {
+        peer.ok("join_room", &[user.into(), "one".into()]);
+    }
+    names_figure(&peer.refused(Fault::LIMIT, "join_room", &["eve".into(), "one".into()]), 2);
+    // Who is there already may join again, and there is room for who comes when another one leaves.
+    peer.ok("join_room", &["ana".into(), "one".into()]);
+    peer.ok("join_room", &["ana".into(), "two".into()]);
+    peer.ok("join_room", &["eve".into(), "one".into()]);
+    peer.ok("unregister_user", &["bob".into()]);
+    peer.ok("register_user", &["zoe".into()]);
+}
+
+#[test]
+fn messages_and_bytes_of_a_history_and_of_all() {
+    let server = server(&["--history-messages", "3", "--message-rate", "0"]);
+    let peer = Peer::open(&server);
+    in_room(&peer, "lobby", &["ana"]);
+    for number in 1..=4 {
+        say(&peer, "ana", "lobby", &number.to_string()).unwrap();
+        let kept = peer.ok("receive_messages", &["ana".into(), "lobby".into()]);
+        assert_eq!(contents(&kept).len(), number.min(3));
+    }
+
+    // A message takes its text and less than 600 bytes more.
+    for option in ["--history-bytes", "--memory-limit"] {
+        let server = self::server(&[option, "16000", "--message-rate", "0"]);
+        let peer = Peer::open(&server);
+        in_room(&peer, "lobby", &["ana"]);
+        for number in 0..40 {
+            say(&peer, "ana", "lobby", &format!("{number:02}{}", "x".repeat(998))).unwrap();
+        }
+        let kept = peer.ok("receive_messages", &["ana".into(), "lobby".into()]);
+        let kept = contents(&kept);
+        assert!((9..=15).contains(&kept.len()), "{option} keeps {}", kept.len());
+        assert!(kept.last().unwrap().starts_with("39"), "the newest are kept");
+        let metrics = ask(&server, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let metrics = String::from_utf8(metrics.body).unwrap();
+        let bytes = metrics.lines().find_map(|line| line.strip_prefix("chat_history_bytes ")).unwrap();
+        assert!(bytes.parse::<usize>().unwrap() <= 16_000, "{option}: {bytes}");
+    }
+}
+
+#[test]
+fn messages_a_second_of_one_user() {
+    // The rate is so low that no further message is allowed while the test runs.
+    let server = server(&["--message-rate", "1", "--message-burst", "5"]);
+    let peer = Peer::open(&server);
+    in_room(&peer, "lobby", &["ana", "bob"]);
+    let batch = |user: &str| {
+        let send = Value::Struct(vec![
+            ("methodName".into(), "send_message".into()),
+            ("params".into(), Value::Array(vec![user.into(), "lobby".into(), "x".into()])),
+        ]);
+        // In one call, so that no time passes between them.
+        let answers = peer.ok("system.multicall", &[Value::Array(vec![send; 6])]);
+        let codes = answers.as_array().unwrap().iter().map(|answer| answer.member("faultCode").and_then(Value::as_int));
+        let texts = answers.as_array().unwrap().iter().filter_map(|answer| answer.member("faultString").cloned());
+        (codes.collect::<Vec<_>>(), texts.collect::<Vec<_>>())
+    };
+    for user in ["ana", "bob"] {
+        let (codes, texts) = batch(user);
+        assert_eq!(codes, [None, None, None, None, None, Some(10)], "{texts:?}");
+        let text = texts[0].as_str().unwrap();
+        names_figure(text, 1);
+        assert!(text.contains("try again in"), "{text}");
+    }
+    eventually("a message is allowed again", PATIENCE, || say(&peer, "ana", "lobby", "y").is_ok());
+
+    let server = self::server(&["--message-rate", "0", "--message-burst", "1"]);
+    let peer = Peer::open(&server);
+    in_room(&peer, "lobby", &["ana"]);
+    for _ in 0..120 {
+        say(&peer, "ana", "lobby", "x").unwrap();
+    }
+}
+
+#[test]
+fn registrations_a_minute_from_one_address() {
+    let server = server(&["--registration-rate", "3"]);
+    let peer = Peer::open(&server);
+    for user in ["ana", "bob", "eve"] {
+        peer.ok("register_user", &[user.into()]);
+    }
+    let text = peer.refused(Fault::TOO_FAST, "register_user", &["zoe".into()]);
+    names_figure(&text, 3);
+    assert!(text.contains("try again in"), "{text}");
+    // What is no registration costs nothing, and a session can always be resumed.
+    peer.refused(Fault::NAME_IN_USE, "register_user", &["ana".into()]);
+
+    let server = self::server(&["--registration-rate", "0"]);
+    let peer = Peer::open(&server);
+    for number in 0..150 {
+        peer.ok("register_user", &[format!("user{number}").into()]);
+    }
+}
+
+#[test]
+fn waits_from_one_address() {
+    let users = ["ana", "bob", "eve"];
+    let start = |options: &[&str]| {
+        let server = server(options);
+        in_room(&Peer::open(&server), "lobby", &users);
+        server
+    };
+    let wait = |server: &Program, user: &str| {
+        let mut connection = Connection::open(server.address());
+        let params: [Value; 4] = [user.into(), "lobby".into(), 0.into(), 60.into()];
+        connection.send(&call("wait_messages", &params));
+        connection
+    };
+    let waiting = |server: &Program, count: usize| {
+        eventually("the calls wait", PATIENCE, || {
+            let metrics = ask(server, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            String::from_utf8_lossy(&metrics.body).contains(&format!("\nchat_waiting {count}\n"))
+        });
+    };
+    let server = start(&["--waits-per-address", "2"]);
+    let mut waits: Vec<_> = users[..2].iter().map(|user| wait(&server, user)).collect();
+    waiting(&server, 2);
+    let refused = wait(&server, "eve").answer().unwrap().value().unwrap_err();
+    assert_eq!(refused.code, Fault::LIMIT);
+    names_figure(&refused.message, 2);
+    // A second wait takes the place of the first, and does not count beside it.
+    let again = wait(&server, "ana");
+    waits[0].answer().unwrap().value().unwrap();
+    waits[0] = again;
+    say(&Peer::open(&server), "bob", "lobby", "hi").unwrap();
+    for wait in &mut waits {
+        let news = wait.answer().unwrap().value().unwrap();
+        assert_eq!(contents(news.member("messages").unwrap()), ["hi"]);
+    }
+
+    let server = start(&["--waits-per-address", "0"]);
+    let _waits: Vec<_> = users.iter().map(|user| wait(&server, user)).collect();
+    waiting(&server, 3);
+}
+
+/// A call whose one parameter has this XML as its value.
+fn with_value(value: &str) -> String {
+    let document = format!(
+        "<methodCall><methodName>system.methodHelp</methodName><params><param>{value}</param></params></methodCall>"
+    );
+    post(&document, "")
+}
+
+#[test]
+fn nesting_and_calls_in_a_multicall() {
+    for program in [server(&[]), Program::serve(BINDER, &["--listen", ANY_PORT])] {
+        // <methodCall><params><param><value> are 4 elements, each array with a value in it adds 3.
+        let nested = |arrays: usize, inner: &str| {
+            let (open, close) = ("<value><array><data>", "</data></array></value>");
+            with_value(&format!("{}{inner}{}", open.repeat(arrays), close.repeat(arrays)))
+        };
+        // 3 + 3 * 20 = 63 elements around the innermost one.
+        let allowed = ask(&program, &nested(20, "<value>x</value>")).value().unwrap_err();
+        assert_eq!(allowed.code, Fault::BAD_PARAMS, "read, and not what the procedure takes: {allowed}");
+        let refused = ask(&program, &nested(20, "<value><string>x</string></value>")).value().unwrap_err();
+        assert_eq!(refused.code, Fault::LIMIT, "{refused}");
+        names_figure(&refused.message, 64);
+
+        let calls = |count: usize| {
+            let mut text = String::from("<value><array><data>");
+            for _ in 0..count {
+                let _ = write!(
+                    text,
+                    "<value><struct><member><name>methodName</name><value>system.listMethods</value></member></struct></value>"
+                );
+            }
+            text.push_str("</data></array></value>");
+            let call = format!(
+                "<methodCall><methodName>system.multicall</methodName><params><param>{text}</param></params></methodCall>"
+            );
+            ask(&program, &post(&call, "")).value()
+        };
+        assert_eq!(calls(100).unwrap().as_array().unwrap().len(), 100);
+        let refused = calls(101).unwrap_err();
+        assert_eq!(refused.code, Fault::LIMIT);
+        names_figure(&refused.message, 100);
+    }
+}
+
+#[test]
+fn bytes_of_the_answers_in_a_multicall() {
+    let server = server(&["--message-rate", "0"]);
+    let peer = Peer::open(&server);
+    in_room(&peer, "lobby", &["ana"]);
+    for _ in 0..240 {
+        say(&peer, "ana", "lobby", &"x".repeat(4096)).unwrap();
+    }
+    let read = Value::Struct(vec![
+        ("methodName".into(), "receive_messages".into()),
+        ("params".into(), Value::Array(vec!["ana".into(), "lobby".into()])),
+    ]);
+    let usage = Usage::of(&server);
+    let answers = peer.ok("system.multicall", &[Value::Array(vec![read; 100])]);
+    let growth = usage.growth_kb();
+    assert!(growth < 24 << 10, "{growth} kB");
+    let answers = answers.as_array().unwrap();
+    let codes: Vec<_> = answers.iter().map(|answer| answer.member("faultCode").and_then(Value::as_int)).collect();
+    // Each answer is of a megabyte.
+    assert!(codes[..3].iter().all(Option::is_none) && codes[3..].iter().all(|code| *code == Some(8)), "{codes:?}");
+    names_figure(answers[99].member("faultString").and_then(Value::as_str).unwrap(), 2 << 20);
+}
+
+#[test]
+fn instances_and_procedures_at_the_binder() {
+    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let peer = Peer::open(&binder);
+    let register = |instance: &str, count: usize| {
+        let names = (0..count).map(|number| Value::from(format!("p{number}"))).collect();
+        peer.call("register_service", &[instance.into(), "h".into(), 1.into(), Value::Array(names), 60.into()])
+    };
+    register("a", MAX_PROCEDURES).unwrap();
+    let refused = register("b", MAX_PROCEDURES + 1).unwrap_err();
+    assert_eq!(refused.code, Fault::LIMIT);
+    names_figure(&refused.message, MAX_PROCEDURES);
+    let named = |length: usize| peer.call("register_procedure", &["x".repeat(length).into(), "h".into(), 1.into()]);
+    named(128).unwrap();
+    names_figure(&named(129).unwrap_err().message, 128);
+    let at = |host: String, port: i64| peer.call("register_procedure", &["x".into(), host.into(), port.into()]);
+    at("h".repeat(253), 65_535).unwrap();
+    names_figure(&at("h".repeat(254), 1).unwrap_err().message, 253);
+    names_figure(&at("h".into(), 65_536).unwrap_err().message, 65_535);
+    for host in ["", "a b", "a\nb", "a/b", "ä", "<h>", "a\u{9b}b"] {
+        assert_eq!(at(host.into(), 1).unwrap_err().code, Fault::BAD_PARAMS, "{host:?}");
+    }
+}
