@@ -12,6 +12,8 @@ use chat_rpc::{binder, chat, client};
 
 const PROGRAMS: [&Program; 3] = [&binder::PROGRAM, &chat::PROGRAM, &client::PROGRAM];
 
+// What goes wrong is for the person who builds the programs.
+#[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
     let Some(directory) = std::env::args_os().nth(1) else {
         eprintln!("usage: generate DIRECTORY");
