@@ -1,5 +1,8 @@
 //! `client send` and `client tail`, as scripts use them, and options from files.
 
+// What fails here fails a test, and that is how it says so.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
