@@ -32,10 +32,10 @@ use words::Words;
 /// The program.
 pub const PROGRAM: Program = Program {
     name: "client",
-    about: "Chats in a terminal; help there shows the commands, man client tells the rest.",
+    about: "Chats in a terminal; its commands: help in the chat. More: man chat-client",
     arguments: "[send TEXT | tail]",
     flags: &[&[
-        Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder that knows the server."),
+        Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to ask."),
         Flag::value("server", "HOST:PORT", None, "The server, without a binder."),
         Flag::switch("local", "Start binder and server too, unless they run."),
         Flag::value("user", "NAME", None, "The user name; without it the client asks."),
@@ -47,10 +47,10 @@ pub const PROGRAM: Program = Program {
         Flag::switch("bell", "Ring when somebody calls or writes privately."),
         Flag::switch("json", "Messages as JSON objects, one on each line."),
         // What --local runs in this process is not what the person at the terminal wants to read of.
-        Flag::value("log-level", "LEVEL", Some("warn"), "off, error, warn, info, debug or trace."),
+        Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
     examples: &[
-        ("client --local", "the whole chat; again in another terminal"),
+        ("client --local", "starts the chat, or joins it"),
         ("client send --user bot --room ops \"deployed\"", "sends and ends"),
     ],
     words: |options| language(options).map_or(&words::ENGLISH.help, |words| &words.help),

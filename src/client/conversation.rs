@@ -257,7 +257,7 @@ impl<S: Screen> Conversation<'_, S> {
         let words = self.words;
         let Some(name) = name else {
             self.screen.show(|show| {
-                let left = |row: &Row| format!("  {:<20} ", usage(words, row));
+                let left = |row: &Row| format!("  {:<20} ", words.usage(row));
                 let mut lines: Vec<_> =
                     COMMANDS.iter().map(|row| show.entry(&left(row), (words.command)(row.verb))).collect();
                 lines.push(show.note(words.help_more));
@@ -270,7 +270,7 @@ impl<S: Screen> Conversation<'_, S> {
             return self.say(&(words.unknown)(&harmless(name), command::nearest(name)));
         };
         self.screen.show(|show| {
-            let mut lines = vec![show.entry(&format!("/{}: ", usage(words, row)), (words.command)(row.verb))];
+            let mut lines = vec![show.entry(&format!("/{}: ", words.usage(row)), (words.command)(row.verb))];
             if let [_, others @ ..] = row.names
                 && !others.is_empty()
             {
@@ -289,15 +289,4 @@ impl<S: Screen> Conversation<'_, S> {
         let text = (self.words.error)(text);
         self.say(&text);
     }
-}
-
-/// A command with what it takes; in brackets what it can do without.
-pub(super) fn usage(words: &Words, row: &Row) -> String {
-    let mut text = row.name().to_owned();
-    for (at, takes) in row.takes.iter().enumerate() {
-        let takes = (words.takes)(*takes);
-        let optional = row.optional && at + 1 == row.takes.len();
-        text.push_str(&if optional { format!(" [{takes}]") } else { format!(" {takes}") });
-    }
-    text
 }

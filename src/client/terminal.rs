@@ -1,9 +1,9 @@
 //! The client on a terminal: a line editor, above which messages appear.
 //!
-//! The editor belongs to the main thread. Another thread makes lines of what happens. While the user types, they wait in
-//! [`Output::waiting`] until the editor paints its prompt, which comes after them: so nothing that the editor has not seen
-//! ever stands between its rows, and lines that take the place of others know what is above the prompt. The external printer
-//! only wakes the editor up.
+//! The editor belongs to the main thread. Another thread makes lines of what happens. While the user types, they wait until
+//! the editor paints its prompt, which carries them before it: so they are written by the thread that knows where the cursor
+//! is, in their order, and lines that take the place of others know what is above the prompt. What is printed by the external
+//! printer itself could come after a line that was written later, once the user presses Enter; so it only wakes the editor up.
 
 use std::borrow::Cow;
 use std::fs;

@@ -6,7 +6,7 @@ mod portuguese;
 
 use chrono::{Datelike as _, NaiveDate};
 
-use super::command::{Takes, Verb};
+use super::command::{Row, Takes, Verb};
 use super::show::harmless;
 use crate::program::HelpWords;
 use crate::rpc::Fault;
@@ -173,6 +173,18 @@ impl Words {
     #[must_use]
     pub fn refusal(&self, fault: &Fault) -> String {
         (self.fault)(&Fault::new(fault.code, harmless(&fault.message)))
+    }
+
+    /// A command with what it takes; in brackets what it can do without.
+    #[must_use]
+    pub fn usage(&self, row: &Row) -> String {
+        let mut text = row.name().to_owned();
+        for (at, takes) in row.takes.iter().enumerate() {
+            let takes = (self.takes)(*takes);
+            let optional = row.optional && at + 1 == row.takes.len();
+            text.push_str(&if optional { format!(" [{takes}]") } else { format!(" {takes}") });
+        }
+        text
     }
 
     /// A date in words.

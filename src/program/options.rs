@@ -115,6 +115,8 @@ impl HelpWords {
 impl Program {
     /// The widest line of a help text, in columns.
     const HELP_WIDTH: usize = 80;
+    /// The least room for the right column of a help text.
+    const MIN_RIGHT: usize = 30;
 
     /// All options. One of its own takes the place of a common one of the same name.
     pub fn all_flags(&self) -> impl Iterator<Item = &Flag> {
@@ -164,7 +166,7 @@ impl Flag {
 fn columns(text: &mut String, rows: impl Iterator<Item = (String, String)>) {
     let rows: Vec<_> = rows.collect();
     let left = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or_default() + 2;
-    let left = left.min(Program::HELP_WIDTH / 2);
+    let left = left.min(Program::HELP_WIDTH - Program::MIN_RIGHT);
     for (one, other) in rows {
         text.push_str(&one);
         let mut column = one.chars().count();
@@ -388,8 +390,8 @@ mod tests {
             [("  --short", "What it does."), ("  --a-very-long-option-that-has-no-room-beside HOST:PORT", &long)];
         columns(&mut text, rows.iter().map(|(left, right)| ((*left).to_owned(), right.trim().to_owned())));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(text.starts_with("  --short                               What it does.\n"), "{text}");
-        assert!(text.contains("HOST:PORT\n                                        word"), "{text}");
+        assert!(text.starts_with("  --short                                         What it does.\n"), "{text}");
+        assert!(text.contains("HOST:PORT\n                                                  word"), "{text}");
     }
 
     #[test]

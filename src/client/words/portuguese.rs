@@ -8,7 +8,7 @@ use crate::rpc::Fault;
 pub const PORTUGUESE: Words = Words {
     code: "pt",
     help: HelpWords {
-        about: Some("Conversa no terminal; lá, help mostra os comandos, e man client o resto."),
+        about: Some("Conversa no terminal; os comandos: help no chat. O resto: man chat-client"),
         usage: "Uso",
         options_word: "OPÇÕES",
         arguments: Some("[send TEXTO | tail]"),
@@ -17,26 +17,26 @@ pub const PORTUGUESE: Words = Words {
         examples: "Exemplos",
         example: |command| {
             Some(match command {
-                "client --local" => "o chat inteiro; repita em outro terminal",
+                "client --local" => "inicia o chat ou entra nele",
                 "client send --user bot --room ops \"deployed\"" => "envia e termina",
                 _ => return None,
             })
         },
         option: |long| {
             Some(match long {
-                "binder" => "O binder que conhece o servidor.",
+                "binder" => "O binder a consultar.",
                 "server" => "O servidor, sem binder.",
                 "local" => "Inicia também binder e servidor, se não houver.",
                 "user" => "O nome de usuário; sem ele, o cliente pergunta.",
                 "room" => "Entra nesta sala ao começar.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
                 "lang" => "Idioma: en ou pt; senão, o do sistema.",
-                "color" => "Cores: auto, always (sempre) ou never (nunca).",
+                "color" => "Cores: auto, always ou never.",
                 "plain" => "Só linhas simples, para leitores de tela.",
                 "bell" => "Toca a campainha ao ser chamado.",
                 "json" => "Mensagens como objetos JSON, um por linha.",
                 "config" => "Lê opções de FILE, \"nome = valor\" por linha.",
-                "log-level" => "Registro: off, error, warn, info, debug, trace.",
+                "log-level" => "O quanto registrar, de off a trace.",
                 "help" => "Mostra esta ajuda.",
                 "version" => "Mostra a versão.",
                 _ => return None,
