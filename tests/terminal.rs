@@ -583,7 +583,7 @@ fn colours_are_as_wanted() {
             screen.look(|seen| seen.bytes.windows(3).any(|bytes| bytes[..2] == *b"\x1b[" && bytes[2] == b'2'));
         let color = screen.look(|seen| seen.color(&format!("{user}> hello")));
         assert_eq!(color != vt100::Color::Default, has_color, "{arguments:?} {variables:?} {colored}");
-        assert_eq!(screen.look(|seen| seen.emulator.screen().cell(0, 0).unwrap().bold()), false);
+        assert!(!screen.look(|seen| seen.emulator.screen().cell(0, 0).unwrap().bold()));
     }
 }
 

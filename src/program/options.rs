@@ -256,7 +256,12 @@ impl Options {
             Ok(text) => self
                 .add_config(program, &text)
                 .map_err(|(line, error)| Failure::Usage(format!("{}, line {line}: {error}", path.display()))),
-            Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => Ok(()),
+            // A service that became another user keeps the home of the one that started it, and may not look there.
+            Err(error)
+                if named.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(Failure::Usage(format!("cannot read {}: {error}", path.display()))),
         }
     }
