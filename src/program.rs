@@ -17,6 +17,11 @@ use simple_logger::SimpleLogger;
 use crate::stamp::Stamp;
 pub use options::{Flag, Options, Program};
 
+/// musl's allocator holds one lock for long, and every thread waits for it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// How a program can fail.
 #[derive(Debug)]
 #[non_exhaustive]
