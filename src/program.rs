@@ -19,6 +19,11 @@ pub use options::{Flag, HelpWords, Options, Program};
 
 use crate::stamp::Stamp;
 
+/// musl's allocator holds one lock for long, and every thread waits for it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// How a program can fail.
 #[derive(Debug)]
 #[non_exhaustive]
