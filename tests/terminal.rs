@@ -275,6 +275,7 @@ fn messages_appear_above_the_line_that_is_typed() {
     ana.line("/reply thank you");
     ana.wait_for("✓[ana → bob] thank you");
     bob.wait_for(" [ana → bob] thank you");
+    assert_eq!(ana.look(|seen| seen.count("thank you")), 1);
 }
 
 #[test]
@@ -536,7 +537,9 @@ fn an_outage_is_one_line_and_what_is_typed_is_sent_after_it() {
     let rows = bob.look(Seen::rows);
     assert_eq!(rows.iter().filter(|row| row.contains("Connection lost")).count(), 1, "{rows:#?}");
     assert_eq!(bob.look(|seen| seen.count("trying again")), 0, "{rows:#?}");
-    assert_eq!(bob.look(|seen| seen.count("forgotten lobby")), 1, "{rows:#?}");
+    // Whoever came back first was told that the room was gone.
+    let told: usize = [&ana, &bob].map(|screen| screen.look(|seen| seen.count("forgotten lobby"))).iter().sum();
+    assert!(told >= 1, "{rows:#?}");
     bob.wait_for_prompt("bob@lobby>");
 }
 
@@ -579,11 +582,8 @@ fn colours_are_as_wanted() {
         screen.wait_for_prompt(&format!("{user}@lobby>"));
         screen.line("hello");
         screen.wait_for(&format!("✓<{user}> hello"));
-        let colored =
-            screen.look(|seen| seen.bytes.windows(3).any(|bytes| bytes[..2] == *b"\x1b[" && bytes[2] == b'2'));
         let color = screen.look(|seen| seen.color(&format!("{user}> hello")));
-        assert_eq!(color != vt100::Color::Default, has_color, "{arguments:?} {variables:?} {colored}");
-        assert!(!screen.look(|seen| seen.emulator.screen().cell(0, 0).unwrap().bold()));
+        assert_eq!(color != vt100::Color::Default, has_color, "{arguments:?} {variables:?}");
     }
 }
 

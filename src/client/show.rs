@@ -308,7 +308,7 @@ impl Show {
 
     /// An entry of a list: `left` in a column of its own.
     pub fn entry(&mut self, left: &str, text: &str) -> Shown {
-        let lines = self.wrapped(left, left, text, "");
+        let lines = self.wrapped_below(2, left, left, text, "");
         self.shown(&lines, None, false)
     }
 
@@ -519,12 +519,17 @@ impl Show {
 
     /// A line's head, without and with colours, and its text, wrapped.
     fn wrapped(&self, head: &str, colored: &str, text: &str, style: &str) -> Vec<String> {
+        self.wrapped_below(4, head, colored, text, style)
+    }
+
+    /// The same; further lines begin below the text, but not further to the right than at this part of the screen.
+    fn wrapped_below(&self, part: usize, head: &str, colored: &str, text: &str, style: &str) -> Vec<String> {
         let Some(size) = self.size.filter(|_| !self.style.plain) else {
             return vec![format!("{colored}{}", self.paint(style, text))];
         };
         // The last column stays free: terminals differ in what they do after it.
         let columns = size.columns.saturating_sub(1).max(8);
-        let indent = head.width().min(columns / 4);
+        let indent = head.width().min(columns / part);
         let lines = wrap::wrap(text, columns, head.width(), indent);
         let mut lines = lines.into_iter();
         let first = lines.next().unwrap_or_default();

@@ -27,7 +27,7 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrin
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::command::{self, Known, Line as Parsed, complete, parse};
+use super::command::{self, Known, Line as Parsed, Verb, complete, parse};
 use super::conversation::{self, Screen};
 use super::event::Event;
 use super::line::{AT_SIGNAL, now};
@@ -362,7 +362,7 @@ impl Screen for Terminal {
             write(format!("{erase}{waiting}").as_bytes());
             match outcome {
                 Ok(line) => {
-                    if question.is_some() || !is_said(&line, state.show.room().is_some()) {
+                    if question.is_some() || !is_said(&line, &state.show) {
                         let echo: String = line.lines().map(|line| harmless(line) + "\n").collect();
                         write(format!("{}{}", prompt.1, if echo.is_empty() { "\n" } else { &echo }).as_bytes());
                         state.show.scrolled();
@@ -419,9 +419,16 @@ impl Terminal {
 }
 
 /// Whether a line is shown again as a message.
-fn is_said(line: &str, in_room: bool) -> bool {
+fn is_said(line: &str, show: &Show) -> bool {
     let first = line.lines().next().unwrap_or_default();
-    line.lines().count() <= conversation::PASTED_LINES && matches!(parse(first, in_room), Parsed::Say { .. })
+    let is_whole = |verb, rest: &str| command::row_of(verb).split(rest).len() == command::row_of(verb).takes.len();
+    line.lines().count() <= conversation::PASTED_LINES
+        && match parse(first, show.room().is_some()) {
+            Parsed::Say { .. } => true,
+            Parsed::Command(Verb::Msg, rest) => is_whole(Verb::Msg, &rest),
+            Parsed::Command(Verb::Reply, rest) => is_whole(Verb::Reply, &rest) && show.last_private().is_some(),
+            _ => false,
+        }
 }
 
 /// What the editor asks while a line is being typed.
@@ -493,6 +500,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::words::ENGLISH;
 
     #[test]
     fn rows_are_those_of_the_editor() {
@@ -512,10 +520,19 @@ mod tests {
 
     #[test]
     fn messages_come_back_with_their_mark_and_commands_as_they_were() {
-        assert!(is_said("hello", true));
-        assert!(is_said("one\ntwo", true));
-        assert!(!is_said("one\ntwo\nthree\nfour", true));
-        assert!(!is_said("/join lobby", true));
-        assert!(!is_said("hello", false));
+        let mut show = Show::new(&ENGLISH, Style::default(), "ana", now());
+        assert!(!is_said("hello", &show));
+        show.set_room(Some("lobby"));
+        for (line, wanted) in [
+            ("hello", true),
+            ("one\ntwo", true),
+            ("one\ntwo\nthree\nfour", false),
+            ("/join lobby", false),
+            ("/msg bob hello", true),
+            ("/msg bob", false),
+            ("/reply hello", false),
+        ] {
+            assert_eq!(is_said(line, &show), wanted, "{line}");
+        }
     }
 }
