@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Registered, Registry};
 
-use crate::program::{Failure, Flag};
+use crate::program::{Failure, Flag, HelpWords, Program};
 use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Value, listen, procedures};
 use crate::secret::{Digest, Key};
 use crate::text::Harmless;
@@ -153,14 +153,29 @@ impl From<Offer> for Value {
     }
 }
 
-/// The binder's options.
-pub const FLAGS: &[&[Flag]] = &[
-    &[
-        Flag::value("listen", "HOST:PORT", Some("127.0.0.1:5000"), "Where to listen. Port 0 lets the system choose."),
-        Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
+/// The program.
+pub const PROGRAM: Program = Program {
+    name: "binder",
+    about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
+    arguments: "",
+    flags: &[
+        &[
+            Flag::value(
+                "listen",
+                "HOST:PORT",
+                Some("127.0.0.1:5000"),
+                "Where to listen. Port 0 lets the system choose.",
+            ),
+            Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
+        ],
+        HTTP_FLAGS,
     ],
-    HTTP_FLAGS,
-];
+    examples: &[
+        ("binder", "listens on 127.0.0.1:5000"),
+        ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),
+    ],
+    words: |_| &HelpWords::ENGLISH,
+};
 
 /// A running binder.
 pub struct Running {

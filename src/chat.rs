@@ -27,7 +27,7 @@ pub use limits::Limits;
 use name::{NameError, RoomName, UserName};
 pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, News};
-pub use server::{FLAGS, Running, Setup, start};
+pub use server::{PROGRAM, Running, Setup, start};
 pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket};
 
 use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Param, Value, Written, forbidden_char, procedures};
@@ -147,13 +147,13 @@ impl Ticket for Deferred {
     }
 }
 
-/// Answers everybody in `batches`. Each answer is written once; nothing blocks on a slow reader.
+/// Answers everybody in `batches`, and closes connections only then. Each answer is written once; nothing blocks on a slow
+/// reader.
 fn answer(batches: impl IntoIterator<Item = Batch<Deferred>>) {
+    let mut sent = Vec::new();
     for batch in batches {
         let document = wire::news(&batch.news);
-        for ticket in batch.tickets {
-            ticket.document(&document);
-        }
+        sent.extend(batch.tickets.into_iter().filter_map(|ticket| ticket.document(&document)));
     }
 }
 

@@ -1,44 +1,105 @@
-//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, and a screen shows it.
+//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, [`show`] puts it into [`words`].
 //!
 //! ```text
-//! standard input -> command -> session -> api -> the server
-//!                                 |
-//! screen <- Event <- channel <----+
+//! terminal, line or script -> conversation (command) -> session -> api -> the server
+//!            ^                                             |
+//!            +------ show (words) <- Event <- channel <----+
 //! ```
 
 pub mod api;
+pub mod command;
+mod conversation;
 pub mod event;
-pub mod line;
+mod line;
 pub mod local;
+mod script;
 pub mod secret;
 pub mod session;
+pub mod show;
+#[cfg(feature = "terminal")]
+mod terminal;
+pub mod words;
 
-use crate::program::{Failure, Flag, Options};
+use std::io::IsTerminal as _;
+
+use crate::program::{Failure, Flag, Options, Program};
 use local::Local;
 use secret::Secrets;
 use session::{Place, Setup};
+use show::Style;
+use words::Words;
 
-/// The client's options.
-pub const FLAGS: &[&[Flag]] = &[&[
-    Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to look the server up at."),
-    Flag::value("server", "HOST:PORT", None, "The server, without a binder."),
-    Flag::switch("local", "Run binder and server in this process too, unless they run on this machine already."),
-    Flag::value("user", "NAME", None, "The user name; without it the client asks."),
-    Flag::value(
-        "secret-file",
-        "FILE",
-        None,
-        "The secret that proves the user name; without it, and without the variable CHAT_SECRET, the client makes one.",
-    ),
-    // What --local runs in this process is not what the person at the terminal wants to read of.
-    Flag::value("log-level", "LEVEL", Some("warn"), "How much to log: off, error, warn, info, debug or trace."),
-]];
+/// The program.
+pub const PROGRAM: Program = Program {
+    name: "client",
+    about: "Chats in a terminal; its commands: help in the chat. More: man chat-client",
+    arguments: "[send TEXT | tail]",
+    flags: &[&[
+        Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to ask."),
+        Flag::value("server", "HOST:PORT", None, "The server, without a binder."),
+        Flag::switch("local", "Start binder and server too, unless they run."),
+        Flag::value("user", "NAME", None, "The user name; without it the client asks."),
+        Flag::value("room", "ROOM", None, "Go to this room at once."),
+        Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
+        Flag::value("lang", "LANG", None, "en or pt; else what the system speaks."),
+        Flag::value("color", "WHEN", Some("auto"), "Colours: auto, always or never."),
+        Flag::switch("plain", "Plain lines only, for screen readers."),
+        Flag::switch("bell", "Ring when somebody calls or writes privately."),
+        Flag::switch("json", "Messages as JSON objects, one on each line."),
+        // What --local runs in this process is not what the person at the terminal wants to read of.
+        Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
+    ]],
+    examples: &[
+        ("client --local", "starts the chat, or joins it"),
+        ("client send --user bot --room ops \"deployed\"", "sends and ends"),
+    ],
+    words: |options| language(options).map_or(&words::ENGLISH.help, |words| &words.help),
+};
 
-/// Reads from the command line how to find the server.
+/// The language that the command line and the environment ask for.
+fn language(options: &Options) -> Result<&'static Words, &'static str> {
+    Words::choose(options.text("lang"), |name| std::env::var(name).ok())
+}
+
+/// Runs the client.
 ///
 /// # Errors
-/// [`Failure::Usage`] for what is wrong in it, [`Failure::Failed`] for a secret that cannot be read.
-pub fn setup(options: &Options) -> Result<Setup, Failure> {
+/// [`Failure::Usage`] for what is wrong in the command line, [`Failure::Failed`] when the work could not be done.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+    let style = style(options)?;
+    let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => {}
+        ["send", ..] => return script::send(options, words, style, &options.arguments[1..]),
+        ["tail"] => return script::tail(options, words, style),
+        [other, ..] => return Err(Failure::Usage(format!("{other:?} is neither send nor tail"))),
+    }
+    #[cfg(feature = "terminal")]
+    if !style.plain {
+        return terminal::run(options, words, style);
+    }
+    line::run(options, words, Style { plain: true, ..style })
+}
+
+/// How lines look: plain ones wherever nothing can be redrawn.
+fn style(options: &Options) -> Result<Style, Failure> {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let json = options.has("json");
+    let plain = options.has("plain") || json || is_dumb || !is_terminal;
+    let color = match options.text("color") {
+        Some("always") => true,
+        Some("never") => false,
+        Some("auto") | None => !plain && !no_color,
+        Some(other) => return Err(Failure::Usage(format!("--color {other:?}: it is auto, always or never"))),
+    };
+    Ok(Style { color, plain, json, bell: options.has("bell") })
+}
+
+/// Reads from the command line how to find the server.
+fn setup(options: &Options) -> Result<Setup, Failure> {
     let given: Vec<_> = ["binder", "server", "local"].into_iter().filter(|name| options.has(name)).collect();
     if let [one, other, ..] = given[..] {
         return Err(Failure::Usage(format!("--{one} and --{other} exclude each other")));

@@ -5,6 +5,7 @@ pub mod options;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -14,8 +15,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simple_logger::SimpleLogger;
 
+pub use options::{Flag, HelpWords, Options, Program};
+
 use crate::stamp::Stamp;
-pub use options::{Flag, Options, Program};
+
+/// musl's allocator holds one lock for long, and every thread waits for it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 /// How a program can fail.
 #[derive(Debug)]
@@ -47,11 +54,12 @@ impl Failure {
 /// Runs `program`: answers `--help` and `--version` itself, sets up the log, and turns a failure into one line on standard
 /// error and an exit code.
 pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>) -> ExitCode {
-    let outcome = Options::parse(program, std::env::args_os().skip(1)).and_then(|options| {
+    let outcome = Options::parse(program, std::env::args_os().skip(1)).and_then(|mut options| {
         if let Some(text) = options.answer(program) {
             print(&text)?;
             return Ok(());
         }
+        options.read_config(program)?;
         start_log(options.get("log-level")?)?;
         log_panics();
         raise_descriptor_limit();
@@ -80,6 +88,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| Failure::while_doing("cannot write to standard output", error))
+}
+
+/// The directory of this project in the one that `variable` names, or else in `default` in the user's home (XDG Base
+/// Directory Specification).
+#[must_use]
+pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| Some(absolute("HOME")?.join(default)))?;
+    Some(base.join("chat-rpc"))
 }
 
 fn start_log(level: LevelFilter) -> Result<(), Failure> {

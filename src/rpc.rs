@@ -20,11 +20,13 @@ pub use crate::procedures;
 pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client};
 pub use credentials::Credentials;
 pub use fault::Fault;
-pub use procedure::{Declared, Deferred, Dispatcher, MAX_MULTICALL, Param, Params, Procedure, Reply, Run, Written};
+pub use procedure::{
+    Declared, Deferred, Dispatcher, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, Params, Procedure, Reply, Run, Written,
+};
 pub use read::{Call, Limits, ReadError, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 pub(crate) use server::spawn;
-pub use server::{Caller, Config, ConnectionId, FLAGS as HTTP_FLAGS, HttpServer, Responder, Service, listen};
+pub use server::{Caller, Config, ConnectionId, FLAGS as HTTP_FLAGS, HttpServer, Responder, Sent, Service, listen};
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

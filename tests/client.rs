@@ -36,7 +36,7 @@ impl Home {
     fn client_with(&self, environment: &[&str], arguments: &[&str]) -> Program {
         let state = format!("XDG_STATE_HOME={}", self.0.display());
         let line: Vec<&str> =
-            ["env", "-u", "CHAT_SECRET", &state].iter().chain(environment).chain(CLIENT).copied().collect();
+            ["env", "-u", "CHAT_SECRET", "LC_ALL=C", &state].iter().chain(environment).chain(CLIENT).copied().collect();
         Program::start(&line, arguments)
     }
 
@@ -112,13 +112,13 @@ fn people_talk_to_all_and_in_private() {
     bob.stdout.wait_for_line(" ana: hello all", PATIENCE);
     joao.stdout.wait_for_line(" ana: hello all", PATIENCE);
     bob.send_line("/send @ana just for you");
-    let line = ana.stdout.wait_for_line(" bob -> ana: just for you", PATIENCE);
+    let line = ana.stdout.wait_for_line(" bob (private): just for you", PATIENCE);
     assert!(line.as_bytes()[2] == b':' && line.as_bytes()[5] == b' ', "{line}");
     // As in the original, what a command needs is asked for.
     for line in ["send", "to one", "bob"] {
         joao.send_line(line);
     }
-    bob.stdout.wait_for_line(" joão -> bob: to one", PATIENCE);
+    bob.stdout.wait_for_line(" joão (private): to one", PATIENCE);
     bob.send_line("send good bye");
     ana.stdout.wait_for_line(" bob: good bye", PATIENCE);
     joao.stdout.wait_for_line(" bob: good bye", PATIENCE);
@@ -178,18 +178,58 @@ fn signals_and_the_end_of_input_unregister() {
 fn commands_from_a_pipe_are_all_done_before_the_end() {
     let (home, server) = (Home::new(), server());
     let mut client = home.client(&["--server", server.address()]);
-    for line in ["ana", "create", "lobby", "join lobby", "send first", "send second"] {
+    for line in ["ana", "create", "lobby", "join lobby"] {
         client.send_line(line);
+    }
+    // More than the server takes at once.
+    let texts: Vec<String> = (0..70).map(|number| format!("message {number}")).collect();
+    for text in &texts {
+        client.send_line(&format!("send {text}"));
     }
     client.end_input();
     assert!(client.wait_exit(PATIENCE).success());
-    assert_eq!(history(server.address(), "lobby"), ["first", "second"]);
+    assert_eq!(history(server.address(), "lobby"), texts);
 
     let mut client = home.client(&["--server", server.address(), "--user", "ana"]);
     client.send_line("send nowhere");
     client.end_input();
     assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
     client.stderr.wait_for_line("Not sent: nowhere", PATIENCE);
+}
+
+#[test]
+fn a_message_that_the_server_does_not_take_is_given_back_and_stops_no_other() {
+    let (home, server) = (Home::new(), server());
+    let mut client = home.member(&["--server", server.address()], "ana", "lobby");
+    // Past the longest message, past the longest call, and to nobody.
+    let (long, longer) = ("x".repeat(5000), "y".repeat(200_000));
+    for text in [&long, &longer, "@nobody hello", "and on"] {
+        client.send_line(&format!("send {text}"));
+    }
+    client.end_input();
+    assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+    for text in [&long, &longer, "hello"] {
+        client.stderr.wait_for_line(&format!("Not sent: {text}"), PATIENCE);
+    }
+    assert_eq!(history(server.address(), "lobby"), ["and on"]);
+}
+
+#[test]
+fn where_too_many_wait_already_messages_still_come() {
+    let home = Home::new();
+    let server = Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--waits-per-address", "1"]);
+    let place = ["--server", server.address()];
+    let users = ["ana", "bob", "eva"];
+    let mut clients = users.map(|user| home.member(&place, user, "lobby"));
+    for (user, client) in users.iter().zip(&mut clients) {
+        client.send_line(&format!("send I am {user}"));
+    }
+    for (user, client) in users.iter().zip(&clients) {
+        for other in users.iter().filter(|other| *other != user) {
+            client.stdout.wait_for_line(&format!("{other}: I am {other}"), PATIENCE);
+        }
+        assert!(!client.stderr.lines().iter().any(|line| line.contains("lost")));
+    }
 }
 
 #[test]
@@ -244,6 +284,9 @@ fn binder_and_server_come_back_after_a_kill() {
     let mut ana = home.member(&["--binder", &at], "ana", "lobby");
     let mut bob = home.member(&["--binder", &at], "bob", "lobby");
 
+    ana.send_line("send before it all");
+    bob.stdout.wait_for_line("ana: before it all", PATIENCE);
+
     // The server comes back at another address.
     server.kill();
     ana.stderr.wait_for_line("Connection lost", PATIENCE);
@@ -262,8 +305,10 @@ fn binder_and_server_come_back_after_a_kill() {
     let _server = server_at(&binder);
     bob.send_line("send all is well again");
     ana.stdout.wait_for_line("bob: all is well again", PATIENCE);
-    for (client, text) in [(&ana, "bob: without a binder"), (&bob, "ana: said while the server was away")] {
-        assert_eq!(count(client, text), 1);
+    for (client, text) in
+        [(&ana, "bob: without a binder"), (&bob, "ana: before it all"), (&bob, "ana: said while the server was away")]
+    {
+        assert_eq!(count(client, text), 1, "{text}");
     }
 }
 
@@ -304,7 +349,7 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     let number = |line: &String| line.trim_start_matches("ana: message ").trim_end_matches('.').parse::<u32>().unwrap();
     let numbers: Vec<u32> = shown.iter().map(number).collect();
     assert!(numbers.is_sorted_by(|one, other| one < other), "{numbers:?}");
-    bob.stderr.wait_for_line("what was said before is lost there", PATIENCE);
+    bob.stderr.wait_for_line("what was said before is lost", PATIENCE);
     ana.end_input();
     assert!(ana.wait_exit(PATIENCE).success());
     assert!(!ana.stderr.lines().iter().any(|line| line.contains("Not sent")));
@@ -394,7 +439,7 @@ fn messages_whose_delivery_was_cut_off_are_shown_once() {
     bob.stdout.wait_for_line("ana: one", PATIENCE);
     proxy.swallow();
     ana.send_line("send two");
-    bob.stderr.wait_for_line("Connected again, 1 messages caught up", PATIENCE);
+    bob.stderr.wait_for_line(", 1 message caught up", PATIENCE);
     ana.send_line("send three");
     bob.stdout.wait_for_line("ana: three", PATIENCE);
     for text in ["one", "two", "three"] {
@@ -416,6 +461,28 @@ fn a_user_whom_the_server_has_dropped_comes_back() {
     ana.send_line("send yes");
     bob.stdout.wait_for_line("ana: yes", PATIENCE);
     assert_eq!(count(&ana, "are you there"), 1);
+}
+
+#[test]
+fn a_name_that_was_taken_meanwhile_is_tried_until_it_is_free() {
+    let (home, mut first) = (Home::new(), server());
+    let mut bob = home.member(&["--server", first.address()], "bob", "lobby");
+    let mut ana = home.member(&["--server", first.address(), "--log-level", "debug"], "ana", "lobby");
+    ana.signal("STOP");
+    first.kill();
+    let second = Program::serve(SERVER, &["--no-binder", "--listen", first.address()]);
+    let thief = Client::new(second.address());
+    thief.call("register_user", &["ana".into()]).unwrap();
+    ana.signal("CONT");
+    ana.send_line("send kept all the time");
+    bob.send_line("send anybody here");
+    ana.stderr.wait_for("two refusals", PATIENCE, |lines| {
+        (lines.iter().filter(|line| line.contains("already in use")).count() >= 2).then_some(())
+    });
+    assert!(history(second.address(), "lobby").iter().all(|text| text == "anybody here"));
+    thief.call("unregister_user", &["ana".into()]).unwrap();
+    bob.stdout.wait_for_line("ana: kept all the time", PATIENCE);
+    ana.stdout.wait_for_line("bob: anybody here", PATIENCE);
 }
 
 /// On the two ports that `--local` is about. Where a binder and a server are running there already, they are used, as

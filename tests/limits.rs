@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES};
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Answer, Connection, call, post};
-use support::peer::{Peer, contents};
+use support::peer::{Peer, Usage, contents};
 use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
 
 fn server(options: &[&str]) -> Program {
@@ -312,6 +312,29 @@ fn nesting_and_calls_in_a_multicall() {
         assert_eq!(refused.code, Fault::LIMIT);
         names_figure(&refused.message, 100);
     }
+}
+
+#[test]
+fn bytes_of_the_answers_in_a_multicall() {
+    let server = server(&["--message-rate", "0"]);
+    let peer = Peer::open(&server);
+    in_room(&peer, "lobby", &["ana"]);
+    for _ in 0..240 {
+        say(&peer, "ana", "lobby", &"x".repeat(4096)).unwrap();
+    }
+    let read = Value::Struct(vec![
+        ("methodName".into(), "receive_messages".into()),
+        ("params".into(), Value::Array(vec!["ana".into(), "lobby".into()])),
+    ]);
+    let usage = Usage::of(&server);
+    let answers = peer.ok("system.multicall", &[Value::Array(vec![read; 100])]);
+    let growth = usage.growth_kb();
+    assert!(growth < 24 << 10, "{growth} kB");
+    let answers = answers.as_array().unwrap();
+    let codes: Vec<_> = answers.iter().map(|answer| answer.member("faultCode").and_then(Value::as_int)).collect();
+    // Each answer is of a megabyte.
+    assert!(codes[..3].iter().all(Option::is_none) && codes[3..].iter().all(|code| *code == Some(8)), "{codes:?}");
+    names_figure(answers[99].member("faultString").and_then(Value::as_str).unwrap(), 2 << 20);
 }
 
 #[test]

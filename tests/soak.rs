@@ -103,10 +103,12 @@ impl User {
             }
             self.wait(room, 0);
             if self.dice.roll(2) == 0 {
-                self.call("leave_room", &[self.name.clone()]).unwrap();
+                let name = self.name.clone();
+                self.call("leave_room", &[name]).unwrap();
             }
         }
-        self.call("unregister_user", &[self.name.clone()]).unwrap();
+        let name = self.name.clone();
+        self.call("unregister_user", &[name]).unwrap();
     }
 
     fn speak(&mut self, turn: usize, room: usize) {

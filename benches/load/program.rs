@@ -120,9 +120,11 @@ impl Program {
         // The name, in parentheses, may contain anything; the times are the 12th and 13th field after it.
         let fields = stat.rsplit_once(')').ok_or("no name in stat")?.1.split_whitespace();
         let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        let resident = field("VmRSS:")? * 1024;
         Ok(Usage {
-            resident: field("VmRSS:")? * 1024,
-            peak: field("VmHWM:")? * 1024,
+            resident,
+            // The kernel updates it later than the resident memory.
+            peak: (field("VmHWM:")? * 1024).max(resident),
             threads: field("Threads:")?,
             processor: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),
         })

@@ -40,10 +40,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn ratios(ours: &[f64], theirs: &[f64]) -> f64 {
-    median(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect())
-}
-
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(Duration::MAX)
 }
@@ -80,6 +76,43 @@ fn messages(users: usize, rooms: usize, keep_alive: bool) -> Vec<Vec<u8>> {
     (0..users).map(message).collect()
 }
 
+/// Rounds of one program.
+#[derive(Default)]
+struct Rounds {
+    /// Calls a second.
+    rates: Vec<f64>,
+    /// The program's processor time of a call, in microseconds: what a busy machine disturbs least.
+    costs: Vec<f64>,
+}
+
+impl Rounds {
+    fn add(&mut self, program: &Program, requests: &[Vec<u8>], keep_alive: bool) -> Outcome<()> {
+        let before = program.usage()?.processor;
+        let rate = hammer(program.address, requests, CALLS, keep_alive, ROUND)?;
+        let used = program.usage()?.processor - before;
+        self.rates.push(rate);
+        self.costs.push(used.as_secs_f64() * 1e6 / (rate * ROUND.as_secs_f64()));
+        Ok(())
+    }
+
+    fn figure(&self) -> String {
+        format!("{:.0}/s", median(self.rates.clone()))
+    }
+
+    fn cost(&self) -> String {
+        format!("{:.0} µs of processor each", median(self.costs.clone()))
+    }
+
+    fn beside(&self) -> String {
+        format!("{}, {}", self.figure(), self.cost())
+    }
+
+    /// How many times as many calls these are as `others`, in the same rounds.
+    fn ratio(&self, others: &Self) -> f64 {
+        median(self.rates.iter().zip(&others.rates).map(|(ours, theirs)| ours / theirs).collect())
+    }
+}
+
 /// Calls a second, beside a bare tiny_http and Python.
 fn calls(programs: &Programs, keep_alive: bool) -> Outcome<Vec<Line>> {
     let requests = messages(CALLS, 1, keep_alive);
@@ -91,30 +124,31 @@ fn calls(programs: &Programs, keep_alive: bool) -> Outcome<Vec<Line>> {
     if let Some(python) = &python {
         fill(python, CALLS, 1)?;
     }
-    let measure = |program: &Program| hammer(program.address, &requests, CALLS, keep_alive, ROUND);
-    let (mut ours, mut bares, mut pythons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bares, mut pythons) = (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {
-        ours.push(measure(&server)?);
-        bares.push(measure(&bare)?);
-        pythons.extend(python.as_ref().map(measure).transpose()?);
+        ours.add(&server, &requests, keep_alive)?;
+        bares.add(&bare, &requests, keep_alive)?;
+        if let Some(python) = &python {
+            pythons.add(python, &requests, keep_alive)?;
+        }
     }
-    let connections =
-        if keep_alive { format!("{CALLS} keep-alive connections") } else { "a new connection each".into() };
-    let least = if keep_alive { 0.75 } else { 0.7 };
-    let ratio = ratios(&ours, &bares);
-    let mut lines = vec![
-        Line::plain(&format!("`send_message`, {connections}"), format!("{:.0}/s", median(ours.clone()))),
-        Line::new("… of a bare tiny_http", format!("{ratio:.2}"), format!("≥ {least}"), ratio >= least)
-            .beside(format!("{:.0}/s", median(bares))),
-    ];
-    let ratio = ratios(&ours, &pythons);
-    let line = match (pythons.is_empty(), keep_alive) {
-        (true, _) => Line::plain("… to Python", "no Python here".into()),
-        (false, true) => Line::new("… to Python", format!("{ratio:.1}"), "≥ 10".into(), ratio >= 10.0),
-        (false, false) => Line::plain("… to Python", format!("{ratio:.1}")),
+    let (connections, least) = if keep_alive {
+        (format!("{CALLS} keep-alive connections"), 0.75)
+    } else {
+        ("a new connection each".into(), 0.7)
     };
-    lines.push(if pythons.is_empty() { line } else { line.beside(format!("{:.0}/s", median(pythons))) });
-    Ok(lines)
+    let (to_bare, to_python) = (ours.ratio(&bares), ours.ratio(&pythons));
+    Ok(vec![
+        Line::plain(&format!("`send_message`, {connections}"), ours.figure()).beside(ours.cost()),
+        Line::new("… to a bare tiny_http", format!("{to_bare:.2}"), format!("≥ {least}"), to_bare >= least)
+            .beside(bares.beside()),
+        match (&python, keep_alive) {
+            (None, _) => Line::plain("… to Python", "no Python here".into()),
+            (_, true) => Line::new("… to Python", format!("{to_python:.1}"), "≥ 10".into(), to_python >= 10.0)
+                .beside(pythons.beside()),
+            (_, false) => Line::plain("… to Python", format!("{to_python:.1}")).beside(pythons.beside()),
+        },
+    ])
 }
 
 /// What a thousand waiting clients cost.
@@ -258,17 +292,16 @@ fn rooms(programs: &Programs) -> Outcome<Vec<Line>> {
             .into_iter()
             .enumerate()
     {
-        let mut rates = [Vec::new(), Vec::new()];
+        let mut rounds = [Rounds::default(), Rounds::default()];
         for _ in 0..ROUNDS {
-            for ((server, requests), rates) in sides.iter().zip(&mut rates) {
-                rates.push(hammer(server.address, &requests[kind], CALLS, true, ROUND)?);
+            for ((server, requests), rounds) in sides.iter().zip(&mut rounds) {
+                rounds.add(server, &requests[kind], true)?;
             }
         }
-        let [few, many] = rates;
-        let cost = ratios(&few, &many);
-        let figure = format!("{cost:.2} times the cost");
-        let beside = format!("{:.0}/s to {:.0}/s", median(many), median(few));
-        lines.push(Line::new(work, figure, "≤ 1.5".into(), cost <= 1.5).beside(beside));
+        let [few, many] = rounds;
+        let cost = few.ratio(&many);
+        let beside = format!("{} to {}", many.beside(), few.beside());
+        lines.push(Line::new(work, format!("{cost:.2}"), "≤ 1.5".into(), cost <= 1.5).beside(beside));
     }
     Ok(lines)
 }

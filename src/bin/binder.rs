@@ -3,21 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chat_rpc::binder::{self, FLAGS};
-use chat_rpc::program::{self, Endpoint, Failure, Options, Program};
+use chat_rpc::binder::{self, PROGRAM};
+use chat_rpc::program::{self, Endpoint, Failure, Options};
 use chat_rpc::rpc::Config;
 use chat_rpc::secret;
-
-const PROGRAM: Program = Program {
-    name: "binder",
-    about: "Keeps a register of XML-RPC procedures: servers register there, clients look up who offers what.",
-    arguments: "",
-    flags: FLAGS,
-    examples: &[
-        ("binder", "listens on 127.0.0.1:5000"),
-        ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),
-    ],
-};
 
 fn main() -> ExitCode {
     program::run(&PROGRAM, run)

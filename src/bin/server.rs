@@ -3,20 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chat_rpc::chat::{self, FLAGS, Setup};
-use chat_rpc::program::{self, Failure, Options, Program};
-
-const PROGRAM: Program = Program {
-    name: "server",
-    about: "Serves a chat over XML-RPC and registers it at a binder.",
-    arguments: "",
-    flags: FLAGS,
-    examples: &[
-        ("server", "listens on 127.0.0.1:9000, binder on 127.0.0.1:5000"),
-        ("server --listen 0.0.0.0:9000 --require-auth", "serves the whole network"),
-        ("server --no-binder --listen 127.0.0.1:0", "stands alone, on a port that the system chooses"),
-    ],
-};
+use chat_rpc::chat::{self, PROGRAM, Setup};
+use chat_rpc::program::{self, Failure, Options};
 
 fn main() -> ExitCode {
     program::run(&PROGRAM, run)

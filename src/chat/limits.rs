@@ -127,11 +127,18 @@ impl Default for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::Program;
+    use crate::program::{HelpWords, Program};
 
     #[test]
     fn the_defaults_are_those_of_the_options() {
-        let program = Program { name: "t", about: "", arguments: "", flags: &[FLAGS], examples: &[] };
+        let program = Program {
+            name: "t",
+            about: "",
+            arguments: "",
+            flags: &[FLAGS],
+            examples: &[],
+            words: |_| &HelpWords::ENGLISH,
+        };
         let options = Options::parse(&program, []).unwrap();
         assert_eq!(Limits::from_options(&options).unwrap(), Limits::default());
         assert_eq!(Limits::default().published().len(), FLAGS.len());

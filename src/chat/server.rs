@@ -11,15 +11,28 @@ use log::warn;
 use super::delivery::deliver;
 use super::registration::Registration;
 use super::{Chat, Limits, PROCEDURES};
-use crate::program::{Endpoint, Failure, Flag, Options};
+use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program};
 use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen, spawn};
 use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The server's own options.
-pub const FLAGS: &[&[Flag]] = &[
+/// The program.
+pub const PROGRAM: Program = Program {
+    name: "server",
+    about: "Serves a chat over XML-RPC and registers it at a binder.",
+    arguments: "",
+    flags: FLAGS,
+    examples: &[
+        ("server", "listens on 127.0.0.1:9000, binder on 127.0.0.1:5000"),
+        ("server --listen 0.0.0.0:9000 --require-auth", "serves the whole network"),
+        ("server --no-binder --listen 127.0.0.1:0", "stands alone, on a port that the system chooses"),
+    ],
+    words: |_| &HelpWords::ENGLISH,
+};
+
+const FLAGS: &[&[Flag]] = &[
     &[
         Flag::value("listen", "HOST:PORT", Some("127.0.0.1:9000"), "Where to listen. Port 0 lets the system choose."),
         Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to register at."),

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::program::{Endpoint, Failure};
+use crate::program::{Endpoint, Failure, user_directory};
 use crate::secret;
 
 /// Where secrets come from. `Debug` shows none.
@@ -136,12 +136,9 @@ impl KeptFile {
     }
 }
 
-/// `$XDG_STATE_HOME/chat-rpc`, in its default place if the variable is not set (XDG Base Directory Specification).
-#[must_use]
-pub fn state_directory() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(state.join("chat-rpc"))
+/// Where the client keeps what it needs again.
+pub(super) fn state_directory() -> Option<PathBuf> {
+    user_directory("XDG_STATE_HOME", ".local/state")
 }
 
 /// 128 random bits in hexadecimal.

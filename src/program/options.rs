@@ -1,11 +1,13 @@
-//! The command line: one table of flags for each program drives parsing and help.
+//! The command line: one table of flags for each program drives parsing, help and the configuration file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::{Display, Write as _};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Failure;
+use super::{Failure, user_directory};
 
 /// One option of a program.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +45,13 @@ impl Flag {
 
 /// The options that every program has.
 pub const COMMON: &[Flag] = &[
+    Flag::value("config", "FILE", None, "Read options from FILE, one \"name = value\" a line."),
     Flag::value("log-level", "LEVEL", Some("info"), "How much to log: off, error, warn, info, debug or trace."),
     Flag { short: Some('h'), ..Flag::switch("help", "Show this help.") },
     Flag { short: Some('V'), ..Flag::switch("version", "Show the version.") },
 ];
 
-/// What a program is, for parsing and for help.
+/// What a program is, for parsing, for help, and for what is generated from both.
 #[derive(Debug)]
 pub struct Program {
     /// Its name.
@@ -61,9 +64,60 @@ pub struct Program {
     pub flags: &'static [&'static [Flag]],
     /// Command lines and what they do.
     pub examples: &'static [(&'static str, &'static str)],
+    /// The language of the help, as the command line and the environment ask for it.
+    pub words: fn(&Options) -> &'static HelpWords,
+}
+
+/// The words of one language in a help text; what it lacks is in English, in the tables.
+#[derive(Debug)]
+pub struct HelpWords {
+    /// What the program is for.
+    pub about: Option<&'static str>,
+    /// Stands before the usage.
+    pub usage: &'static str,
+    /// Stands for any options in the usage.
+    pub options_word: &'static str,
+    /// The arguments beside options.
+    pub arguments: Option<&'static str>,
+    /// Stands before the options.
+    pub options: &'static str,
+    /// Stands before the value of an option that is not given.
+    pub default: &'static str,
+    /// Stands before the examples.
+    pub examples: &'static str,
+    /// What an example does.
+    pub example: fn(&str) -> Option<&'static str>,
+    /// What an option does.
+    pub option: fn(&str) -> Option<&'static str>,
+}
+
+impl HelpWords {
+    /// The language of the tables.
+    pub const ENGLISH: Self = Self {
+        about: None,
+        usage: "Usage",
+        options_word: "OPTIONS",
+        arguments: None,
+        options: "Options",
+        default: "default",
+        examples: "Examples",
+        example: |_| None,
+        option: |_| None,
+    };
+
+    /// What `flag` does.
+    #[must_use]
+    pub fn option(&self, flag: &Flag) -> &'static str {
+        (self.option)(flag.long).unwrap_or(flag.help)
+    }
 }
 
 impl Program {
+    /// The widest line of a help text, in columns.
+    const HELP_WIDTH: usize = 80;
+    /// The least room for the right column of a help text.
+    const MIN_RIGHT: usize = 30;
+
     /// All options. One of its own takes the place of a common one of the same name.
     pub fn all_flags(&self) -> impl Iterator<Item = &Flag> {
         let own = || self.flags.iter().copied().flatten();
@@ -72,21 +126,66 @@ impl Program {
 
     /// The text of `--help`.
     #[must_use]
-    pub fn help(&self) -> String {
-        let arguments = if self.arguments.is_empty() { String::new() } else { format!(" {}", self.arguments) };
-        let mut text = format!("{}\n\nUsage: {} [OPTIONS]{arguments}\n\nOptions:\n", self.about, self.name);
-        for flag in self.all_flags() {
-            let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
-            let value = flag.value.map_or_else(String::new, |value| format!(" {value}"));
-            let default = flag.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
-            let left = format!("  {short}--{}{value}", flag.long);
-            let _ = writeln!(text, "{left:<32} {}{default}", flag.help);
-        }
-        text.push_str("\nExamples:\n");
-        for (command, what) in self.examples {
-            let _ = writeln!(text, "  {command:<50} {what}");
-        }
+    pub fn help(&self, words: &HelpWords) -> String {
+        let arguments = words.arguments.filter(|_| !self.arguments.is_empty()).unwrap_or(self.arguments);
+        let mut text = format!(
+            "{}\n{}: {} [{}] {arguments}",
+            words.about.unwrap_or(self.about),
+            words.usage,
+            self.name,
+            words.options_word
+        );
+        let usage = text.trim_end().len();
+        text.truncate(usage);
+        let _ = write!(text, "\n\n{}:\n", words.options);
+        let options = self.all_flags().map(|flag| {
+            let default = flag.default.map_or_else(String::new, |value| format!(" [{}: {value}]", words.default));
+            (flag.synopsis(), format!("{}{default}", words.option(flag)))
+        });
+        columns(&mut text, options);
+        let _ = write!(text, "\n{}:\n", words.examples);
+        let examples = self
+            .examples
+            .iter()
+            .map(|&(command, what)| (format!("  {command}"), (words.example)(command).unwrap_or(what).to_owned()));
+        columns(&mut text, examples);
         text
+    }
+}
+
+impl Flag {
+    /// The option in the left column of a help text.
+    fn synopsis(&self) -> String {
+        let short = self.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+        let value = self.value.map_or_else(String::new, |value| format!(" {value}"));
+        format!("  {short}--{}{value}", self.long)
+    }
+}
+
+/// Two columns, the left one as wide as it needs, the right one wrapped at words; below each other where there is no room.
+fn columns(text: &mut String, rows: impl Iterator<Item = (String, String)>) {
+    let rows: Vec<_> = rows.collect();
+    let left = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or_default() + 2;
+    let left = left.min(Program::HELP_WIDTH - Program::MIN_RIGHT);
+    for (one, other) in rows {
+        text.push_str(&one);
+        let mut column = one.chars().count();
+        if column + 2 > left {
+            text.push('\n');
+            column = 0;
+        }
+        for word in other.split(' ') {
+            let width = word.chars().count();
+            if column > left && column + 1 + width > Program::HELP_WIDTH {
+                text.push('\n');
+                column = 0;
+            }
+            let space = if column < left { left - column } else { 1 };
+            text.extend(std::iter::repeat_n(' ', space));
+            text.push_str(word);
+            column += space + width;
+        }
+        text.push('\n');
     }
 }
 
@@ -140,6 +239,62 @@ impl Options {
         Ok(options)
     }
 
+    /// Reads the file that `--config` names, or else the program's file in the user's configuration directory, if there is
+    /// one. What the command line says counts before the file.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] that names the file and the line that is wrong.
+    pub fn read_config(&mut self, program: &Program) -> Result<(), Failure> {
+        let named = self.text("config").map(PathBuf::from);
+        let Some(path) = named
+            .clone()
+            .or_else(|| Some(user_directory("XDG_CONFIG_HOME", ".config")?.join(program.name).with_extension("conf")))
+        else {
+            return Ok(());
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => self
+                .add_config(program, &text)
+                .map_err(|(line, error)| Failure::Usage(format!("{}, line {line}: {error}", path.display()))),
+            // A service that became another user keeps the home of the one that started it, and may not look there.
+            Err(error)
+                if named.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(Failure::Usage(format!("cannot read {}: {error}", path.display()))),
+        }
+    }
+
+    /// Adds the options of a file: one on each line as `name = value`, or `name` alone for a switch. Empty lines and lines
+    /// that begin with `#` are skipped. The error comes with the number of its line.
+    fn add_config(&mut self, program: &Program, text: &str) -> Result<(), (usize, String)> {
+        let mut seen = HashSet::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (name, value) =
+                line.split_once('=').map_or((line, None), |(name, value)| (name.trim(), Some(value.trim())));
+            let flag = program.all_flags().find(|flag| flag.long == name);
+            let flag = flag.filter(|flag| !matches!(flag.long, "config" | "help" | "version"));
+            let Some(flag) = flag else { return Err((number, format!("there is no option {name:?} for a file"))) };
+            if !seen.insert(flag.long) {
+                return Err((number, format!("{name} stands twice")));
+            }
+            let value = match (flag.value, value) {
+                (Some(_), Some(value)) if !value.is_empty() => value,
+                (Some(what), _) => return Err((number, format!("{name} = {what} is needed"))),
+                (None, None | Some("yes")) => "",
+                (None, Some("no")) => continue,
+                (None, Some(_)) => return Err((number, format!("{name} is yes or no"))),
+            };
+            self.values.entry(flag.long).or_insert_with(|| value.to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether the option was given.
     #[must_use]
     pub fn has(&self, long: &str) -> bool {
@@ -173,7 +328,7 @@ impl Options {
     #[must_use]
     pub fn answer(&self, program: &Program) -> Option<String> {
         if self.has("help") {
-            Some(program.help())
+            Some(program.help((program.words)(self)))
         } else if self.has("version") {
             Some(format!("{} {}\n", program.name, env!("CARGO_PKG_VERSION")))
         } else {
@@ -192,6 +347,7 @@ mod tests {
         arguments: "",
         flags: &[&[Flag::value("port", "PORT", Some("80"), "The port."), Flag::switch("quiet", "Say less.")]],
         examples: &[("demo --port 1", "does nothing")],
+        words: |_| &HelpWords::ENGLISH,
     };
 
     fn parse(arguments: &[&str]) -> Result<Options, Failure> {
@@ -225,9 +381,51 @@ mod tests {
 
     #[test]
     fn help_names_every_option_and_example() {
-        let help = PROGRAM.help();
+        let help = PROGRAM.help(&HelpWords::ENGLISH);
         for part in ["--port PORT", "[default: 80]", "--quiet", "--log-level LEVEL", "-h, --help", "demo --port 1"] {
             assert!(help.contains(part), "{part} is missing in\n{help}");
+        }
+    }
+
+    #[test]
+    fn help_fits_its_width() {
+        let mut text = String::new();
+        let long = "word ".repeat(40);
+        let rows =
+            [("  --short", "What it does."), ("  --a-very-long-option-that-has-no-room-beside HOST:PORT", &long)];
+        columns(&mut text, rows.iter().map(|(left, right)| ((*left).to_owned(), right.trim().to_owned())));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.starts_with("  --short                                         What it does.\n"), "{text}");
+        assert!(text.contains("HOST:PORT\n                                                  word"), "{text}");
+    }
+
+    #[test]
+    fn a_file_gives_what_the_command_line_does_not() {
+        let mut options = parse(&["--port", "81"]).unwrap();
+        options.add_config(&PROGRAM, "# a comment\n\nport = 82\nquiet\nlog-level=debug\n").unwrap();
+        assert_eq!(options.get::<u16>("port").unwrap(), 81);
+        assert!(options.has("quiet"));
+        assert_eq!(options.text("log-level"), Some("debug"));
+        let mut options = parse(&[]).unwrap();
+        options.add_config(&PROGRAM, "port = 82\nquiet = no\n").unwrap();
+        assert_eq!(options.get::<u16>("port").unwrap(), 82);
+        assert!(!options.has("quiet"));
+    }
+
+    #[test]
+    fn a_wrong_file_names_the_line() {
+        for (text, line, part) in [
+            ("nope = 1", 1, "nope"),
+            ("\nport", 2, "PORT"),
+            ("port =", 1, "PORT"),
+            ("quiet = perhaps", 1, "yes or no"),
+            ("port = 1\nport = 2", 2, "twice"),
+            ("help", 1, "help"),
+            ("config = other", 1, "config"),
+        ] {
+            let (number, message) = parse(&[]).unwrap().add_config(&PROGRAM, text).unwrap_err();
+            assert_eq!(number, line, "{text}");
+            assert!(message.contains(part), "{text}: {message}");
         }
     }
 }

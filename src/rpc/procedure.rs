@@ -27,11 +27,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::server::{Caller, Config, ConnectionId, Responder, Service};
+use super::server::{Caller, Config, ConnectionId, Responder, Sent, Service};
 use super::{Fault, Limits, Value, read_call, write};
 
 /// Calls that one `system.multicall` may carry.
 pub const MAX_MULTICALL: usize = 100;
+/// Bytes of the answers in one `system.multicall` after which no further call is made: a hundred whole histories would not
+/// fit a small machine.
+pub const MAX_MULTICALL_BYTES: usize = 2 << 20;
 
 /// A type that a parameter can have.
 pub trait Param: Sized {
@@ -180,7 +183,7 @@ impl<R: Reply> Reply for Option<R> {
     }
 }
 
-/// The parameters of one call, taken in order by the code that [`procedures!`] makes.
+/// The parameters of one call, taken in order by the code that [`procedures!`](crate::procedures) makes.
 #[derive(Debug)]
 pub struct Params {
     values: std::vec::IntoIter<Value>,
@@ -228,7 +231,7 @@ pub struct Declared {
     pub optional: bool,
 }
 
-/// One row of a table: a procedure of the state `S`. Rows are made by [`procedures!`].
+/// One row of a table: a procedure of the state `S`. Rows are made by [`procedures!`](crate::procedures).
 #[derive(Debug)]
 pub struct Procedure<S: 'static> {
     /// The name on the wire.
@@ -253,7 +256,7 @@ pub enum Run<S: 'static> {
 }
 
 /// Declares a table of procedures; see the module's example. A row with `later` before its handler gets a
-/// [`Deferred`](crate::rpc::Deferred) as its last argument and answers through it; the type after the arrow is then
+/// `Deferred` as its last argument and answers through it; the type after the arrow is then
 /// what `system.methodSignature` says.
 #[macro_export]
 macro_rules! procedures {
@@ -306,11 +309,10 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    /// Answers with a whole document, which many calls can share.
-    pub fn document(mut self, document: &str) {
-        if let Some(responder) = self.responder.take() {
-            responder.xml(document.as_bytes());
-        }
+    /// Answers with a whole document, which many calls can share. What is returned is dropped once all of them are
+    /// answered, see [`Responder::xml`].
+    pub fn document(mut self, document: &str) -> Option<Sent> {
+        self.responder.take()?.xml(document.as_bytes())
     }
 
     /// Answers with a fault.
@@ -472,6 +474,7 @@ impl Dispatcher {
             ("max_nesting", self.limits.depth),
             ("max_elements", self.limits.elements),
             ("max_multicall_calls", MAX_MULTICALL),
+            ("max_multicall_bytes", MAX_MULTICALL_BYTES),
         ];
         let common = common.map(|(name, value)| (name.to_owned(), number(value)));
         self.capability("limits", own.into_iter().chain(common).collect());
@@ -561,7 +564,13 @@ impl Dispatcher {
         let mut out = String::new();
         write::array(&mut out, |out| {
             for call in calls {
-                match self.one_of_many(caller, call) {
+                let answer = if out.len() > MAX_MULTICALL_BYTES {
+                    let what = format!("the answers of a multicall may have {MAX_MULTICALL_BYTES} bytes; not called");
+                    Err(Fault::new(Fault::LIMIT, what))
+                } else {
+                    self.one_of_many(caller, call)
+                };
+                match answer {
                     Ok(value) => write::array(out, |out| out.push_str(&value)),
                     Err(fault) => write::fault_value(out, &fault),
                 }
@@ -598,11 +607,11 @@ impl Service for Dispatcher {
     fn call(&self, caller: Caller, body: &[u8], responder: Responder) {
         let call = match read_call(body, &self.limits) {
             Ok(call) => call,
-            Err(error) => return responder.xml(write::fault_document(&error.to_fault()).as_bytes()),
+            Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
         };
         let entry = match self.find(&call.method) {
             Ok(entry) => entry,
-            Err(fault) => return responder.xml(write::fault_document(&fault).as_bytes()),
+            Err(fault) => return drop(responder.xml(write::fault_document(&fault).as_bytes())),
         };
         match &entry.run {
             Bound::Now(run) => {
@@ -613,7 +622,7 @@ impl Service for Dispatcher {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
                     }
-                    Err(fault) => responder.xml(write::fault_document(&fault).as_bytes()),
+                    Err(fault) => drop(responder.xml(write::fault_document(&fault).as_bytes())),
                 }
             }
             Bound::Later(run) => {

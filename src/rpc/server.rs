@@ -30,7 +30,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use self::connections::{Connections, Next, Turn};
 use self::lane::Lane;
-pub use self::reply::{ConnectionId, Responder};
+pub use self::reply::{ConnectionId, Responder, Sent};
 use self::reply::{SlowWriter, Terms};
 use super::credentials::Credentials;
 use crate::program::{Failure, Flag, Options};

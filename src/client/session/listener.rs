@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::super::api::Api;
 use super::super::event::Message;
 use super::position::Position;
-use crate::rpc::CallError;
+use crate::rpc::{CallError, Fault};
 
 /// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
 const WAIT: Duration = Duration::from_secs(50);
@@ -58,11 +58,19 @@ impl Listener {
 }
 
 fn listen(number: u64, api: &Api, room: &str, mut position: Position, news: &Sender<News>, stopped: &Receiver<()>) {
+    // None where too many wait from this address already: then the server is asked from time to time.
+    let mut wait = WAIT;
     loop {
         let begun = Instant::now();
-        let outcome = fetch(api, room, position.clone(), WAIT);
+        let outcome = fetch(api, room, position.clone(), wait);
+        let is_limited = matches!(&outcome, Err(CallError::Fault(fault)) if fault.code == Fault::LIMIT);
+        if is_limited && !wait.is_zero() {
+            wait = Duration::ZERO;
+            continue;
+        }
         let pause = match (&position, &outcome) {
             (Position::Stamped(_), _) => POLL,
+            (Position::Numbered(_), _) if wait.is_zero() => POLL,
             (Position::Numbered(_), Ok(batch)) if batch.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
             (Position::Numbered(_), _) => Duration::ZERO,
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use log::debug;
 
 use super::super::api::{self, Api, UNNUMBERED};
@@ -29,6 +29,10 @@ const REFUSED_FOR: Duration = Duration::from_secs(120);
 const SLOWER: Duration = Duration::from_millis(250);
 /// How often a message is tried again because the server does not know the user or the room any more.
 const RESTORES: u32 = 3;
+/// Events that are not shown yet, past which no more messages are fetched: somebody has stopped the terminal.
+const MAX_UNSHOWN: usize = 10_000;
+/// How soon to see whether they are shown.
+const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that unregistering may take.
 const UNREGISTERING: Duration = Duration::from_secs(2);
 
@@ -93,7 +97,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(setup: Setup, requests: Receiver<Request>, events: Sender<Event>) -> Self {
-        let (listeners, news) = unbounded();
+        let (listeners, news) = bounded(1);
         Self {
             setup,
             requests,
@@ -119,7 +123,12 @@ impl Worker {
                     self.serve(request);
                 }
             }
-            let pause = self.due().saturating_duration_since(Instant::now());
+            let mut pause = self.due().saturating_duration_since(Instant::now());
+            let mut news = self.news.clone();
+            if self.events.len() > MAX_UNSHOWN {
+                news = never();
+                pause = pause.min(UNSHOWN_PAUSE);
+            }
             select! {
                 recv(self.requests) -> request => match request {
                     Ok(Request::Close { patience, reply }) => {
@@ -133,7 +142,7 @@ impl Worker {
                     Ok(request) => self.serve(request),
                     Err(_) => return,
                 },
-                recv(self.news) -> news => {
+                recv(news) -> news => {
                     if let Ok(news) = news {
                         self.heard(news);
                     }
@@ -362,21 +371,20 @@ impl Worker {
                     }
                     return;
                 }
-                Err(CallError::Fault(fault)) => match fault.code {
-                    Fault::TOO_FAST => return self.outbox.pause(Instant::now() + SLOWER),
-                    // It was swept as idle, or the server was restarted without the listener having noticed yet.
-                    Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM => {
-                        if self.restore().is_err() {
-                            return;
-                        }
+                Err(CallError::Fault(fault)) if fault.code == Fault::TOO_FAST => {
+                    return self.outbox.pause(Instant::now() + SLOWER);
+                }
+                Err(CallError::Fault(fault)) => {
+                    let is_out = matches!(fault.code, Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM);
+                    if !is_out && !self.is_forgotten(&fault) {
+                        return self.give_back(fault);
                     }
-                    _ if self.is_forgotten(&fault) => {
-                        if self.restore().is_err() {
-                            return;
-                        }
+                    // The user was idle for too long, or the server was restarted and the listener has not noticed yet. Where
+                    // coming back fails, an outage has begun.
+                    if self.restore().is_err() {
+                        return;
                     }
-                    _ => return self.give_back(fault),
-                },
+                }
                 Err(error @ CallError::Malformed(_)) => {
                     return self.give_back(Fault::new(UNNUMBERED, error.to_string()));
                 }

@@ -68,9 +68,10 @@ impl Responder {
         Self { writer: Some(writer), end, http_1_0: terms.http_1_0, since: Instant::now() }
     }
 
-    /// Sends an XML document as the answer.
-    pub fn xml(mut self, document: &[u8]) {
-        self.send(200, Content::Xml, "", document);
+    /// Sends an XML document as the answer. A connection that ends with it is closed when what is returned is dropped:
+    /// who answers many calls does that after the last of them, because it takes as long as answering.
+    pub fn xml(mut self, document: &[u8]) -> Option<Sent> {
+        self.send(200, Content::Xml, "", document)
     }
 
     /// The connection that the request came on.
@@ -91,8 +92,8 @@ impl Responder {
         self.send(status, Content::Text, &allow, if head_only { "" } else { text }.as_bytes());
     }
 
-    fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) {
-        let Some(mut writer) = self.writer.take() else { return };
+    fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {
+        let mut writer = self.writer.take()?;
         let end = &mut self.end;
         let late = self.since.elapsed() + Duration::from_secs(1) > end.transport.config.connection_idle;
         if late || end.transport.draining.load(Ordering::Relaxed) {
@@ -119,13 +120,8 @@ impl Responder {
         let mut sent = 0;
         match write_some(&mut *writer, &bytes, &mut sent) {
             Progress::Blocked => {
-                return end.transport.slow.take(SlowAnswer {
-                    writer,
-                    bytes,
-                    sent,
-                    since: Instant::now(),
-                    end: end.clone(),
-                });
+                end.transport.slow.take(SlowAnswer { writer, bytes, sent, since: Instant::now(), end: end.clone() });
+                return None;
             }
             Progress::Broken => end.keep_alive = false,
             Progress::Done => {}
@@ -134,15 +130,29 @@ impl Responder {
             bytes.clear();
             BUFFER.set(bytes);
         }
-        // The writer goes first: it is what lets the connection's next answer out.
-        drop(writer);
-        end.reached();
+        let sent = Sent { writer: Some(writer), end: end.clone() };
+        // The next request of a connection that goes on can be on its way already.
+        (!end.keep_alive).then_some(sent)
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
         self.send(500, Content::Text, "", b"the call was not answered\n");
+    }
+}
+
+/// An answer that is out; what follows it on its connection is done when this is dropped.
+pub struct Sent {
+    writer: Option<Box<dyn Write + Send>>,
+    end: End,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        // The writer goes first: it is what lets the connection's next answer out.
+        self.writer = None;
+        self.end.reached();
     }
 }
 

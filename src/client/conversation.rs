@@ -1,0 +1,292 @@
+//! What a user does in a session, wherever the lines come from.
+
+use super::command::{self, COMMANDS, Line, Row, Takes, Verb};
+use super::session::{Session, SessionError};
+use super::show::{Show, Shown, harmless, list};
+use super::words::Words;
+use crate::program::{Failure, Options};
+
+/// How many messages `history` shows unless it is told.
+const HISTORY: usize = 20;
+/// More pasted lines than this are not sent before the user was asked.
+pub(super) const PASTED_LINES: usize = 3;
+
+/// Where lines come from, and where answers go.
+pub(super) trait Screen {
+    /// The session.
+    fn session(&self) -> &Session;
+
+    /// Whether a person is there to answer questions.
+    fn is_interactive(&self) -> bool;
+
+    /// The next line, or the answer to a question. `None` when there are no more.
+    fn read(&mut self, question: Option<&str>) -> Option<String>;
+
+    /// Shows what `make` makes.
+    fn show(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>);
+
+    /// What the lines are made with.
+    fn with<T>(&mut self, look: impl FnOnce(&mut Show) -> T) -> T;
+
+    /// Sends what the user typed, and shows it if that is not done elsewhere.
+    fn send(&mut self, text: &str, to: Option<&str>);
+}
+
+/// Registers the user, goes to the room that the options name, and does what the lines say, until there are no more or the
+/// user wants to leave.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses what the options say.
+pub(super) fn run(screen: &mut impl Screen, options: &Options) -> Result<(), Failure> {
+    let words = screen.with(|show| show.words());
+    let Some(name) = register(screen, words, options.text("user"))? else { return Ok(()) };
+    screen.with(|show| show.set_name(&name));
+    let mut conversation = Conversation { screen, words, in_room: false };
+    conversation.say(&(words.welcome)(&harmless(&name)));
+    if let Some(room) = options.text("room") {
+        enter(conversation.screen.session(), room).map_err(|error| Failure::Failed(explain(words, &error)))?;
+        conversation.entered(room);
+    } else if conversation.screen.is_interactive() {
+        conversation.say(words.where_to);
+    }
+    while let Some(line) = conversation.screen.read(None) {
+        if !conversation.lines(&line) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Registers `given`, or what the user types until the server takes it. `None` if the user types nothing more.
+fn register(screen: &mut impl Screen, words: &Words, given: Option<&str>) -> Result<Option<String>, Failure> {
+    let mut given = given.map(str::to_owned);
+    loop {
+        let is_given = given.is_some();
+        let Some(name) = given.take().or_else(|| screen.read(Some(words.ask_name))) else {
+            return if screen.is_interactive() { Ok(None) } else { Err(Failure::Failed("no user name".into())) };
+        };
+        let name = name.trim();
+        if name.is_empty() {
+            continue;
+        }
+        match screen.session().register(name) {
+            Ok(()) => return Ok(Some(name.to_owned())),
+            // Without a person the next line is no answer to this.
+            Err(error @ SessionError::Refused(_)) if screen.is_interactive() || !is_given => {
+                let text = (words.error)(&explain(words, &error));
+                screen.show(|show| vec![show.note(&text)]);
+            }
+            Err(error) => return Err(Failure::Failed(explain(words, &error))),
+        }
+    }
+}
+
+/// Joins a room, which is created if there is none.
+pub(super) fn enter(session: &Session, room: &str) -> Result<(), SessionError> {
+    session.join(room).or_else(|error| match error {
+        SessionError::Refused(_) if session.create_room(room).is_ok() => session.join(room),
+        error => Err(error),
+    })
+}
+
+/// Why something has failed, in words.
+pub(super) fn explain(words: &Words, error: &SessionError) -> String {
+    match error {
+        SessionError::Refused(fault) => words.refusal(fault),
+        SessionError::Unreachable(cause) => (words.unreachable)(&harmless(cause)),
+        SessionError::NobodyOffers => words.nobody_offers.into(),
+        SessionError::InNoRoom => words.in_no_room.into(),
+        SessionError::Ended => words.over.into(),
+    }
+}
+
+struct Conversation<'a, S> {
+    screen: &'a mut S,
+    words: &'static Words,
+    in_room: bool,
+}
+
+impl<S: Screen> Conversation<'_, S> {
+    /// Does what a line says; answers whether to go on. What was pasted has several.
+    fn lines(&mut self, typed: &str) -> bool {
+        let lines: Vec<_> = typed.lines().filter(|line| !line.trim().is_empty()).collect();
+        if lines.len() > PASTED_LINES {
+            let question = (self.words.ask_paste)(lines.len());
+            let Some(answer) = self.screen.read(Some(&question)) else { return false };
+            if !self.words.yes.contains(&answer.trim().to_lowercase().as_str()) {
+                self.say(self.words.paste_dropped);
+                return true;
+            }
+        }
+        // A text of several lines goes where its first line goes, and its other lines are no commands.
+        if let [first, others @ ..] = &lines[..]
+            && !others.is_empty()
+            && let Line::Say { to, text } = command::parse(first, self.in_room)
+        {
+            self.screen.send(&text, to.as_deref());
+            others.iter().for_each(|line| self.screen.send(line, to.as_deref()));
+            return true;
+        }
+        lines.into_iter().all(|line| self.line(line))
+    }
+
+    fn line(&mut self, line: &str) -> bool {
+        match command::parse(line, self.in_room) {
+            Line::Empty => {}
+            Line::Say { to, text } => self.screen.send(&text, to.as_deref()),
+            Line::Nowhere => self.say(self.words.where_to),
+            Line::Unknown { word, nearest } => self.say(&(self.words.unknown)(&harmless(&word), nearest)),
+            Line::Command(verb, rest) => return self.command(verb, &rest),
+        }
+        true
+    }
+
+    fn command(&mut self, verb: Verb, rest: &str) -> bool {
+        let row = command::row_of(verb);
+        let Some(arguments) = self.arguments(row, rest) else { return false };
+        let mut arguments = arguments.into_iter();
+        let (first, second) = (arguments.next(), arguments.next());
+        let one = first.as_deref().unwrap_or_default();
+        let words = self.words;
+        let session = self.screen.session();
+        let outcome = match verb {
+            Verb::Create => session.create_room(one).map(|()| self.say(&(words.created)(&harmless(one)))),
+            Verb::Join => session.join(one).map(|()| self.entered(one)),
+            Verb::Leave => session.leave().map(|()| {
+                self.in_room = false;
+                self.screen.with(|show| show.set_room(None));
+            }),
+            Verb::Send => {
+                let Some(to) = self.screen.read(Some(words.ask_recipient)) else { return false };
+                let to = Some(to.trim().trim_start_matches('@')).filter(|to| !to.is_empty());
+                self.screen.send(one, to);
+                Ok(())
+            }
+            Verb::Msg => {
+                self.screen.send(&second.unwrap_or_default(), Some(one));
+                Ok(())
+            }
+            Verb::Reply => {
+                match self.screen.with(|show| show.last_private().map(str::to_owned)) {
+                    Some(to) => self.screen.send(one, Some(&to)),
+                    None => self.fail(words.nobody_to_reply),
+                }
+                Ok(())
+            }
+            Verb::List => session.rooms().map(|rooms| {
+                let text = if rooms.is_empty() { words.no_rooms.to_owned() } else { (words.rooms)(&list(&rooms)) };
+                self.say(&text);
+            }),
+            Verb::Users => session.users(first.as_deref()).map(|users| {
+                let text = if users.is_empty() { words.no_users.to_owned() } else { (words.users)(&list(&users)) };
+                self.say(&text);
+            }),
+            Verb::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
+                Ok(count) => session.history(count).map(|messages| {
+                    if messages.is_empty() {
+                        self.say(words.no_history);
+                    }
+                    self.screen.show(|show| show.messages(&messages));
+                }),
+                Err(_) => {
+                    self.fail(words.not_a_number);
+                    Ok(())
+                }
+            },
+            Verb::Whoami => {
+                self.screen.show(|show| {
+                    let room = show.room().map(harmless);
+                    let text = (words.whoami)(&harmless(show.name()), room.as_deref());
+                    vec![show.note(&text)]
+                });
+                Ok(())
+            }
+            Verb::Ignore => {
+                self.ignore(first.as_deref());
+                Ok(())
+            }
+            Verb::Help => {
+                self.help(first.as_deref());
+                Ok(())
+            }
+            Verb::Exit => return false,
+        };
+        if let Err(error) = outcome {
+            let text = explain(words, &error);
+            self.fail(&text);
+        }
+        true
+    }
+
+    /// What a command takes, from its line, and where that lacks something, from the user. `None` at the end of input.
+    fn arguments(&mut self, row: &Row, rest: &str) -> Option<Vec<String>> {
+        let mut arguments = row.split(rest);
+        for (at, takes) in row.takes.iter().enumerate().skip(arguments.len()) {
+            if row.optional && at + 1 == row.takes.len() {
+                break;
+            }
+            let question = match takes {
+                Takes::Room => self.words.ask_room,
+                Takes::User => self.words.ask_user,
+                Takes::Text | Takes::Count | Takes::Command => self.words.ask_text,
+            };
+            arguments.push(self.screen.read(Some(question))?.trim().to_owned());
+        }
+        Some(arguments)
+    }
+
+    fn entered(&mut self, room: &str) {
+        self.in_room = true;
+        self.screen.with(|show| show.set_room(Some(room)));
+    }
+
+    fn ignore(&mut self, name: Option<&str>) {
+        let words = self.words;
+        self.screen.show(|show| {
+            let text = match name {
+                Some(name) if show.ignore(name) => (words.ignored)(&harmless(name)),
+                Some(name) => (words.unignored)(&harmless(name)),
+                None if show.ignored().is_empty() => words.ignoring_nobody.to_owned(),
+                None => (words.ignoring)(&list(show.ignored())),
+            };
+            vec![show.note(&text)]
+        });
+    }
+
+    fn help(&mut self, name: Option<&str>) {
+        let words = self.words;
+        let Some(name) = name else {
+            self.screen.show(|show| {
+                let left = |row: &Row| format!("  {:<20} ", words.usage(row));
+                let mut lines: Vec<_> =
+                    COMMANDS.iter().map(|row| show.entry(&left(row), (words.command)(row.verb))).collect();
+                lines.push(show.note(words.help_more));
+                lines
+            });
+            return;
+        };
+        let name = name.trim_start_matches('/');
+        let Some(row) = command::named(name) else {
+            return self.say(&(words.unknown)(&harmless(name), command::nearest(name)));
+        };
+        self.screen.show(|show| {
+            let mut lines = vec![show.entry(&format!("/{}: ", words.usage(row)), (words.command)(row.verb))];
+            if let [_, others @ ..] = row.names
+                && !others.is_empty()
+            {
+                lines.push(show.note(&format!("{}: {}", words.also, others.join(", "))));
+            }
+            lines.push(show.note(&format!("{}: {}", words.example, row.example)));
+            lines
+        });
+    }
+
+    fn say(&mut self, text: &str) {
+        self.screen.show(|show| vec![show.note(text)]);
+    }
+
+    fn fail(&mut self, text: &str) {
+        let text = (self.words.error)(text);
+        self.say(&text);
+    }
+}

@@ -1,0 +1,140 @@
+//! For scripts: `client send` and `client tail`. Standard output carries messages only, everything else goes to standard
+//! error.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+
+use super::conversation::{enter, explain};
+use super::event::{Draft, Event};
+use super::line::{AT_SIGNAL, now, when};
+use super::session::Session;
+use super::show::{Show, Shown, Style, harmless};
+use super::words::Words;
+use crate::program::{self, Failure, Options};
+
+/// How long `send` tries.
+const SENDING: Duration = Duration::from_secs(30);
+
+/// Sends `text`, or without one each line of standard input, and ends: well only if the server has all of it.
+///
+/// # Errors
+/// When the server cannot be reached, refuses something, or does not answer in time.
+pub(super) fn send(options: &Options, words: &'static Words, style: Style, text: &[String]) -> Result<(), Failure> {
+    let name: String = options.get("user")?;
+    let texts = match text {
+        [] => std::io::stdin()
+            .lines()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::while_doing("cannot read standard input", error))?,
+        words => vec![words.join(" ")],
+    };
+    let mut script = Script::start(options, words, style, &name)?;
+    let mut open: Vec<Draft> = Vec::new();
+    for text in texts.iter().filter(|text| !text.trim().is_empty()) {
+        let draft = script.session.send(text, None);
+        open.push(draft);
+        let shown = script.show.typed(draft, text, None, now());
+        script.write(&shown)?;
+    }
+    let deadline = Instant::now() + SENDING;
+    let mut outcome = Ok(());
+    while !open.is_empty() && outcome.is_ok() {
+        let Ok(event) = script.events.recv_deadline(deadline) else {
+            outcome = Err(Failure::Failed(format!("no answer within {} seconds", SENDING.as_secs())));
+            break;
+        };
+        match &event {
+            Event::Confirmed { draft } => open.retain(|open| open != draft),
+            Event::Refused { fault, .. } => outcome = Err(Failure::Failed(words.refusal(fault))),
+            Event::Ended { cause } => outcome = Err(Failure::Failed(harmless(cause))),
+            // What others say meanwhile is not what the script is for.
+            _ => continue,
+        }
+        let shown = script.show.event(&event, now());
+        if outcome.is_ok() && style.json {
+            script.write(&shown)?;
+        }
+    }
+    let _ = script.session.close(AT_SIGNAL);
+    outcome
+}
+
+/// Prints what is said in the room, until a signal.
+///
+/// # Errors
+/// When the server cannot be reached, or the session ends by itself.
+pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
+    let stop = when(program::on_stop_signal()?)?;
+    let name = match options.text("user") {
+        Some(name) => name.to_owned(),
+        None => format!("tail-{}", random()?),
+    };
+    let mut script = Script::start(options, words, style, &name)?;
+    let outcome = loop {
+        select! {
+            recv(script.events) -> event => match event {
+                Ok(Event::Ended { cause }) => break Err(Failure::Failed(harmless(&cause))),
+                Ok(event) => {
+                    let shown = match event {
+                        // What was said before has its own command.
+                        Event::Joined { room, users, .. } => {
+                            script.show.event(&Event::Joined { room, users, messages: Vec::new() }, now())
+                        }
+                        event => script.show.event(&event, now()),
+                    };
+                    if let Err(failure) = script.write(&shown) {
+                        break Err(failure);
+                    }
+                }
+                Err(_) => script.events = never(),
+            },
+            recv(stop) -> _ => break Ok(()),
+        }
+    };
+    let _ = script.session.close(AT_SIGNAL);
+    outcome
+}
+
+/// A name that nobody else has: four random bytes in hexadecimal.
+fn random() -> Result<String, Failure> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct Script {
+    session: Session,
+    events: Receiver<Event>,
+    show: Show,
+}
+
+impl Script {
+    /// Registers and goes to the room.
+    fn start(options: &Options, words: &'static Words, style: Style, name: &str) -> Result<Self, Failure> {
+        let room: String = options.get("room")?;
+        let (session, events) = Session::start(super::setup(options)?)?;
+        let failed = |error| Failure::Failed(explain(words, &error));
+        session.register(name).map_err(failed)?;
+        if let Err(error) = enter(&session, &room) {
+            let _ = session.close(AT_SIGNAL);
+            return Err(failed(error));
+        }
+        let mut show = Show::new(words, Style { plain: true, ..style }, name, now());
+        show.set_room(Some(&room));
+        Ok(Self { session, events, show })
+    }
+
+    fn write(&self, shown: &[Shown]) -> Result<(), Failure> {
+        for Shown { text, is_message } in shown {
+            if *is_message {
+                program::print(text)?;
+            } else {
+                // Nobody may be reading the reports.
+                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            }
+        }
+        Ok(())
+    }
+}

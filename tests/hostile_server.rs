@@ -1,0 +1,170 @@
+//! A server that is out to harm the terminal of whoever uses it: the client shows everything that it says, and sends
+//! nothing of it on as it came.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
+mod support;
+
+#[path = "corpus/terminal.rs"]
+mod corpus;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use chat_rpc::rpc::{
+    Caller, Config, Deferred, Dispatcher, Fault, HttpServer, Value, forbidden_char, listen, procedures,
+};
+use chat_rpc::text::Harmless;
+use support::{CLIENT, PATIENCE, Program};
+
+/// Answers every call with attacks, as far as XML can carry them.
+#[derive(Default)]
+struct Hostile {
+    waiting: Mutex<Vec<Deferred>>,
+}
+
+fn attacks() -> impl Iterator<Item = &'static str> {
+    corpus::ATTACKS.iter().map(|(_, text, _)| *text).filter(|text| forbidden_char(text).is_none())
+}
+
+/// All of them in one text.
+fn all() -> String {
+    attacks().collect::<Vec<_>>().join(" ")
+}
+
+fn list() -> Value {
+    Value::Array(attacks().map(Value::from).collect())
+}
+
+fn messages() -> Value {
+    let message = |(number, text): (i64, &str)| {
+        Value::Struct(vec![
+            ("id".into(), number.into()),
+            ("type".into(), if number % 2 == 0 { "broadcast" } else { "unicast" }.into()),
+            ("origin".into(), format!("o{text}").into()),
+            ("destination".into(), format!("d{text}").into()),
+            ("content".into(), format!("c{text}").into()),
+            ("timestamp".into(), "2026-03-01 12:00:00.000".into()),
+        ])
+    };
+    Value::Array((1..).zip(attacks()).map(message).collect())
+}
+
+type Answer<T> = Result<T, Fault>;
+
+impl Hostile {
+    fn register_user(&self, _: &Caller, _: String) -> Answer<String> {
+        Ok(all())
+    }
+
+    fn unregister_user(&self, _: &Caller, _: String) -> Answer<String> {
+        Err(Fault::new(2, all()))
+    }
+
+    fn create_room(&self, _: &Caller, _: String) -> Answer<String> {
+        Err(Fault::new(4, all()))
+    }
+
+    fn join_room(&self, _: &Caller, _: String, _: String) -> Answer<Vec<(String, Value)>> {
+        Ok(vec![("users".into(), list()), ("messages".into(), messages()), ("last_id".into(), 1000.into())])
+    }
+
+    fn leave_room(&self, _: &Caller, _: String) -> Answer<String> {
+        Err(Fault::new(5, all()))
+    }
+
+    fn send_message(&self, _: &Caller, _: String, _: String, _: String, _: Option<String>) -> Answer<String> {
+        Err(Fault::new(8, all()))
+    }
+
+    fn wait_messages(&self, _: &Caller, _: String, _: String, after: i64, _: i64, deferred: Deferred) {
+        if after == 1000 {
+            let news = [
+                ("messages".to_owned(), messages()),
+                ("last_id".to_owned(), 1001.into()),
+                ("missed".to_owned(), 3.into()),
+            ];
+            let value = Value::Struct(news.to_vec());
+            let mut document = String::new();
+            chat_rpc::rpc::write::response_start(&mut document);
+            chat_rpc::rpc::write::value(&mut document, &value);
+            chat_rpc::rpc::write::response_end(&mut document);
+            drop(deferred.document(&document));
+            return;
+        }
+        self.waiting.lock().unwrap().push(deferred);
+    }
+
+    fn list_rooms(&self, _: &Caller) -> Answer<Vec<Value>> {
+        Ok(vec![list(), all().into()]
+            .into_iter()
+            .flat_map(|value| match value {
+                Value::Array(values) => values,
+                other => vec![other],
+            })
+            .collect())
+    }
+
+    fn list_users(&self, _: &Caller, _: String) -> Answer<Vec<Value>> {
+        self.list_rooms(&Caller::default())
+    }
+}
+
+procedures! { PROCEDURES for Hostile {
+    /// As the chat's.
+    "register_user" = register_user(username: String) -> String;
+    /// As the chat's.
+    "unregister_user" = unregister_user(username: String) -> String;
+    /// As the chat's.
+    "create_room" = create_room(room_name: String) -> String;
+    /// As the chat's.
+    "join_room" = join_room(username: String, room_name: String) -> Vec<(String, Value)>;
+    /// As the chat's.
+    "leave_room" = leave_room(username: String) -> String;
+    /// As the chat's.
+    "send_message" = send_message(username: String, room_name: String, message: String, recipient: Option<String>) -> String;
+    /// As the chat's.
+    "wait_messages" = later wait_messages(username: String, room_name: String, after_id: i64, timeout_seconds: i64) -> String;
+    /// As the chat's.
+    "list_rooms" = list_rooms() -> Vec<Value>;
+    /// As the chat's.
+    "list_users" = list_users(room_name: String) -> Vec<Value>;
+} }
+
+#[test]
+fn a_hostile_server_reaches_the_screen_only_as_text() {
+    let config = Config::new("127.0.0.1:0".parse().unwrap());
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.serve(PROCEDURES, &Arc::new(Hostile::default()));
+    let server = HttpServer::start(listen(&config).unwrap(), config, Arc::new(dispatcher)).unwrap();
+    let address = server.address().to_string();
+
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("terminal-{}", std::process::id()));
+    let state = format!("XDG_STATE_HOME={}", home.display());
+    let line: Vec<&str> = ["env", "-u", "CHAT_SECRET", &state].iter().chain(CLIENT).copied().collect();
+    let mut client = Program::start(&line, &["--server", &address, "--user", "ana", "--log-level", "trace"]);
+    // Each command is answered before the next is sent, so that nothing is missed.
+    client.send_line("join lobby");
+    let last = Harmless(attacks().last().unwrap()).to_string();
+    client.stdout.wait_for_line(&format!("c{last}"), PATIENCE);
+    for (command, said) in [("list", "Rooms: "), ("users", "Users: "), ("create x", "Error: ")] {
+        client.send_line(command);
+        client.stderr.wait_for_line(said, PATIENCE);
+    }
+    for command in ["send hello", "leave", "exit"] {
+        client.send_line(command);
+    }
+    client.wait_exit(PATIENCE);
+    let _ = std::fs::remove_dir_all(home);
+
+    let lines = [client.stdout.lines(), client.stderr.lines()].concat();
+    for attack in attacks() {
+        let shown = Harmless(&format!("c{attack}")).to_string();
+        assert!(lines.iter().any(|line| line.contains(&shown)), "{attack:?} is not shown");
+    }
+    for line in &lines {
+        // What is harmless stays as it is, so a line in which something changes has let something through.
+        assert_eq!(Harmless(line).to_string(), *line);
+        assert!(!line.starts_with("2026-01-01"), "a forged line: {line}");
+    }
+}
