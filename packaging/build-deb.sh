@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . packaging/common.sh
 
 tools=$PWD/target/tools
-if ! "$tools/bin/cargo-deb" --version 2>/dev/null | grep -qx "$CARGO_DEB"; then
-    cargo install --quiet --locked --root "$tools" --version "$CARGO_DEB" cargo-deb
+if [ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != "cargo-deb $CARGO_DEB" ]; then
+    cargo install --quiet --force --locked --root "$tools" --version "$CARGO_DEB" cargo-deb
 fi
 PATH=$tools/bin:$PATH cargo deb --quiet --no-build --no-strip --locked --target "$(triple "$1")" --output "$2"

@@ -36,7 +36,7 @@ pack() {
         --numeric-owner --mode=u=rwX,go=rX "$(basename "$1")" | gzip --no-name --best >"$2"
 }
 
-packaging/build-static.sh "$@" | tee /dev/stderr | sed -n 's/^build-static: //p' >"$dist/BUILD"
+packaging/build-static.sh "$@" | tee >(cat >&2) | sed -n 's/^build-static: //p' >"$dist/BUILD"
 
 triples=()
 openwrt=$(mktemp -d)
