@@ -4,9 +4,9 @@
 set -euo pipefail
 
 # Bytes.
-BINDER_CEILING=1900000
-SERVER_CEILING=1900000
-CLIENT_CEILING=2400000
+BINDER_CEILING=2100000
+SERVER_CEILING=2600000
+CLIENT_CEILING=3300000
 
 cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
