@@ -78,7 +78,7 @@ fn manual(program: &Program) -> String {
         ".TH {} 1 \"\" \"chat-rpc {}\" \"User Commands\"\n.SH NAME\n{name} \\- {}\n.SH SYNOPSIS\n.B {}\n[OPTIONS] {}\n",
         name.to_uppercase(),
         env!("CARGO_PKG_VERSION"),
-        roff(program.about.trim_end_matches('.')),
+        roff(program.about.split([';', ':', '.']).next().unwrap_or_default()),
         roff(&name),
         roff(program.arguments),
     );

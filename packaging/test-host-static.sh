@@ -3,10 +3,10 @@
 # static and small, and talks to it.
 set -euo pipefail
 
-# Bytes.
-BINDER_CEILING=2100000
-SERVER_CEILING=2600000
-CLIENT_CEILING=3300000
+# Bytes: what they have now and little more, so that growth is noticed. The aim is 1,900,000, 1,900,000 and 2,400,000.
+BINDER_CEILING=2050000
+SERVER_CEILING=2550000
+CLIENT_CEILING=3250000
 
 cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')

@@ -6,6 +6,7 @@
 
 mod client;
 mod credentials;
+mod error;
 mod fault;
 mod procedure;
 mod read;
@@ -19,11 +20,12 @@ mod xml;
 pub use crate::procedures;
 pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client};
 pub use credentials::Credentials;
+pub use error::ReadError;
 pub use fault::Fault;
 pub use procedure::{
     Declared, Deferred, Dispatcher, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, Params, Procedure, Reply, Run, Written,
 };
-pub use read::{Call, Limits, ReadError, read_call, read_response};
+pub use read::{Call, Limits, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 pub(crate) use server::spawn;

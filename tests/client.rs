@@ -312,6 +312,106 @@ fn binder_and_server_come_back_after_a_kill() {
     }
 }
 
+/// Calls that keep the server busy, from users of their own in a room of their own, wherever the server is just now.
+struct Noise {
+    running: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Noise {
+    fn at(binder: &str) -> Self {
+        let running = Arc::new(AtomicBool::new(true));
+        let make = |number| {
+            let (running, binder, user) = (Arc::clone(&running), binder.to_owned(), format!("noise-{number}"));
+            thread::spawn(move || {
+                while running.load(Ordering::Relaxed) {
+                    // Everything may fail while programs are killed.
+                    let found = Client::new(&binder).call("lookup_procedure", &["send_message".into()]);
+                    let Ok(Value::Array(place)) = found else { continue };
+                    let port = place.get(1).and_then(Value::as_int).unwrap_or_default();
+                    let server = Client::new(&format!("127.0.0.1:{port}"));
+                    let _ = server.call("register_user", &[user.as_str().into()]);
+                    let _ = server.call("create_room", &["noise".into()]);
+                    let _ = server.call("join_room", &[user.as_str().into(), "noise".into()]);
+                    let said = || server.call("send_message", &[user.as_str().into(), "noise".into(), "x".into()]);
+                    while running.load(Ordering::Relaxed) && said().is_ok() {}
+                }
+            })
+        };
+        Self { threads: (0..3).map(make).collect(), running }
+    }
+}
+
+impl Drop for Noise {
+    fn drop(&mut self) {
+        self.running.store(false, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+#[test]
+fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were() {
+    const PLACES: [(&str, &str); 4] = [("ana", "lobby"), ("bob", "lobby"), ("eva", "attic"), ("leo", "attic")];
+    let (home, mut binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let at = binder.address().to_owned();
+    let serve = || Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", &at, "--message-rate", "0"]);
+    let mut server = serve();
+    let is_registered = || {
+        let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
+        found.is_ok_and(|found| found != Value::Nil)
+    };
+    eventually("the server is registered", PATIENCE, is_registered);
+    let member = |(user, room)| home.member(&["--binder", &at], user, room);
+    let mut clients = PLACES.map(member);
+    let noise = Noise::at(&at);
+    for round in 0..4 {
+        match round {
+            0 => {
+                binder.kill();
+                binder = Program::serve(BINDER, &["--listen", &at]);
+            }
+            1 => {
+                server.kill();
+                server = serve();
+            }
+            2 => {
+                clients[0].kill();
+                clients[0] = member(PLACES[0]);
+            }
+            _ => {
+                binder.kill();
+                server.kill();
+                clients.iter_mut().for_each(Program::kill);
+                binder = Program::serve(BINDER, &["--listen", &at]);
+                server = serve();
+                eventually("the server is registered again", PATIENCE, is_registered);
+                clients = PLACES.map(member);
+            }
+        }
+        for (client, (user, _)) in clients.iter_mut().zip(PLACES) {
+            client.send_line(&format!("send {user} in round {round}"));
+        }
+        for (client, (user, room)) in clients.iter().zip(PLACES) {
+            for (other, elsewhere) in PLACES.into_iter().filter(|(other, _)| *other != user) {
+                let text = format!("{other}: {other} in round {round}");
+                if room == elsewhere {
+                    client.stdout.wait_for_line(&text, PATIENCE);
+                    assert_eq!(count(client, &text), 1, "{user} sees once: {text}");
+                } else {
+                    assert_eq!(count(client, &text), 0, "{user} is not there: {text}");
+                }
+            }
+        }
+        let outside = Client::new(server.address());
+        for room in ["lobby", "attic"] {
+            let users = outside.call("list_users", &[room.into()]).unwrap();
+            let there = PLACES.iter().filter(|(_, place)| *place == room).map(|(user, _)| Value::from(*user));
+            assert_eq!(users, Value::Array(there.collect()), "round {round}");
+        }
+    }
+    drop(noise);
+}
+
 #[test]
 fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     let (home, binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));

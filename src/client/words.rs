@@ -7,9 +7,9 @@ mod portuguese;
 use chrono::{Datelike as _, NaiveDate};
 
 use super::command::{Row, Takes, Verb};
-use super::show::harmless;
 use crate::program::HelpWords;
 use crate::rpc::Fault;
+use crate::text::Harmless;
 
 pub use english::ENGLISH;
 pub use portuguese::PORTUGUESE;
@@ -172,7 +172,7 @@ impl Words {
     /// Why the server refuses something.
     #[must_use]
     pub fn refusal(&self, fault: &Fault) -> String {
-        (self.fault)(&Fault::new(fault.code, harmless(&fault.message)))
+        (self.fault)(&Fault::new(fault.code, Harmless(&fault.message).to_string()))
     }
 
     /// A command with what it takes; in brackets what it can do without.

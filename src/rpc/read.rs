@@ -1,13 +1,13 @@
 //! The grammar of calls and responses, over either source of tokens.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::num::IntErrorKind;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::error::ReadError;
 use super::fault::Fault;
 use super::scan::Scan;
 use super::token::{Source, Tag, Token};
@@ -39,42 +39,6 @@ impl Default for Limits {
         Limits { depth: 64, elements: 10_000 }
     }
 }
-
-/// Why a document could not be read. The texts say what is wrong and where, and never repeat what the peer wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// It is not XML, or XML of a kind that is not accepted here (a document type declaration, a foreign encoding).
-    NotWellFormed(String),
-    /// It is well-formed, but not what XML-RPC allows.
-    NotACall(String),
-    /// It goes beyond a limit.
-    TooMuch(String),
-}
-
-impl ReadError {
-    /// The fault to answer with.
-    pub fn to_fault(&self) -> Fault {
-        let code = match self {
-            ReadError::NotWellFormed(_) => Fault::PARSE,
-            ReadError::NotACall(_) => Fault::INVALID_CALL,
-            ReadError::TooMuch(_) => Fault::LIMIT,
-        };
-        Fault::new(code, self.to_string())
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReadError::NotWellFormed(what) => write!(f, "not well-formed XML: {what}"),
-            ReadError::NotACall(what) => write!(f, "not XML-RPC: {what}"),
-            ReadError::TooMuch(what) => write!(f, "beyond a limit: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
 
 /// Reads a call.
 ///

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::read::ReadError;
+use super::error::ReadError;
 use super::token::{Source, Tag, Token};
 
 /// Deeper documents are for xml-rs, which the limits of the caller stop.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::read::ReadError;
+use super::error::ReadError;
 
 /// One step through a document. Attributes, comments and processing instructions are not part of XML-RPC and are left out.
 #[derive(Debug, Clone, PartialEq)]

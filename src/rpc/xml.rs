@@ -9,7 +9,7 @@ use xml::common::XmlVersion;
 use xml::name::OwnedName;
 use xml::reader::{Error, ErrorKind, EventReader, ParserConfig, XmlEvent};
 
-use super::read::ReadError;
+use super::error::ReadError;
 use super::token::{Source, Tag, Token};
 
 /// The namespace of `ex:nil` and its like.
