@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use chat_rpc::rpc::{Client, Value};
 use chrono::Local;
 use support::{
-    ANY_PORT, BINDER, CLIENT, CommandLine, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, SERVER,
-    eventually, python,
+    ANY_PORT, BINDER, CLIENT, CommandLine, ORIGIN_BINDER, ORIGIN_SERVER, PATIENCE, Program, SERVER, eventually,
+    origin_client, python, send_lines,
 };
 
 fn binder(line: CommandLine) -> Program {
@@ -43,17 +43,6 @@ fn wait_until_registered(binder: &Program, server: &Program) {
     eventually("the binder knows the server", PATIENCE, || {
         PROCEDURES.iter().all(|&name| client.call("lookup_procedure", &[name.into()]).is_ok_and(|found| found == place))
     });
-}
-
-fn origin_client(binder: &Program, name: &str) -> Program {
-    let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
-    client.send_line(name);
-    client.stdout.wait_for_line(&format!("User {name} registered"), PATIENCE);
-    client
-}
-
-fn send_lines(client: &mut Program, lines: &[&str]) {
-    lines.iter().for_each(|line| client.send_line(line));
 }
 
 /// Two of their clients talk through our server, to all and in private.

@@ -3,18 +3,10 @@
 mod support;
 
 use chrono::Local;
-use support::{ANY_PORT, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, eventually, python};
-
-fn chat_client(binder: &Program, name: &str) -> Program {
-    let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
-    client.send_line(name);
-    client.stdout.wait_for_line(&format!("User {name} registered"), PATIENCE);
-    client
-}
-
-fn send_lines(client: &mut Program, lines: &[&str]) {
-    lines.iter().for_each(|line| client.send_line(line));
-}
+use support::{
+    ANY_PORT, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, eventually, origin_client, python,
+    send_lines,
+};
 
 /// Its stamps have whole seconds: a message in the second of the one seen last is lost on it.
 fn wait_for_the_next_second() {
@@ -26,9 +18,9 @@ fn wait_for_the_next_second() {
 fn two_clients_talk_to_all_and_in_private() {
     let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
     let _server = Program::serve(ORIGIN_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
-    let mut alice = chat_client(&binder, "alice");
-    let mut bob = chat_client(&binder, "bob");
-    let mut carol = chat_client(&binder, "carol");
+    let mut alice = origin_client(&binder, "alice");
+    let mut bob = origin_client(&binder, "bob");
+    let mut carol = origin_client(&binder, "carol");
 
     send_lines(&mut alice, &["create", "lobby"]);
     alice.stdout.wait_for_line("Room lobby created", PATIENCE);

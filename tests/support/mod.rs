@@ -230,6 +230,20 @@ fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
     written.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Starts a client of the original project and registers `name`.
+#[track_caller]
+pub fn origin_client(binder: &Program, name: &str) -> Program {
+    let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
+    client.send_line(name);
+    client.stdout.wait_for_line(&format!("User {name} registered"), PATIENCE);
+    client
+}
+
+/// Writes lines to a program's standard input.
+pub fn send_lines(client: &mut Program, lines: &[&str]) {
+    lines.iter().for_each(|line| client.send_line(line));
+}
+
 /// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
 #[track_caller]
 pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
