@@ -1,4 +1,4 @@
-//! The calling side. This is the only file that names the HTTP client.
+//! The calling side: [`exchange`] is its HTTP.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -10,6 +10,8 @@
 //! # Ok::<(), chat_rpc::rpc::CallError>(())
 //! ```
 
+mod exchange;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -20,16 +22,13 @@ use super::{Fault, Limits, ReadError, Value, read_response, write};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take as a whole, unless [`Client::within`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest answer that is read, in bytes: a full history of the largest kind, and some.
-const MAX_ANSWER: u64 = 16 << 20;
 /// The most elements in an answer: 10,000 messages of 20 elements each.
 const MAX_ANSWER_ELEMENTS: usize = 250_000;
 
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
 #[derive(Debug, Clone)]
 pub struct Client {
-    agent: ureq::Agent,
-    url: String,
+    address: String,
     authorization: Option<String>,
     within: Duration,
 }
@@ -79,17 +78,7 @@ impl Client {
     /// A client for the server at `address`, which is `HOST:PORT`.
     #[must_use]
     pub fn new(address: &str) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // The variables for web proxies are not meant for a chat in the local network.
-            .proxy(None)
-            .max_idle_connections(0)
-            .user_agent(concat!("chat-rpc/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
-        Self { agent, url: format!("http://{address}/RPC2"), authorization: None, within: CALL_TIMEOUT }
+        Self { address: address.to_owned(), authorization: None, within: CALL_TIMEOUT }
     }
 
     /// The same client, calling with `credentials`.
@@ -110,45 +99,9 @@ impl Client {
     /// # Errors
     /// The server's fault, or why there is no answer.
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
-        let mut request = self
-            .agent
-            .post(&self.url)
-            .config()
-            .timeout_global(Some(self.within))
-            .build()
-            .header("Content-Type", "text/xml")
-            .header("Connection", "close");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("Authorization", authorization);
-        }
-        let mut response = request.send(write::call(method, params).as_bytes()).map_err(|error| sort(&error))?;
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .read_to_vec()
-            .map_err(|error| CallError::NoAnswer(error.to_string()))?;
-        if !response.status().is_success() {
-            let status = response.status();
-            return Err(CallError::Malformed(format!("HTTP status {}", status.as_u16())));
-        }
+        let body =
+            exchange::post(&self.address, self.authorization.as_deref(), &write::call(method, params), self.within)?;
         let limits = Limits { elements: MAX_ANSWER_ELEMENTS, ..Limits::default() };
         read_response(&body, &limits)?.map_err(CallError::Fault)
-    }
-}
-
-/// Whether an error came before or after the call was sent.
-fn sort(error: &ureq::Error) -> CallError {
-    match error {
-        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => {
-            CallError::NotReached(error.to_string())
-        }
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            CallError::NotReached(error.to_string())
-        }
-        ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
-            CallError::NotReached(error.to_string())
-        }
-        _ => CallError::NoAnswer(error.to_string()),
     }
 }
