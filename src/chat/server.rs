@@ -204,10 +204,7 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
                 credentials: binder_credentials,
             };
             let (stop, stopped) = bounded::<()>(0);
-            let thread = std::thread::Builder::new()
-                .name("register".into())
-                .spawn(move || registration.keep(&stopped))
-                .map_err(failed)?;
+            let thread = spawn("register", move || registration.keep(&stopped)).map_err(failed)?;
             Some((stop, thread))
         }
     };

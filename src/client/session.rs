@@ -104,9 +104,7 @@ impl Session {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
         let worker = Worker::new(setup, received, events);
-        std::thread::Builder::new()
-            .name("session".into())
-            .spawn(move || worker.run())
+        crate::rpc::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
         Ok((Self { requests, drafts: AtomicU64::new(1) }, shown))
     }

@@ -1,6 +1,5 @@
 //! The command line: one table of flags for each program drives parsing, help and the configuration file.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::{Display, Write as _};
 use std::io::ErrorKind;
@@ -192,8 +191,9 @@ fn columns(text: &mut String, rows: impl Iterator<Item = (String, String)>) {
 /// A command line, checked against a program's table.
 #[derive(Debug, Default)]
 pub struct Options {
-    values: HashMap<&'static str, String>,
-    defaults: HashMap<&'static str, &'static str>,
+    /// What was given, by name; the first of a name counts.
+    values: Vec<(&'static str, String)>,
+    defaults: Vec<(&'static str, &'static str)>,
     /// The arguments that are not options, in order.
     pub arguments: Vec<String>,
 }
@@ -208,7 +208,7 @@ impl Options {
         let mut options = Self::default();
         for flag in program.all_flags() {
             if let Some(default) = flag.default {
-                options.defaults.insert(flag.long, default);
+                options.defaults.push((flag.long, default));
             }
         }
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -234,7 +234,8 @@ impl Options {
                     .map_err(|_| Failure::Usage(format!("--{} must be UTF-8", flag.long)))?,
                 None => String::new(),
             };
-            options.values.insert(flag.long, value);
+            // The last one counts.
+            options.values.insert(0, (flag.long, value));
         }
         Ok(options)
     }
@@ -269,7 +270,7 @@ impl Options {
     /// Adds the options of a file: one on each line as `name = value`, or `name` alone for a switch. Empty lines and lines
     /// that begin with `#` are skipped. The error comes with the number of its line.
     fn add_config(&mut self, program: &Program, text: &str) -> Result<(), (usize, String)> {
-        let mut seen = HashSet::new();
+        let mut seen = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -280,9 +281,10 @@ impl Options {
             let flag = program.all_flags().find(|flag| flag.long == name);
             let flag = flag.filter(|flag| !matches!(flag.long, "config" | "help" | "version"));
             let Some(flag) = flag else { return Err((number, format!("there is no option {name:?} for a file"))) };
-            if !seen.insert(flag.long) {
+            if seen.contains(&flag.long) {
                 return Err((number, format!("{name} stands twice")));
             }
+            seen.push(flag.long);
             let value = match (flag.value, value) {
                 (Some(_), Some(value)) if !value.is_empty() => value,
                 (Some(what), _) => return Err((number, format!("{name} = {what} is needed"))),
@@ -290,7 +292,7 @@ impl Options {
                 (None, Some("no")) => continue,
                 (None, Some(_)) => return Err((number, format!("{name} is yes or no"))),
             };
-            self.values.entry(flag.long).or_insert_with(|| value.to_owned());
+            self.values.push((flag.long, value.to_owned()));
         }
         Ok(())
     }
@@ -298,13 +300,13 @@ impl Options {
     /// Whether the option was given.
     #[must_use]
     pub fn has(&self, long: &str) -> bool {
-        self.values.contains_key(long)
+        find(&self.values, long).is_some()
     }
 
     /// The option's text, if it was given or has a default.
     #[must_use]
     pub fn text(&self, long: &str) -> Option<&str> {
-        self.values.get(long).map(String::as_str).or_else(|| self.defaults.get(long).copied())
+        find(&self.values, long).map(String::as_str).or_else(|| find(&self.defaults, long).copied())
     }
 
     /// The value of an option that was given or has a default.
@@ -335,6 +337,11 @@ impl Options {
             None
         }
     }
+}
+
+/// The first of that name.
+fn find<'a, T>(values: &'a [(&str, T)], long: &str) -> Option<&'a T> {
+    values.iter().find(|(name, _)| *name == long).map(|(_, value)| value)
 }
 
 #[cfg(test)]

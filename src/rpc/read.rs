@@ -49,7 +49,7 @@ impl Default for Limits {
 /// # Errors
 /// See [`ReadError`].
 pub fn read_call(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
-    let scanned = Scan::new(body).and_then(|source| Reader::new(source, limits).call());
+    let scanned = Scan::new(body).and_then(|mut source| Reader::new(&mut source, limits).call());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -60,7 +60,8 @@ pub fn read_call(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
 /// [`read_call`] without its fast path: what it is compared with.
 #[doc(hidden)]
 pub fn read_call_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
-    let mut reader = Reader::new(Xml::new(body), limits);
+    let mut source = Xml::new(body);
+    let mut reader = Reader::new(&mut source, limits);
     let call = reader.call();
     reader.or_not_even_xml(call)
 }
@@ -71,7 +72,7 @@ pub fn read_call_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Call, ReadE
 /// # Errors
 /// See [`ReadError`].
 pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
-    let scanned = Scan::new(body).and_then(|source| Reader::new(source, limits).response());
+    let scanned = Scan::new(body).and_then(|mut source| Reader::new(&mut source, limits).response());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -82,7 +83,8 @@ pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault
 /// [`read_response`] without its fast path: what it is compared with.
 #[doc(hidden)]
 pub fn read_response_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
-    let mut reader = Reader::new(Xml::new(body), limits);
+    let mut source = Xml::new(body);
+    let mut reader = Reader::new(&mut source, limits);
     let response = reader.response();
     reader.or_not_even_xml(response)
 }
@@ -94,15 +96,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The grammar, and the one place that counts against the limits.
-struct Reader<'l, S> {
-    source: S,
-    limits: &'l Limits,
+struct Reader<'r, 'd> {
+    /// Behind a pointer, so that a program has the grammar once and not for each source.
+    source: &'r mut dyn Source<'d>,
+    limits: &'r Limits,
     depth: usize,
     elements: usize,
 }
 
-impl<'d, 'l, S: Source<'d>> Reader<'l, S> {
-    fn new(source: S, limits: &'l Limits) -> Self {
+impl<'r, 'd> Reader<'r, 'd> {
+    fn new(source: &'r mut dyn Source<'d>, limits: &'r Limits) -> Self {
         Reader { source, limits, depth: 0, elements: 0 }
     }
 

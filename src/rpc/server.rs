@@ -20,7 +20,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -182,7 +182,7 @@ struct Transport {
     connections: Connections<tiny_http::Request>,
     uploads: Lane,
     drains: Lane,
-    pipelined: Sender<(tiny_http::Request, bool)>,
+    pipelined: Lane,
     slow: SlowWriter,
     nudges: Sender<()>,
     events: Sender<Event>,
@@ -230,14 +230,14 @@ impl HttpServer {
         let intake = Arc::new(build(&listener)?);
         let (nudges, nudge_requests) = bounded(1024);
         let (events, event_queue) = bounded(64);
-        let (pipelined, pipelined_requests) = crossbeam_channel::unbounded();
         let transport = Arc::new(Transport {
             address,
             service,
             connections: Connections::default(),
             uploads: Lane::new("upload", 512),
             drains: Lane::new("drain", MAX_DRAINS),
-            pipelined,
+            // A single thread, so that it keeps the order.
+            pipelined: Lane::new("pipeline", 1),
             slow: SlowWriter::start(config.connection_idle)?,
             nudges,
             events,
@@ -250,12 +250,6 @@ impl HttpServer {
         for number in 0..transport.config.workers {
             let transport = Arc::clone(&transport);
             spawn(&format!("worker-{number}"), move || transport.work())?;
-        }
-        {
-            let transport = Arc::clone(&transport);
-            spawn("pipeline", move || {
-                pipelined_requests.iter().for_each(|(request, last)| transport.handle(request, last))
-            })?;
         }
         {
             let transport = Arc::clone(&transport);
@@ -331,8 +325,10 @@ fn build(listener: &Socket) -> io::Result<Intake> {
 }
 
 /// Starts a thread with a small stack and a name that a debugger and a panic message show.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run).map(drop)
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // In a box, so that a program has what starts a thread once, and not 1 KB for every thread.
+    let run: Box<dyn FnOnce() + Send> = Box::new(run);
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)
 }
 
 impl Transport {
@@ -600,11 +596,14 @@ impl Transport {
     }
 
     /// An answer is out, or has failed: the connection's next request has its turn.
-    fn finished(&self, peer: SocketAddr, keep_alive: bool, client_closes: bool) {
+    fn finished(self: &Arc<Self>, peer: SocketAddr, keep_alive: bool, client_closes: bool) {
         match self.connections.finish(peer, keep_alive, client_closes) {
             Next::Nothing => {}
-            // The channel needs no bound of its own: what it holds came from bounded queues.
-            Next::Request { request, last } => drop(self.pipelined.send((request, last))),
+            // The lane needs no bound of its own: what it holds came from bounded queues.
+            Next::Request { request, last } => {
+                let transport = Arc::clone(self);
+                self.pipelined.run(move || transport.handle(request, last));
+            }
             Next::Dropped(requests) => requests.into_iter().for_each(|request| self.discard(request)),
         }
         self.counters.unanswered.fetch_sub(1, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
@@ -55,7 +56,7 @@ fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                failure = format!("no connection to {address} within {:.1} s", share.as_secs_f32());
+                failure = format!("{address} did not answer in time");
             }
             Err(error) => failure = error.to_string(),
         }
@@ -68,13 +69,17 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         return Ok(vec![(ip, endpoint.port).into()]);
     }
-    let (found, answer) = bounded(1);
+    let found = Arc::new(OnceLock::new());
+    let (done, ended) = bounded::<()>(0);
+    let finding = Arc::clone(&found);
     let look_up = move || {
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
-        let _ = found.send(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
+        let _ = finding.set(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
+        drop(done);
     };
     crate::rpc::spawn("resolve", look_up).map_err(|error| error.to_string())?;
-    answer.recv_deadline(deadline).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
+    let _ = ended.recv_deadline(deadline);
+    found.get().cloned().unwrap_or_else(|| Err("the name was not resolved in time".into()))
 }
 
 /// A connection on which nothing takes longer than until the deadline.
@@ -104,7 +109,7 @@ impl Timed {
     }
 
     fn expired(&self) -> io::Error {
-        io::Error::new(io::ErrorKind::TimedOut, format!("not within {:.1} s", self.time.as_secs_f32()))
+        io::Error::new(io::ErrorKind::TimedOut, format!("not within {:?}", self.time))
     }
 }
 

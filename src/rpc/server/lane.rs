@@ -41,7 +41,7 @@ impl Lane {
         } else if state.threads < self.max_threads {
             let shared = Arc::clone(&self.state);
             match crate::rpc::server::spawn(self.name, move || work(&shared)) {
-                Ok(()) => state.threads += 1,
+                Ok(_) => state.threads += 1,
                 Err(error) => debug!("no thread for {}, {} wait: {error}", self.name, state.queue.len()),
             }
         }
