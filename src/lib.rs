@@ -7,6 +7,7 @@
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
+//! oneshot        what another thread answers, once
 //! secret         secrets: read from files, kept as hashes, compared in constant time
 //! stamp          time stamps as text
 //! text           text from a peer, made harmless for terminals and logs
@@ -17,6 +18,7 @@
 pub mod binder;
 pub mod chat;
 pub mod client;
+mod oneshot;
 pub mod program;
 pub mod rpc;
 pub mod secret;

@@ -19,10 +19,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::event::{Draft, Event, Message};
 use super::secret::Secrets;
+use crate::oneshot::{Answer, oneshot};
 use crate::program::{Endpoint, Failure};
 use crate::rpc::{CallError, Fault};
 use worker::{Request, Worker};
@@ -182,17 +183,17 @@ impl Session {
     /// The session has ended before, or does not end in time, because a call waits for its answer.
     pub fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
-        let (reply, answer) = bounded(1);
+        let (reply, answer) = oneshot();
         self.requests.send(Request::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
-        answer.recv_timeout(patience + UNREGISTERING).map_err(|error| match error {
+        answer.within(patience + UNREGISTERING).map_err(|error| match error {
             RecvTimeoutError::Timeout => SessionError::Unreachable("the server does not answer".into()),
             RecvTimeoutError::Disconnected => SessionError::Ended,
         })
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Sender<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {
-        let (reply, answer) = bounded(1);
+    fn ask<T>(&self, request: impl FnOnce(Answer<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {
+        let (reply, answer) = oneshot();
         self.requests.send(request(reply)).map_err(|_| SessionError::Ended)?;
-        answer.recv().unwrap_or(Err(SessionError::Ended))
+        answer.get().unwrap_or(Err(SessionError::Ended))
     }
 }

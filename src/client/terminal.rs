@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rlimit::Resource;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -34,6 +34,7 @@ use super::line::{AT_SIGNAL, now};
 use super::session::Session;
 use super::show::{Show, Shown, Size, Style, harmless};
 use super::words::Words;
+use crate::oneshot::oneshot;
 use crate::program::{self, Failure, Options};
 
 /// How long to wait for the server before the prompt comes back: what is refused at once is in the prompt again.
@@ -487,13 +488,13 @@ impl Completer for Line {
 impl Line {
     /// The rooms, unless the server takes its time.
     fn rooms(&self) -> Vec<String> {
-        let (sender, rooms) = bounded(1);
+        let (answer, rooms) = oneshot();
         let session = Arc::clone(&self.session);
-        let ask = move || drop(sender.send(session.rooms().unwrap_or_default()));
+        let ask = move || answer.give(session.rooms().unwrap_or_default());
         if crate::rpc::spawn("rooms", ask).is_err() {
             return Vec::new();
         }
-        rooms.recv_timeout(FOR_ROOMS).unwrap_or_default()
+        rooms.within(FOR_ROOMS).unwrap_or_default()
     }
 }
 

@@ -185,7 +185,9 @@ struct Transport {
     pipelined: Lane,
     slow: SlowWriter,
     nudges: Sender<()>,
-    events: Sender<Event>,
+    /// Why the accept loop ended, as the workers saw it; the supervisor is woken up for it, and for the shutdown.
+    failure: Mutex<Option<io::Error>>,
+    wake_supervisor: Sender<()>,
     current: Mutex<Arc<Intake>>,
     counters: Counters,
     /// Set first at shutdown: every answer from now on closes its connection.
@@ -209,11 +211,6 @@ struct Arrival {
     turn: Turn<tiny_http::Request>,
 }
 
-enum Event {
-    AcceptLoopEnded(io::Error),
-    Stop,
-}
-
 /// A running HTTP server. Dropping it does not stop it; [`HttpServer::stop`] does.
 pub struct HttpServer {
     transport: Arc<Transport>,
@@ -229,7 +226,7 @@ impl HttpServer {
         let address = local_address(&listener)?;
         let intake = Arc::new(build(&listener)?);
         let (nudges, nudge_requests) = bounded(1024);
-        let (events, event_queue) = bounded(64);
+        let (wake_supervisor, woken) = bounded(1);
         let transport = Arc::new(Transport {
             address,
             service,
@@ -240,7 +237,8 @@ impl HttpServer {
             pipelined: Lane::new("pipeline", 1),
             slow: SlowWriter::start(config.connection_idle)?,
             nudges,
-            events,
+            failure: Mutex::new(None),
+            wake_supervisor,
             current: Mutex::new(intake),
             counters: Counters::default(),
             draining: AtomicBool::new(false),
@@ -256,8 +254,7 @@ impl HttpServer {
             spawn("nudge", move || nudge_requests.iter().for_each(|()| drop(transport.nudge())))?;
         }
         {
-            let supervisor =
-                Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, events: event_queue };
+            let supervisor = Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, woken };
             spawn("supervisor", move || supervisor.run())?;
         }
         Ok(Self { transport, listener })
@@ -272,7 +269,7 @@ impl HttpServer {
     /// Refuses new connections and makes every further answer the last one of its connection.
     pub fn drain(&self) {
         self.transport.draining.store(true, Ordering::SeqCst);
-        let _ = self.transport.events.try_send(Event::Stop);
+        let _ = self.transport.wake_supervisor.try_send(());
         // On Linux this ends the accept loop and refuses connections, while those accepted go on.
         let _ = self.listener.shutdown(Shutdown::Both);
     }
@@ -341,12 +338,18 @@ impl Transport {
                 Err(error) => {
                     // A replaced server wakes its workers with an error too; only the current one's is news.
                     if Arc::ptr_eq(&intake, &self.current.lock()) {
-                        let _ = self.events.try_send(Event::AcceptLoopEnded(error));
+                        self.report(error);
                         thread::sleep(Duration::from_millis(20));
                     }
                 }
             }
         }
+    }
+
+    /// Tells the supervisor that the accept loop has ended.
+    fn report(&self, error: io::Error) {
+        *self.failure.lock() = Some(error);
+        let _ = self.wake_supervisor.try_send(());
     }
 
     /// Takes the next request, waiting for it at most for `patience`, and notes its place in its connection's order.
@@ -694,7 +697,7 @@ enum ProbeError {
 struct Supervisor {
     transport: Arc<Transport>,
     listener: Socket,
-    events: Receiver<Event>,
+    woken: Receiver<()>,
 }
 
 impl Supervisor {
@@ -702,9 +705,13 @@ impl Supervisor {
         // The pause before the next attempt while connections are not accepted.
         let mut retry: Option<Duration> = None;
         loop {
-            let failure = match self.events.recv_timeout(retry.unwrap_or(PROBE_INTERVAL)) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Event::AcceptLoopEnded(error)) => Some(error),
+            let woken = self.woken.recv_timeout(retry.unwrap_or(PROBE_INTERVAL));
+            if self.transport.draining.load(Ordering::SeqCst) {
+                return;
+            }
+            let failure = match woken {
+                Ok(()) => self.transport.failure.lock().take(),
+                Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let threads = own_status("Threads");
                     match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
@@ -736,12 +743,6 @@ impl Supervisor {
             retry = Some(pause);
             thread::sleep(pause);
             self.rebuild();
-            // What the workers reported of the old one meanwhile is settled.
-            while let Ok(event) = self.events.try_recv() {
-                if matches!(event, Event::Stop) {
-                    return;
-                }
-            }
         }
     }
 
@@ -750,11 +751,13 @@ impl Supervisor {
             Ok(new) => Arc::new(new),
             Err(error) => {
                 debug!("no new accept loop yet: {error}");
-                let _ = self.transport.events.try_send(Event::AcceptLoopEnded(error));
+                self.transport.report(error);
                 return;
             }
         };
         let old = std::mem::replace(&mut *self.transport.current.lock(), new);
+        // What the workers reported of the old one meanwhile is settled.
+        *self.transport.failure.lock() = None;
         self.transport.counters.rebuilt.fetch_add(1, Ordering::Relaxed);
         // Only one worker at a time waits in it; the others wait for that one and then see the new one.
         old.tiny.unblock();

@@ -14,6 +14,7 @@ use super::listener::{Batch, Listener, News, fetch};
 use super::outbox::{Echo, Letter, Outbox, is_same_name};
 use super::position::{Position, Verdict};
 use super::{Place, SessionError, Setup, Unsent};
+use crate::oneshot::Answer;
 use crate::program::Endpoint;
 use crate::rpc::{CallError, Fault};
 
@@ -36,7 +37,7 @@ const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that unregistering may take.
 const UNREGISTERING: Duration = Duration::from_secs(2);
 
-type Reply<T> = Sender<Result<T, SessionError>>;
+type Reply<T> = Answer<Result<T, SessionError>>;
 
 /// What a session is asked.
 pub(super) enum Request {
@@ -48,7 +49,7 @@ pub(super) enum Request {
     Rooms { reply: Reply<Vec<String>> },
     Users { room: Option<String>, reply: Reply<Vec<String>> },
     History { count: usize, reply: Reply<Vec<Message>> },
-    Close { patience: Duration, reply: Sender<Unsent> },
+    Close { patience: Duration, reply: Answer<Unsent> },
 }
 
 /// The registered user, and the connection.
@@ -135,7 +136,7 @@ impl Worker {
                         let unsent = self.close(Instant::now() + patience);
                         // With it ends what `--local` runs in this process, which may be gone after the answer.
                         drop(self);
-                        let _ = reply.send(unsent);
+                        reply.give(unsent);
                         return;
                     }
                     Ok(request @ (Request::Join { .. } | Request::Leave { .. })) => self.after_outbox.push_back(request),
@@ -188,20 +189,20 @@ impl Worker {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Register { name, reply } => drop(reply.send(self.register(name))),
-            Request::Create { room, reply } => drop(reply.send(self.call(|api| api.create_room(&room)))),
-            Request::Join { room, reply } => drop(reply.send(self.join(room))),
-            Request::Leave { reply } => drop(reply.send(self.leave())),
+            Request::Register { name, reply } => reply.give(self.register(name)),
+            Request::Create { room, reply } => reply.give(self.call(|api| api.create_room(&room))),
+            Request::Join { room, reply } => reply.give(self.join(room)),
+            Request::Leave { reply } => reply.give(self.leave()),
             Request::Send { draft, text, recipient } => self.post(draft, text, recipient),
-            Request::Rooms { reply } => drop(reply.send(self.call(Api::list_rooms))),
+            Request::Rooms { reply } => reply.give(self.call(Api::list_rooms)),
             Request::Users { room, reply } => {
                 let users = match room.or_else(|| self.room.as_ref().map(|room| room.name.clone())) {
                     Some(room) => self.call(|api| api.list_users(&room)),
                     None => Err(SessionError::InNoRoom),
                 };
-                let _ = reply.send(users);
+                reply.give(users);
             }
-            Request::History { count, reply } => drop(reply.send(self.history(count))),
+            Request::History { count, reply } => reply.give(self.history(count)),
             // Handled where the session ends.
             Request::Close { .. } => {}
         }

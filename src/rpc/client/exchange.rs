@@ -3,12 +3,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-
 use super::{CONNECT_TIMEOUT, CallError};
+use crate::oneshot::oneshot;
 use crate::program::Endpoint;
 
 /// The largest answer that is read, in bytes: a full history of the largest kind, and some.
@@ -69,17 +67,13 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         return Ok(vec![(ip, endpoint.port).into()]);
     }
-    let found = Arc::new(OnceLock::new());
-    let (done, ended) = bounded::<()>(0);
-    let finding = Arc::clone(&found);
+    let (answer, found) = oneshot();
     let look_up = move || {
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
-        let _ = finding.set(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
-        drop(done);
+        answer.give(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
     };
     crate::rpc::spawn("resolve", look_up).map_err(|error| error.to_string())?;
-    let _ = ended.recv_deadline(deadline);
-    found.get().cloned().unwrap_or_else(|| Err("the name was not resolved in time".into()))
+    found.within(left(deadline)).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
 }
 
 /// A connection on which nothing takes longer than until the deadline.

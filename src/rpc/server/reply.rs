@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use log::debug;
+use parking_lot::Mutex;
 
 use super::{Transport, reason, spawn};
 
@@ -212,20 +213,28 @@ pub(super) struct SlowAnswer {
 
 /// One thread that goes round all answers whose readers are slow. Each attempt takes at most the send time-out.
 pub(super) struct SlowWriter {
-    answers: Sender<SlowAnswer>,
+    new: Arc<Mutex<Vec<SlowAnswer>>>,
+    wake: Sender<()>,
 }
 
 impl SlowWriter {
     /// Starts the thread. An answer of which nothing goes out for `patience` is given up.
     pub(super) fn start(patience: Duration) -> io::Result<Self> {
-        let (answers, queue) = crossbeam_channel::bounded(MAX_SLOW);
-        spawn("slow-writer", move || write_slowly(&queue, patience))?;
-        Ok(Self { answers })
+        let new = Arc::new(Mutex::new(Vec::new()));
+        let (wake, woken) = bounded(1);
+        let taken = Arc::clone(&new);
+        spawn("slow-writer", move || write_slowly(&taken, &woken, patience))?;
+        Ok(Self { new, wake })
     }
 
     fn take(&self, answer: SlowAnswer) {
-        if let Err(refused) = self.answers.try_send(answer) {
-            give_up(refused.into_inner());
+        let mut new = self.new.lock();
+        if new.len() < MAX_SLOW {
+            new.push(answer);
+            let _ = self.wake.try_send(());
+        } else {
+            drop(new);
+            give_up(answer);
         }
     }
 }
@@ -237,14 +246,14 @@ fn give_up(mut answer: SlowAnswer) {
     answer.end.reached();
 }
 
-fn write_slowly(queue: &Receiver<SlowAnswer>, patience: Duration) {
+fn write_slowly(new: &Mutex<Vec<SlowAnswer>>, woken: &Receiver<()>, patience: Duration) {
     let mut answers: Vec<SlowAnswer> = Vec::new();
     loop {
-        if answers.is_empty() {
-            let Ok(answer) = queue.recv() else { return };
-            answers.push(answer);
+        if answers.is_empty() && woken.recv().is_err() {
+            return;
         }
-        while let Ok(answer) = queue.try_recv() {
+        let new = std::mem::take(&mut *new.lock());
+        for answer in new {
             let waiting: usize = answers.iter().map(|answer| answer.bytes.len()).sum();
             if answers.len() >= MAX_SLOW || waiting + answer.bytes.len() > MAX_SLOW_BYTES {
                 give_up(answer);
