@@ -217,8 +217,7 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
         ("max_offers", MAX_OFFERS),
         ("max_lease_seconds", MAX_LEASE.as_secs() as usize),
     ];
-    let limits = limits.map(|(name, value)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX).into()));
-    dispatcher.publish_limits(&config, limits.to_vec());
+    dispatcher.publish_limits(&config, &limits.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
     let failed = |error| Failure::while_doing("cannot start", error);
     let (janitor, stop) = bounded::<()>(0);
     let sweep = move || {

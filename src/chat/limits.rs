@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::program::{Failure, Flag, Options};
-use crate::rpc::Value;
 
 /// The limits of a chat server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +78,10 @@ impl Limits {
 
     /// The limits as `system.getCapabilities` publishes them.
     #[must_use]
-    pub fn published(&self) -> Vec<(String, Value)> {
-        let int = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
-        let seconds = |time: Duration| Value::from(time.as_secs().cast_signed());
-        [
+    pub fn published(&self) -> Vec<(&'static str, i64)> {
+        let int = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let seconds = |time: Duration| time.as_secs().cast_signed();
+        vec![
             ("max_message_bytes", int(self.message_bytes)),
             ("max_rooms", int(self.rooms)),
             ("max_users", int(self.users)),
@@ -90,16 +89,13 @@ impl Limits {
             ("history_messages", int(self.history_messages)),
             ("history_bytes", int(self.history_bytes)),
             ("memory_limit", int(self.memory)),
-            ("message_rate", i64::from(self.message_rate).into()),
-            ("message_burst", i64::from(self.message_burst).into()),
-            ("registration_rate", i64::from(self.registration_rate).into()),
+            ("message_rate", self.message_rate.into()),
+            ("message_burst", self.message_burst.into()),
+            ("registration_rate", self.registration_rate.into()),
             ("waits_per_address", int(self.waits_per_address)),
             ("room_idle", seconds(self.room_idle)),
             ("user_idle", seconds(self.user_idle)),
         ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
     }
 }
 

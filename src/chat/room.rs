@@ -1,6 +1,6 @@
 //! A room: who is there, what was said, and who waits for more.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ pub(super) struct Waiter<T> {
 #[derive(Debug)]
 pub(super) struct Room<T> {
     pub(super) name: RoomName,
-    pub(super) members: BTreeMap<NameKey, Arc<Person>>,
+    /// Sorted by the key. A tree would take 9 KB of the program, and this is no slower for as many as a room holds.
+    members: Vec<(NameKey, Arc<Person>)>,
     pub(super) waiting: HashMap<NameKey, Waiter<T>>,
     pub(super) last_interaction: Instant,
     /// When those who wait were last answered, for messages that follow each other closely.
@@ -90,7 +91,7 @@ impl<T> Room<T> {
     pub(super) fn new(name: RoomName, now: Instant) -> Self {
         Self {
             name,
-            members: BTreeMap::new(),
+            members: Vec::new(),
             waiting: HashMap::new(),
             last_interaction: now,
             last_delivery: None,
@@ -100,6 +101,32 @@ impl<T> Room<T> {
             last_id: 0,
             last_stamp: NaiveDateTime::MIN,
             dropped_unicasts: VecDeque::new(),
+        }
+    }
+
+    fn place(&self, user: &NameKey) -> Result<usize, usize> {
+        self.members.binary_search_by(|(key, _)| key.cmp(user))
+    }
+
+    pub(super) fn member(&self, user: &NameKey) -> Option<&Arc<Person>> {
+        self.place(user).ok().map(|place| &self.members[place].1)
+    }
+
+    /// Everybody who is there, sorted.
+    pub(super) fn members(&self) -> impl ExactSizeIterator<Item = &UserName> {
+        self.members.iter().map(|(_, person)| &person.name)
+    }
+
+    pub(super) fn enter(&mut self, user: &NameKey, person: Arc<Person>) {
+        match self.place(user) {
+            Ok(place) => self.members[place].1 = person,
+            Err(place) => self.members.insert(place, (user.clone(), person)),
+        }
+    }
+
+    pub(super) fn leave(&mut self, user: &NameKey) {
+        if let Ok(place) = self.place(user) {
+            self.members.remove(place);
         }
     }
 
@@ -164,7 +191,7 @@ impl<T> Room<T> {
 
     /// Whether there is a message past `after` that `user` may see.
     pub(super) fn has_news(&self, user: &NameKey, after: u64) -> bool {
-        let reader = self.members.get(user);
+        let reader = self.member(user);
         self.past(self.cursor(after)).any(|message| message.is_seen_by(reader))
     }
 
@@ -183,7 +210,7 @@ impl<T> Room<T> {
     /// What `user` can read past `after`.
     pub(super) fn news(&self, user: &NameKey, after: u64) -> News {
         let after = self.cursor(after);
-        let reader = self.members.get(user);
+        let reader = self.member(user);
         let messages =
             self.past(after).filter(|message| message.is_seen_by(reader)).map(|message| Arc::clone(&message.wire));
         let gone = (self.first_id() - 1).saturating_sub(after);
@@ -196,7 +223,7 @@ impl<T> Room<T> {
 
     /// The newest messages that `user` may see, at most `count`, oldest first.
     pub(super) fn newest(&self, user: &NameKey, count: usize) -> Vec<Arc<str>> {
-        let reader = self.members.get(user);
+        let reader = self.member(user);
         let seen = self.history.iter().rev().filter(|message| message.is_seen_by(reader));
         let mut newest: Vec<_> = seen.take(count).map(|message| Arc::clone(&message.wire)).collect();
         newest.reverse();
@@ -205,7 +232,7 @@ impl<T> Room<T> {
 
     /// The kept messages later than `stamp` that `user` may see.
     pub(super) fn later_than(&self, user: &NameKey, stamp: NaiveDateTime) -> Vec<Arc<str>> {
-        let reader = self.members.get(user);
+        let reader = self.member(user);
         let first = self.history.partition_point(|message| message.stamp <= stamp);
         self.history
             .range(first..)

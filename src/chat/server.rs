@@ -171,7 +171,7 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
     let key = Key::random()?;
 
     let mut dispatcher = Dispatcher::new();
-    dispatcher.publish_limits(&config, limits.published());
+    dispatcher.publish_limits(&config, &limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
     let chat = Arc::new(Chat::new(limits, key, open_allowed));
     dispatcher.serve(PROCEDURES, &chat);

@@ -158,7 +158,7 @@ impl<T: Ticket> State<T> {
     fn member(&mut self, name: &UserName, room: &RoomName, proof: &Proof, now: Now) -> Result<&mut Room<T>, Refusal> {
         self.actor(name, proof, now)?;
         let room = self.room(room, now)?;
-        if room.members.contains_key(name.key()) { Ok(room) } else { Err(Refusal::NotInRoom) }
+        if room.member(name.key()).is_some() { Ok(room) } else { Err(Refusal::NotInRoom) }
     }
 
     /// Registers a user, or resumes the session of one with the same secret.
@@ -215,7 +215,7 @@ impl<T: Ticket> State<T> {
         let room_key = self.users.get_mut(user)?.room.take()?;
         let ended = self.end_wait(&room_key, user, now);
         let room = self.rooms.get_mut(&room_key)?;
-        room.members.remove(user);
+        room.leave(user);
         room.last_interaction = now;
         ended
     }
@@ -251,8 +251,8 @@ impl<T: Ticket> State<T> {
         let before = self.actor(name, proof, now)?.room.clone();
         let full = self.limits.room_users;
         let room = self.room(room_name, now)?;
-        let is_there = room.members.contains_key(name.key());
-        if !is_there && room.members.len() >= full {
+        let is_there = room.member(name.key()).is_some();
+        if !is_there && room.members().len() >= full {
             return Err(Refusal::Limit { what: "users in one room", value: full });
         }
         let left = if before.is_some() && !is_there { self.leave(name.key(), now.monotonic) } else { None };
@@ -260,10 +260,10 @@ impl<T: Ticket> State<T> {
         user.room = Some(room_name.key().clone());
         let person = Arc::clone(&user.person);
         let room = self.room(room_name, now)?;
-        room.members.insert(name.key().clone(), person);
+        room.enter(name.key(), person);
         let messages = room.newest(name.key(), JOIN_MESSAGES);
         let news = News { messages, last_id: room.last_id(), missed: 0 };
-        Ok((room.members.values().map(|person| person.name.clone()).collect(), news, left))
+        Ok((room.members().cloned().collect(), news, left))
     }
 
     /// Leaves the room that the user is in. Answers its name and the ticket of their wait.
@@ -301,7 +301,7 @@ impl<T: Ticket> State<T> {
             return Err(Refusal::NotInRoom);
         };
         let recipient = match recipient {
-            Some(recipient) => Some(room.members.get(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.clone()),
+            Some(recipient) => Some(room.member(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.clone()),
             None => None,
         };
         let (what, limit) = ("messages a second of one user", self.limits.message_rate);
@@ -562,7 +562,7 @@ impl<T: Ticket> State<T> {
     /// # Errors
     /// There is no such room.
     pub fn list_users(&mut self, room: &RoomName, now: Now) -> Result<Vec<UserName>, Refusal> {
-        Ok(self.room(room, now)?.members.values().map(|person| person.name.clone()).collect())
+        Ok(self.room(room, now)?.members().cloned().collect())
     }
 
     /// How many of everything there are.

@@ -378,7 +378,8 @@ pub struct Dispatcher {
     entries: HashMap<&'static str, Entry>,
     /// The names in the order of their tables.
     names: Vec<&'static str>,
-    capabilities: Vec<(String, Value)>,
+    /// What `system.getCapabilities` publishes under `limits`.
+    published: Vec<(&'static str, i64)>,
     limits: Limits,
     hurry: Box<dyn Fn(ConnectionId) + Send + Sync>,
     extra_metrics: Box<dyn Fn(&mut String) + Send + Sync>,
@@ -407,8 +408,17 @@ procedures! { SYSTEM for Dispatcher {
     /// each answer, and a struct of faultCode and faultString for each fault. Cannot be nested, nor carry calls that wait.
     "system.multicall" = multicall(calls: Vec<Value>) -> Written<false>;
     /// What this server can do: a struct with a struct of specUrl and specVersion for each capability, and its limits.
-    "system.getCapabilities" = get_capabilities() -> Vec<(String, Value)>;
+    "system.getCapabilities" = get_capabilities() -> Written<true>;
 } }
+
+/// What every dispatcher can do, and where that is specified; all in version 1.
+const CAPABILITIES: [(&str, &str); 5] = [
+    ("xmlrpc", "http://www.xmlrpc.com/spec"),
+    ("introspection", "http://xmlrpc-c.sourceforge.net/introspection.html"),
+    ("system.multicall", "http://www.xmlrpc.com/discuss/msgReader$1208"),
+    ("faults_interop", "http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php"),
+    ("nil", "http://ontosys.com/xml-rpc/extensions.php"),
+];
 
 impl Dispatcher {
     /// A dispatcher that knows the `system.*` procedures.
@@ -417,7 +427,7 @@ impl Dispatcher {
         let mut dispatcher = Self {
             entries: HashMap::new(),
             names: Vec::new(),
-            capabilities: Vec::new(),
+            published: Vec::new(),
             limits: Limits::default(),
             hurry: Box::new(|_| {}),
             extra_metrics: Box::new(|_| {}),
@@ -428,15 +438,6 @@ impl Dispatcher {
                 Run::Later(_) => continue,
             };
             dispatcher.add(row, run);
-        }
-        for (name, url) in [
-            ("xmlrpc", "http://www.xmlrpc.com/spec"),
-            ("introspection", "http://xmlrpc-c.sourceforge.net/introspection.html"),
-            ("system.multicall", "http://www.xmlrpc.com/discuss/msgReader$1208"),
-            ("faults_interop", "http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php"),
-            ("nil", "http://ontosys.com/xml-rpc/extensions.php"),
-        ] {
-            dispatcher.capability(name, vec![("specUrl".into(), url.into()), ("specVersion".into(), 1.into())]);
         }
         dispatcher
     }
@@ -461,14 +462,8 @@ impl Dispatcher {
         self.names.push(row.name);
     }
 
-    /// Adds what `system.getCapabilities` says under `name`.
-    pub fn capability(&mut self, name: &str, members: Vec<(String, Value)>) {
-        self.capabilities.push((name.to_owned(), Value::Struct(members)));
-    }
-
     /// Publishes limits as the capability `limits`: `own`, and those that every server has.
-    pub fn publish_limits(&mut self, config: &Config, own: Vec<(String, Value)>) {
-        let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    pub fn publish_limits(&mut self, config: &Config, own: &[(&'static str, i64)]) {
         let common = [
             ("max_body_bytes", config.max_body_bytes),
             ("max_nesting", self.limits.depth),
@@ -476,8 +471,8 @@ impl Dispatcher {
             ("max_multicall_calls", MAX_MULTICALL),
             ("max_multicall_bytes", MAX_MULTICALL_BYTES),
         ];
-        let common = common.map(|(name, value)| (name.to_owned(), number(value)));
-        self.capability("limits", own.into_iter().chain(common).collect());
+        self.published.extend_from_slice(own);
+        self.published.extend(common.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
     }
 
     /// Sets what is done when another request arrives on a connection that waits for a deferred answer.
@@ -598,8 +593,26 @@ impl Dispatcher {
         self.answer(caller, &name, params)
     }
 
-    fn get_capabilities(&self, _: &Caller) -> Result<Vec<(String, Value)>, Fault> {
-        Ok(self.capabilities.clone())
+    fn get_capabilities(&self, _: &Caller) -> Result<Written<true>, Fault> {
+        let mut out = String::new();
+        write::structure(&mut out, |out| {
+            for (name, url) in CAPABILITIES {
+                let specification = |out: &mut String| {
+                    write::member(out, "specUrl", |out| write::string(out, url));
+                    write::member(out, "specVersion", |out| write::int(out, 1));
+                };
+                write::member(out, name, |out| write::structure(out, specification));
+            }
+            if !self.published.is_empty() {
+                let limits = |out: &mut String| {
+                    for &(name, limit) in &self.published {
+                        write::member(out, name, |out| write::int(out, limit));
+                    }
+                };
+                write::member(out, "limits", |out| write::structure(out, limits));
+            }
+        });
+        Ok(Written(out))
     }
 }
 

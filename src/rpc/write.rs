@@ -98,8 +98,7 @@ fn double(out: &mut String, number: f64) {
     if number.is_nan() {
         plain(out, "double", "nan");
     } else if number.is_finite() && number.fract() == 0.0 {
-        // Not with a precision: that takes 6 KB of a program that has `Display` anyway.
-        plain(out, "double", format_args!("{number}.0"));
+        plain(out, "double", format_args!("{number:.1}"));
     } else {
         plain(out, "double", number);
     }
