@@ -31,10 +31,16 @@ rustup_has() {
         timeout 120 rustup target add --toolchain $RUSTUP_RUST "$1" >/dev/null 2>&1
 }
 
-# No path of this machine may reach the binaries, or two machines would build different ones.
+# No path of this machine may reach the binaries, or two machines would build different ones. Short ones are 9 KB less:
+# each place that can panic has its file's name. Of several that fit a path the last one counts.
 flags() {
-    echo "-C target-feature=+crt-static" \
-        "--remap-path-prefix=$root=/chat-rpc --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo $*"
+    cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    words="-C target-feature=+crt-static $SMALL_FLAGS --remap-path-prefix=$root=/chat-rpc"
+    words+=" --remap-path-prefix=$cargo_home=/cargo"
+    for sources in "$cargo_home"/registry/src/*; do words+=" --remap-path-prefix=$sources="; done
+    # Cargo compiles the standard library by paths relative to the project.
+    words+=" --remap-path-prefix=target/tools/sysroot-$DEBIAN_RUST/lib/rustlib/src/rust/library=/std"
+    echo "$words $*"
 }
 
 build_with_rustup() {
@@ -83,6 +89,8 @@ build_from_source() {
 
 [ $# -gt 0 ] || fail "usage: $0 TARGET… (known: $TARGETS)"
 cd "$root"
+# What `flags` looks for.
+cargo fetch --quiet --locked
 for target in "$@"; do
     triple=$(triple "$target")
     way=${WAY:-}

@@ -4,16 +4,18 @@
 set -euo pipefail
 
 # Bytes: what they have now and little more, so that growth is noticed. The aim is 1,900,000, 1,900,000 and 2,400,000.
-BINDER_CEILING=2050000
-SERVER_CEILING=2550000
-CLIENT_CEILING=3250000
+BINDER_CEILING=1840000
+SERVER_CEILING=2020000
+CLIENT_CEILING=2580000
 
 cd "$(dirname "$0")/.."
+# shellcheck source=packaging/common.sh
+. packaging/common.sh
 target=$(rustc -vV | sed -n 's/^host: //p')
 directory=target/$target/release
 
 # Without --target, the flag would reach procedure macros too, which are shared libraries.
-RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target"
+RUSTFLAGS="-C target-feature=+crt-static $SMALL_FLAGS" cargo build --release --locked --target "$target"
 
 check() {
     if ldd "$directory/$1" >/dev/null 2>&1 && ! ldd "$directory/$1" | grep -q "statically linked"; then
