@@ -164,7 +164,7 @@ pub const PROGRAM: Program = Program {
                 "listen",
                 "HOST:PORT",
                 Some("127.0.0.1:5000"),
-                "Where to listen. Port 0 lets the system choose.",
+                "Where to listen. Port 0 lets the system choose. A socket that a service manager passes comes first.",
             ),
             Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
         ],

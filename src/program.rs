@@ -1,6 +1,7 @@
 //! What the three programs share: the command line, the log, the signals, and how they end.
 
 pub mod options;
+pub(crate) mod service;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -171,6 +172,18 @@ pub fn log_panics() {
             panic.payload_as_str().unwrap_or("no message")
         );
     }));
+}
+
+/// A program that serves, from its ready line with `address` until `stopped` returns. The service manager is told of both.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAddr) -> Result<(), Failure> {
+    print(&format!("{} listening on {address}\n", program.name))?;
+    service::notify(service::READY);
+    stopped();
+    service::notify(service::STOPPING);
+    Ok(())
 }
 
 /// Catches SIGTERM and SIGINT from now on; the returned function waits for one.

@@ -13,8 +13,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let server = chat::start(Setup::from_options(options)?)?;
-    program::print(&format!("server listening on {}\n", server.address()))?;
-    stopped();
+    program::serve_until(stopped, &PROGRAM, server.address())?;
     server.stop(Duration::from_millis(1500));
     Ok(())
 }

@@ -34,7 +34,12 @@ pub const PROGRAM: Program = Program {
 
 const FLAGS: &[&[Flag]] = &[
     &[
-        Flag::value("listen", "HOST:PORT", Some("127.0.0.1:9000"), "Where to listen. Port 0 lets the system choose."),
+        Flag::value(
+            "listen",
+            "HOST:PORT",
+            Some("127.0.0.1:9000"),
+            "Where to listen. Port 0 lets the system choose. A socket that a service manager passes comes first.",
+        ),
         Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to register at."),
         Flag::switch("no-binder", "Register nowhere; clients use --server."),
         Flag::value(
@@ -98,13 +103,16 @@ impl Setup {
                 Some(with_port.parse::<Endpoint>().map_err(wrong)?)
             }
         };
-        let listen = options.get::<Endpoint>("listen")?.resolve()?;
-        let mut setup = Self::new(listen, binder);
-        setup.limits = Limits::from_options(options)?;
-        setup.open_allowed = !options.has("require-auth");
-        setup.http = Config::from_options(listen, options)?;
-        setup.http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
-        setup.advertise = advertise;
+        let mut http = Config::from_options(options)?;
+        http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
+        let mut setup = Self {
+            http,
+            limits: Limits::from_options(options)?,
+            open_allowed: !options.has("require-auth"),
+            binder,
+            advertise,
+            binder_credentials: None,
+        };
         if let Some(path) = options.text("secret-file") {
             if setup.binder.is_none() {
                 return Err(Failure::Usage("--secret-file is for the binder, which --no-binder excludes".into()));

@@ -33,7 +33,8 @@ use self::lane::Lane;
 pub use self::reply::{ConnectionId, Responder, Sent};
 use self::reply::{SlowWriter, Terms};
 use super::credentials::Credentials;
-use crate::program::{Failure, Flag, Options};
+use crate::program::service::activated;
+use crate::program::{Endpoint, Failure, Flag, Options};
 
 /// How long a write may hold its thread before the rest of the answer goes to the slow writer.
 const SEND_TIMEOUT: Duration = Duration::from_millis(10);
@@ -69,6 +70,8 @@ pub(crate) const STACK: usize = 256 << 10;
 pub struct Config {
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// A socket that the service manager listens on, at [`Config::listen`]; without one, [`listen`] opens it.
+    pub activated: Option<Arc<TcpListener>>,
     /// Threads that handle requests. Default 4: handlers do not block, so more of them than cores gain nothing.
     pub workers: usize,
     /// A connection without traffic for this long is closed, and an upload must be complete within it. Default 30 s.
@@ -85,6 +88,7 @@ impl Config {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            activated: None,
             workers: 4,
             connection_idle: Duration::from_secs(30),
             max_body_bytes: 64 << 10,
@@ -117,11 +121,12 @@ pub const FLAGS: &[Flag] = &[
 ];
 
 impl Config {
-    /// Reads [`FLAGS`] from a command line.
+    /// Reads [`FLAGS`] and `--listen` from a command line. A socket of the service manager comes before the latter.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for what is not a number or out of range.
-    pub fn from_options(listen: SocketAddr, options: &Options) -> Result<Self, Failure> {
+    /// [`Failure::Usage`] for what is not a number or out of range, [`Failure::Failed`] for an address or a socket that
+    /// cannot be listened on.
+    pub fn from_options(options: &Options) -> Result<Self, Failure> {
         let workers = options.get("workers")?;
         if !(1..=256).contains(&workers) {
             return Err(Failure::Usage("--workers is 1 to 256".into()));
@@ -134,7 +139,15 @@ impl Config {
         let local = format!("{}.local", own.trim());
         let names =
             options.text("allow-host").unwrap_or_default().split(',').chain([own.as_str(), &local]).map(str::trim);
+        let activated = activated()?;
+        let listen = match &activated {
+            Some(socket) => {
+                socket.local_addr().map_err(|error| Failure::while_doing("the socket has no address", error))?
+            }
+            None => options.get::<Endpoint>("listen")?.resolve()?,
+        };
         Ok(Self {
+            activated: activated.map(Arc::new),
             workers,
             connection_idle: Duration::from_secs(idle),
             max_body_bytes: options.get("max-body-bytes")?,
@@ -251,7 +264,13 @@ impl HttpServer {
         }
         {
             let transport = Arc::clone(&transport);
-            spawn("nudge", move || nudge_requests.iter().for_each(|()| drop(transport.nudge())))?;
+            // After the end of the accept loop a nudge would be left in the queue of an activated socket, and cause a start.
+            let nudge = move |()| {
+                if !transport.draining.load(Ordering::SeqCst) {
+                    drop(transport.nudge());
+                }
+            };
+            spawn("nudge", move || nudge_requests.iter().for_each(nudge))?;
         }
         {
             let supervisor = Supervisor { transport: Arc::clone(&transport), listener: listener.try_clone()?, woken };
@@ -266,12 +285,22 @@ impl HttpServer {
         self.transport.address
     }
 
-    /// Refuses new connections and makes every further answer the last one of its connection.
+    /// Refuses new connections, or leaves them to the next start if the socket is the service manager's, and makes every
+    /// further answer the last one of its connection.
     pub fn drain(&self) {
-        self.transport.draining.store(true, Ordering::SeqCst);
+        if self.transport.draining.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let _ = self.transport.wake_supervisor.try_send(());
-        // On Linux this ends the accept loop and refuses connections, while those accepted go on.
-        let _ = self.listener.shutdown(Shutdown::Both);
+        if self.transport.config.activated.is_none() {
+            // On Linux this ends the accept loop and refuses connections, while those accepted go on.
+            let _ = self.listener.shutdown(Shutdown::Both);
+        } else {
+            // That would end the socket in the service manager's hands too. What is left in the queue is for the next start:
+            // the accept loop ends where it would wait for a connection, and it is waiting now, for this one.
+            let _ = self.listener.set_nonblocking(true);
+            let _ = self.transport.nudge();
+        }
     }
 
     /// Waits until every request that has arrived is answered, at most until `deadline`; after that no answer is begun.
@@ -288,22 +317,31 @@ impl HttpServer {
     }
 }
 
-/// Opens the listening socket for [`HttpServer::start`]: apart from it, so that a program can say that a port is in use
-/// before it starts anything.
+/// Opens the listening socket for [`HttpServer::start`], or makes the service manager's one fit for it: apart from it, so
+/// that a program can say that a port is in use before it starts anything.
 ///
 /// # Errors
 /// What the system says about the address, for example that it is in use.
 pub fn listen(config: &Config) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if config.listen.is_ipv6() {
-        // `[::]` serves IPv4 as well, whatever the system's default is.
-        let _ = socket.set_only_v6(false);
-    }
+    let socket = match &config.activated {
+        Some(listener) => Socket::from(listener.try_clone()?),
+        None => Socket::new(Domain::for_address(config.listen), Type::STREAM, Some(Protocol::TCP))?,
+    };
+    // Connections that came before these do not inherit them: see `Backlog=` in the socket units.
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(config.connection_idle.max(LEAST_IDLE)))?;
     socket.set_write_timeout(Some(SEND_TIMEOUT))?;
-    socket.bind(&config.listen.into())?;
+    if config.activated.is_some() {
+        // It may be left from the last stop.
+        socket.set_nonblocking(false)?;
+    } else {
+        socket.set_reuse_address(true)?;
+        if config.listen.is_ipv6() {
+            // `[::]` serves IPv4 as well, whatever the system's default is.
+            let _ = socket.set_only_v6(false);
+        }
+        socket.bind(&config.listen.into())?;
+    }
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
@@ -637,7 +675,7 @@ impl Transport {
         let mut before = threads_before;
         for _ in 0..MAX_NUDGES {
             let now = own_status("Threads");
-            if now <= before || self.nudge().is_err() {
+            if now <= before || self.draining.load(Ordering::SeqCst) || self.nudge().is_err() {
                 return;
             }
             before = now;

@@ -59,9 +59,15 @@ impl Program {
     /// Starts a program whose standard input stays open until [`Program::end_input`].
     #[track_caller]
     pub fn start(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
+        Self::start_with(Stdio::piped(), line, arguments)
+    }
+
+    /// Starts a program with this as its standard input.
+    #[track_caller]
+    pub fn start_with(stdin: Stdio, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == ErrorKind::NotFound && line[0] == "python3" => {
@@ -78,11 +84,16 @@ impl Program {
     /// Starts a program that listens and waits for its line `… listening on HOST:PORT`.
     #[track_caller]
     pub fn serve(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
+        Self::start(line, arguments).ready()
+    }
+
+    /// Waits for its line `… listening on HOST:PORT`.
+    #[track_caller]
+    pub fn ready(mut self) -> Self {
         const READY: &str = " listening on ";
-        let mut program = Self::start(line, arguments);
-        let ready = program.stdout.wait_for_line(READY, PATIENCE);
-        program.address = ready.split_once(READY).map(|(_, address)| address.trim().to_owned());
-        program
+        let ready = self.stdout.wait_for_line(READY, PATIENCE);
+        self.address = ready.split_once(READY).map(|(_, address)| address.trim().to_owned());
+        self
     }
 
     /// `HOST:PORT` from the ready line.
