@@ -471,6 +471,7 @@ impl Dispatcher {
         let number = |number: usize| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
         let common = [
             ("max_body_bytes", config.max_body_bytes),
+            ("max_connections", config.max_connections),
             ("max_nesting", self.limits.depth),
             ("max_elements", self.limits.elements),
             ("max_multicall_calls", MAX_MULTICALL),
