@@ -22,7 +22,7 @@ pub mod words;
 
 use std::io::IsTerminal as _;
 
-use crate::program::{Failure, Flag, Options, Program};
+use crate::program::{Failure, Flag, Options, Program, limit_descriptors};
 use local::Local;
 use secret::Secrets;
 use session::{Place, Setup};
@@ -106,6 +106,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
     }
     let secrets = Secrets::find(options.text("secret-file"))?;
     if options.has("local") {
+        limit_descriptors(u64::MAX);
         let mut local = Local::default();
         return Ok(Setup { place: Place::Binder(Local::binder()), secrets, prepare: Box::new(move || local.ensure()) });
     }

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use backtrace::Backtrace;
 use chrono::Utc;
 use log::{LevelFilter, Log, Metadata, Record, debug};
+use rlimit::Resource;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simple_logger::SimpleLogger;
@@ -64,7 +65,6 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
         options.read_config(program)?;
         start_log(options.get("log-level")?)?;
         log_panics();
-        raise_descriptor_limit();
         work(&options)
     });
     match outcome {
@@ -138,10 +138,11 @@ impl Log for Timed {
     }
 }
 
-/// Allows as many open connections as the system grants without asking: the usual 1,024 are for programs that use
-/// `select`, and a connection needs up to two.
-fn raise_descriptor_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+/// Allows this process `wanted` descriptors, or as many as the system grants without asking. The usual 1,024 are for programs
+/// that use `select`.
+pub fn limit_descriptors(wanted: u64) {
+    let limit = Resource::NOFILE;
+    if let Err(error) = limit.get_hard().and_then(|hard| limit.set(wanted.min(hard), hard)) {
         debug!("the limit of open files stays as it is: {error}");
     }
 }

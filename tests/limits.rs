@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES};
 use chat_rpc::rpc::{Fault, Value};
-use support::http::{Answer, Connection, call, post};
+use support::http::{Answer, Connection, call, last_call, post};
 use support::peer::{Peer, Usage, contents};
 use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
 
@@ -51,6 +51,7 @@ fn the_defaults_are_published() {
     for (name, value) in [
         ("max_message_bytes", 4096),
         ("max_body_bytes", 65_536),
+        ("max_connections", 2048),
         ("max_rooms", 1000),
         ("max_users", 10_000),
         ("max_room_users", 5000),
@@ -72,9 +73,12 @@ fn the_defaults_are_published() {
     assert_eq!(limits.member("max_body_bytes").and_then(Value::as_int), Some(9000));
     let binder = peer_of(&Program::serve(BINDER, &["--listen", ANY_PORT]));
     let limits = binder.member("limits").unwrap();
-    for (name, value) in
-        [("max_instances", MAX_INSTANCES), ("max_procedures", MAX_PROCEDURES), ("max_offers", MAX_OFFERS)]
-    {
+    for (name, value) in [
+        ("max_instances", MAX_INSTANCES),
+        ("max_procedures", MAX_PROCEDURES),
+        ("max_offers", MAX_OFFERS),
+        ("max_connections", 2048),
+    ] {
         assert_eq!(limits.member(name).and_then(Value::as_int), i64::try_from(value).ok(), "{name}");
     }
 }
@@ -118,6 +122,64 @@ fn bytes_of_a_body() {
         let refused = ask(&server, &request);
         assert_eq!(refused.status, 413);
         names_figure(&String::from_utf8_lossy(&refused.body), limit);
+    }
+}
+
+#[test]
+fn connections_at_a_time() {
+    const MOST: usize = 16;
+    let server = server(&["--max-connections", &MOST.to_string()]);
+    let refused = |request: &str| {
+        let refused = ask(&server, request);
+        assert_eq!(refused.status, 503);
+        assert!(refused.head.contains("Retry-After: 1\r\n") && refused.head.contains("Connection: close\r\n"));
+        names_figure(&String::from_utf8_lossy(&refused.body), MOST);
+    };
+    let mut kept: Vec<_> = (1..MOST).map(|_| Connection::open(server.address())).collect();
+    for connection in &mut kept {
+        connection.call("list_rooms", &[]).unwrap();
+    }
+    // One that waits for its last answer counts too, until it has it.
+    in_room(&Peer::open(&server), "lobby", &["ana"]);
+    eventually("the peer has gone", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
+    let mut waiting = Connection::open(server.address());
+    waiting.send(&last_call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
+    let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let counted = |connection: &mut Connection, name: &str| -> usize {
+        connection.send(metrics);
+        let metrics = String::from_utf8(connection.answer().unwrap().body).unwrap();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap()
+    };
+    eventually("the call waits", PATIENCE, || counted(&mut kept[0], "chat_waiting ") == 1);
+    let before = counted(&mut kept[0], "http_requests_refused_total ");
+    for request in [
+        &last_call("list_rooms", &[]),
+        &call("list_rooms", &[]),
+        &post(&"x".repeat(5000), ""),
+        metrics,
+        "GET / HTTP/1.0\r\n\r\n",
+    ] {
+        refused(request);
+    }
+    assert_eq!(counted(&mut kept[0], "http_requests_refused_total "), before + 5);
+    // Those that there are go on, and where one ends there is room again.
+    for connection in &mut kept {
+        connection.call("list_rooms", &[]).unwrap();
+    }
+    kept[0].call("send_message", &["ana".into(), "lobby".into(), "hi".into()]).unwrap();
+    waiting.answer().unwrap().value().unwrap();
+    eventually("there is room", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
+    // Clients that leave without a word are noticed: not one of these has said that it would.
+    drop(kept);
+    for _ in 0..4 * MOST {
+        eventually("there is room", PATIENCE, || ask(&server, &call("list_rooms", &[])).status == 200);
+    }
+
+    for (program, options) in [(BINDER, &[][..]), (SERVER, &["--no-binder"])] {
+        let program = Program::serve(program, &[&["--listen", ANY_PORT, "--max-connections", "16"], options].concat());
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        assert_eq!(files.split_whitespace().next(), Some("96"), "2 for each connection and 64 for the rest");
     }
 }
 

@@ -15,7 +15,9 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
-    let binder = binder::start(Config::from_options(options)?, secret.as_deref())?;
+    let config = Config::from_options(options)?;
+    program::limit_descriptors(config.descriptors());
+    let binder = binder::start(config, secret.as_deref())?;
     program::serve_until(stopped, &PROGRAM, binder.address())?;
     binder.stop(Duration::from_millis(1500));
     Ok(())

@@ -12,7 +12,9 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
-    let server = chat::start(Setup::from_options(options)?)?;
+    let setup = Setup::from_options(options)?;
+    program::limit_descriptors(setup.http.descriptors());
+    let server = chat::start(setup)?;
     program::serve_until(stopped, &PROGRAM, server.address())?;
     server.stop(Duration::from_millis(1500));
     Ok(())

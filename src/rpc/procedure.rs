@@ -466,6 +466,7 @@ impl Dispatcher {
     pub fn publish_limits(&mut self, config: &Config, own: &[(&'static str, i64)]) {
         let common = [
             ("max_body_bytes", config.max_body_bytes),
+            ("max_connections", config.max_connections),
             ("max_nesting", self.limits.depth),
             ("max_elements", self.limits.elements),
             ("max_multicall_calls", MAX_MULTICALL),

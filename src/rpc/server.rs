@@ -28,7 +28,7 @@ use log::{debug, error, info, warn};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use self::connections::{Connections, Next, Turn};
+use self::connections::{Connections, Next, Standing, Turn};
 use self::lane::Lane;
 pub use self::reply::{ConnectionId, Responder, Sent};
 use self::reply::{SlowWriter, Terms};
@@ -62,6 +62,15 @@ const SMALL_BODY: usize = 1024;
 const LARGEST_DROP: usize = 512 << 10;
 /// Refused bodies that are read past at a time; the others wait, after their answer, with their connections.
 const MAX_DRAINS: usize = 8;
+/// Descriptors that a connection can hold: one to read and one to answer.
+const CONNECTION_DESCRIPTORS: u64 = 2;
+/// Descriptors for everything else: the listener, the log, the signals, calls to the binder, and connections on their way to
+/// a refusal.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// What of these is open at any time: the standard streams, three for the listener, two for the signals.
+const OPEN_DESCRIPTORS: u64 = 8;
+/// How long it counts as certain that there are too many connections, before it is looked at anew.
+const FULL_FOR: Duration = Duration::from_millis(50);
 /// Stack of our own threads, in bytes: parsing and dispatch stay far below it.
 pub(crate) const STACK: usize = 256 << 10;
 
@@ -78,6 +87,8 @@ pub struct Config {
     pub connection_idle: Duration,
     /// The largest body of a request, in bytes. Default 65,536.
     pub max_body_bytes: usize,
+    /// Connections at a time; a request on a further one is answered with status 503. Default 2,048.
+    pub max_connections: usize,
     /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
     pub hosts: Vec<String>,
 }
@@ -92,6 +103,7 @@ impl Config {
             workers: 4,
             connection_idle: Duration::from_secs(30),
             max_body_bytes: 64 << 10,
+            max_connections: 2048,
             hosts: Vec::new(),
         }
     }
@@ -112,6 +124,7 @@ pub const FLAGS: &[Flag] = &[
         "Connections are closed after this time without traffic; at least 4.",
     ),
     Flag::value("max-body-bytes", "BYTES", Some("65536"), "The largest call."),
+    Flag::value("max-connections", "N", Some("2048"), "Calls on further connections are refused, with status 503."),
     Flag::value(
         "allow-host",
         "NAME[,NAME]",
@@ -135,6 +148,10 @@ impl Config {
         if idle < LEAST_IDLE.as_secs() {
             return Err(Failure::Usage(format!("--connection-idle is at least {} seconds", LEAST_IDLE.as_secs())));
         }
+        let max_connections = options.get("max-connections")?;
+        if !(1..=1_000_000).contains(&max_connections) {
+            return Err(Failure::Usage("--max-connections is 1 to 1000000".into()));
+        }
         let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let local = format!("{}.local", own.trim());
         let names =
@@ -151,9 +168,16 @@ impl Config {
             workers,
             connection_idle: Duration::from_secs(idle),
             max_body_bytes: options.get("max-body-bytes")?,
+            max_connections,
             hosts: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             ..Self::new(listen)
         })
+    }
+
+    /// How many descriptors a program needs that serves all the connections it may have.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        CONNECTION_DESCRIPTORS * self.max_connections as u64 + OTHER_DESCRIPTORS
     }
 }
 
@@ -184,6 +208,7 @@ struct Counters {
     requests: AtomicU64,
     rebuilt: AtomicU64,
     held: AtomicU64,
+    refused: AtomicU64,
     unanswered: AtomicUsize,
 }
 
@@ -214,13 +239,19 @@ struct Intake {
     tiny: tiny_http::Server,
     /// Held from taking a request until its place among those of its connection is noted. Two workers that took two
     /// requests of one connection could else note them the wrong way round, and each would wait for the other's answer.
-    order: Mutex<()>,
+    order: Mutex<Order>,
+}
+
+/// What is known to whoever takes a request.
+#[derive(Default)]
+struct Order {
+    /// Until then there are too many connections.
+    full_until: Option<Instant>,
 }
 
 /// A request whose place in the order is known.
 struct Arrival {
     peer: SocketAddr,
-    closing: bool,
     turn: Turn<tiny_http::Request>,
 }
 
@@ -355,7 +386,7 @@ fn build(listener: &Socket) -> io::Result<Intake> {
     let listener = TcpListener::from(listener.try_clone()?);
     std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None))
         .map_err(|_| io::Error::other("no thread for the accept loop"))?
-        .map(|tiny| Intake { tiny, order: Mutex::new(()) })
+        .map(|tiny| Intake { tiny, order: Mutex::default() })
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
@@ -392,7 +423,7 @@ impl Transport {
 
     /// Takes the next request, waiting for it at most for `patience`, and notes its place in its connection's order.
     fn take(&self, intake: &Intake, patience: Option<Duration>) -> io::Result<Option<Arrival>> {
-        let _in_order = intake.order.lock();
+        let mut order = intake.order.lock();
         let request = match patience {
             None => intake.tiny.recv()?,
             Some(patience) => match intake.tiny.recv_timeout(patience)? {
@@ -403,17 +434,40 @@ impl Transport {
         // Only a Unix socket has no peer address, and we do not listen on one.
         let Some(peer) = request.remote_addr().copied() else { return Ok(None) };
         let closing = asks_to_close(&request);
-        Ok(Some(Arrival { peer, closing, turn: self.connections.arrive(peer, closing, request) }))
+        let turn = match self.connections.arrive(peer, closing, request, self.config.max_connections) {
+            Turn::Full { request, passing } if !self.is_full(passing, &mut order) => {
+                self.connections.arrive(peer, closing, request, usize::MAX)
+            }
+            turn => turn,
+        };
+        Ok(Some(Arrival { peer, turn }))
+    }
+
+    /// Whether there really are all the connections that there may be. One that its client has closed after an answer stays
+    /// known for some time, but without descriptors. One of `passing`, once it is read, has only that for its answer.
+    fn is_full(&self, passing: usize, order: &mut Order) -> bool {
+        let now = Instant::now();
+        if order.full_until.is_none_or(|until| until <= now) {
+            let open = std::fs::read_dir("/proc/self/fd").map_or(u64::MAX, |entries| entries.count() as u64);
+            let held = open.saturating_sub(OPEN_DESCRIPTORS).saturating_add(passing as u64);
+            let full = held >= CONNECTION_DESCRIPTORS * self.config.max_connections as u64;
+            order.full_until = full.then_some(now + FULL_FOR);
+        }
+        order.full_until.is_some()
     }
 
     /// Does with a request what its place in the order demands.
     fn begin(self: &Arc<Self>, arrival: Arrival) {
         match arrival.turn {
-            Turn::Now { request, first } => {
-                if first && !arrival.closing {
+            Turn::Now { request, standing } => {
+                if standing == (Standing::Kept { first: true }) {
                     let _ = self.nudges.try_send(());
                 }
-                self.handle(request, false);
+                self.handle(request, standing, false);
+            }
+            Turn::Full { request, .. } => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                self.handle(request, Standing::Refused, true);
             }
             Turn::Later => self.service.hurry(ConnectionId(arrival.peer)),
             Turn::Never(request) => self.discard(request),
@@ -421,7 +475,7 @@ impl Transport {
     }
 
     /// Handles one request whose turn it is; the answer may come later. `last`: it must close the connection.
-    fn handle(self: &Arc<Self>, request: tiny_http::Request, last: bool) {
+    fn handle(self: &Arc<Self>, request: tiny_http::Request, standing: Standing, last: bool) {
         self.counters.unanswered.fetch_add(1, Ordering::SeqCst);
         if self.closed.load(Ordering::SeqCst) {
             // The process is about to end: an answer begun now could be cut in its middle.
@@ -433,20 +487,21 @@ impl Transport {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         if is_unread(&request) {
             let transport = Arc::clone(self);
-            self.uploads.run(move || transport.answer(request, last));
+            self.uploads.run(move || transport.answer(request, standing, last));
         } else {
-            self.answer(request, last);
+            self.answer(request, standing, last);
         }
     }
 
-    fn answer(self: &Arc<Self>, mut request: tiny_http::Request, last: bool) {
+    fn answer(self: &Arc<Self>, mut request: tiny_http::Request, standing: Standing, last: bool) {
         let Some(peer) = request.remote_addr().copied() else { return };
-        let outcome = self.check(&request).and_then(|target| match target {
+        let checked = if standing == Standing::Refused { Err(self.too_many()) } else { self.check(&request) };
+        let outcome = checked.and_then(|target| match target {
             Target::Call => self.read_body(&mut request).map(|body| (target, body)),
             Target::Health | Target::Metrics => Ok((target, Vec::new())),
         });
         let outcome = match outcome {
-            Err(refusal) if is_unread(&request) => return self.refuse_unread(request, peer, &refusal),
+            Err(refusal) if is_unread(&request) => return self.refuse_unread(request, peer, standing, &refusal),
             other => other,
         };
         let caller = Caller {
@@ -454,6 +509,7 @@ impl Transport {
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
         };
         let terms = Terms {
+            standing,
             client_closes: asks_to_close(&request),
             server_closes: last || outcome.is_err(),
             http_1_0: *request.http_version() < (1, 1),
@@ -463,29 +519,34 @@ impl Transport {
         let responder = Responder::new(request.into_writer(), Arc::clone(self), peer, &terms);
         match outcome {
             Ok((Target::Call, body)) => self.service.call(caller, &body, responder),
-            Ok((Target::Health, _)) => responder.text(200, None, "ok\n", head_only),
-            Ok((Target::Metrics, _)) => responder.text(200, None, &self.metrics(), head_only),
-            Err(refusal) => responder.text(refusal.status, refusal.allow, &refusal.text, head_only),
+            Ok((Target::Health, _)) => responder.text(200, "", "ok\n", head_only),
+            Ok((Target::Metrics, _)) => responder.text(200, "", &self.metrics(), head_only),
+            Err(refusal) => responder.text(refusal.status, refusal.header, &refusal.text, head_only),
         }
     }
 
     /// Refuses a request whose body is still on its way: answers, and then reads past the body.
-    fn refuse_unread(self: &Arc<Self>, request: tiny_http::Request, peer: SocketAddr, refusal: &Refusal) {
+    fn refuse_unread(
+        self: &Arc<Self>,
+        request: tiny_http::Request,
+        peer: SocketAddr,
+        standing: Standing,
+        refusal: &Refusal,
+    ) {
         let (client_closes, unread) = (asks_to_close(&request), unread_bytes(&request));
         // Only an upgrade hands out what reads the body together with what answers. Its own answer can be an informational
         // one, which precedes the real one.
         let mut stream = request.upgrade("close", tiny_http::Response::empty(100));
-        let Refusal { status, text, allow } = refusal;
-        let allow = allow.map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
+        let Refusal { status, text, header } = refusal;
         let answer = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Length: {}\r\nConnection: close\r\n{allow}\r\n{text}",
+            "HTTP/1.1 {status} {}\r\nContent-Length: {}\r\nConnection: close\r\n{header}\r\n{text}",
             reason(*status),
             text.len()
         );
         if let Err(error) = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()) {
             debug!("{peer} did not take its refusal: {error}");
         }
-        self.finished(peer, false, client_closes);
+        self.finished(peer, standing, false, client_closes);
         if unread > LARGEST_DROP {
             // Dropping it would end the process where the memory is not there. So it is kept for good, at the price of two
             // descriptors and a thread.
@@ -533,7 +594,7 @@ impl Transport {
         match (path, request.method()) {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {
-                return Err(Refusal { allow: Some("POST"), ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
+                return Err(Refusal { header: "Allow: POST\r\n", ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
             }
             // Its body would never be read, and be dropped with the request; see `LARGEST_DROP`.
             ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
@@ -542,7 +603,7 @@ impl Transport {
             ("/healthz", Get | Head) => return Ok(Target::Health),
             ("/metrics", Get | Head) => return Ok(Target::Metrics),
             ("/healthz" | "/metrics", _) => {
-                return Err(Refusal { allow: Some("GET, HEAD"), ..Refusal::new(405, "this is read by GET\n") });
+                return Err(Refusal { header: "Allow: GET, HEAD\r\n", ..Refusal::new(405, "this is read by GET\n") });
             }
             _ => return Err(Refusal::new(404, "there is nothing here; XML-RPC is at / and /RPC2\n")),
         }
@@ -561,6 +622,11 @@ impl Transport {
             return Err(self.too_large());
         }
         Ok(Target::Call)
+    }
+
+    fn too_many(&self) -> Refusal {
+        let text = format!("there are {} connections, as many as there may be\n", self.config.max_connections);
+        Refusal { header: "Retry-After: 1\r\n", ..Refusal::new(503, text) }
     }
 
     fn too_large(&self) -> Refusal {
@@ -614,7 +680,7 @@ impl Transport {
         use std::fmt::Write as _;
         let mut out = String::new();
         self.service.metrics(&mut out);
-        let rows: [(&str, &str, &str, u64); 4] = [
+        let rows: [(&str, &str, &str, u64); 5] = [
             ("http_requests_total", "counter", "Requests received", self.counters.requests.load(Ordering::Relaxed)),
             (
                 "http_accept_loops_rebuilt_total",
@@ -628,6 +694,12 @@ impl Transport {
                 "Refused requests that announced too much to be released",
                 self.counters.held.load(Ordering::Relaxed),
             ),
+            (
+                "http_requests_refused_total",
+                "counter",
+                "Requests refused for too many connections",
+                self.counters.refused.load(Ordering::Relaxed),
+            ),
             ("process_resident_memory_bytes", "gauge", "Resident memory", own_status("VmRSS") * 1024),
         ];
         for (name, kind, help, value) in rows {
@@ -637,13 +709,13 @@ impl Transport {
     }
 
     /// An answer is out, or has failed: the connection's next request has its turn.
-    fn finished(self: &Arc<Self>, peer: SocketAddr, keep_alive: bool, client_closes: bool) {
-        match self.connections.finish(peer, keep_alive, client_closes) {
+    fn finished(self: &Arc<Self>, peer: SocketAddr, standing: Standing, keep_alive: bool, client_closes: bool) {
+        match self.connections.finish(peer, standing, keep_alive, client_closes) {
             Next::Nothing => {}
             // The lane needs no bound of its own: what it holds came from bounded queues.
             Next::Request { request, last } => {
                 let transport = Arc::clone(self);
-                self.pipelined.run(move || transport.handle(request, last));
+                self.pipelined.run(move || transport.handle(request, Standing::Kept { first: false }, last));
             }
             Next::Dropped(requests) => requests.into_iter().for_each(|request| self.discard(request)),
         }
@@ -715,12 +787,13 @@ enum Target {
 struct Refusal {
     status: u16,
     text: Cow<'static, str>,
-    allow: Option<&'static str>,
+    /// A header line, with CR LF; or empty.
+    header: &'static str,
 }
 
 impl Refusal {
     fn new(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), allow: None }
+        Self { status, text: text.into(), header: "" }
     }
 }
 

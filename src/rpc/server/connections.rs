@@ -1,4 +1,5 @@
-//! One request of a connection at a time: what is pipelined behind it waits here instead of in a worker.
+//! One request of a connection at a time: what is pipelined behind it waits here instead of in a worker. And a limit of
+//! connections.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -12,9 +13,15 @@ const MAX_PIPELINED: usize = 128;
 /// this is short: another connection may come from the same port.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// The connections that have more than one request. One that is closed with its first request never gets an entry.
+/// The connections that have more than one request. One that is closed with its first request never gets an entry, and is
+/// only counted until its answer is out.
 pub(super) struct Connections<R> {
-    entries: Mutex<HashMap<SocketAddr, Entry<R>>>,
+    known: Mutex<Known<R>>,
+}
+
+struct Known<R> {
+    entries: HashMap<SocketAddr, Entry<R>>,
+    passing: usize,
 }
 
 struct Entry<R> {
@@ -31,10 +38,23 @@ enum State {
     Ended,
 }
 
+/// How a connection counts while a request of it is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has an entry; `first`: since this request.
+    Kept { first: bool },
+    /// It is closed with this request, its first.
+    Passing,
+    /// It is one too many.
+    Refused,
+}
+
 /// What to do with a request that has arrived.
 pub(super) enum Turn<R> {
-    /// Handle it. `first`: nothing was known of its connection before.
-    Now { request: R, first: bool },
+    /// Handle it.
+    Now { request: R, standing: Standing },
+    /// Its connection is one too many, if all of those that are known are still open, as `passing` of them are for certain.
+    Full { request: R, passing: usize },
     /// It waits; [`Connections::finish`] will return it.
     Later,
     /// Its connection is at its end: no answer is owed.
@@ -55,23 +75,28 @@ pub(super) enum Next<R> {
 
 impl<R> Default for Connections<R> {
     fn default() -> Self {
-        Self { entries: Mutex::new(HashMap::new()) }
+        Self { known: Mutex::new(Known { entries: HashMap::new(), passing: 0 }) }
     }
 }
 
 impl<R> Connections<R> {
-    /// A request has arrived from `peer`; `closing` if it says that it is its connection's last.
-    pub(super) fn arrive(&self, peer: SocketAddr, closing: bool, request: R) -> Turn<R> {
+    /// A request has arrived from `peer`; `closing` if it says that it is its connection's last. There may be `most`
+    /// connections, this one included.
+    pub(super) fn arrive(&self, peer: SocketAddr, closing: bool, request: R, most: usize) -> Turn<R> {
         let now = Instant::now();
-        let mut entries = self.entries.lock();
+        let Known { entries, passing } = &mut *self.known.lock();
+        let count = entries.len() + *passing;
         let Some(entry) = entries.get_mut(&peer) else {
-            if !closing {
-                entries.insert(
-                    peer,
-                    Entry { state: State::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now },
-                );
+            if count >= most {
+                return Turn::Full { request, passing: *passing };
             }
-            return Turn::Now { request, first: true };
+            if closing {
+                *passing += 1;
+                return Turn::Now { request, standing: Standing::Passing };
+            }
+            entries
+                .insert(peer, Entry { state: State::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now });
+            return Turn::Now { request, standing: Standing::Kept { first: true } };
         };
         if entry.state == State::Ended && now - entry.seen > ENDING {
             entry.state = State::Idle;
@@ -81,7 +106,7 @@ impl<R> Connections<R> {
             State::Idle => {
                 entry.state = State::Busy;
                 entry.seen = now;
-                return Turn::Now { request, first: false };
+                return Turn::Now { request, standing: Standing::Kept { first: false } };
             }
             State::Busy => {}
         }
@@ -95,12 +120,27 @@ impl<R> Connections<R> {
 
     /// Whether a request waits behind the one being answered.
     pub(super) fn is_waited_for(&self, peer: SocketAddr) -> bool {
-        self.entries.lock().get(&peer).is_some_and(|entry| !entry.pipelined.is_empty())
+        self.known.lock().entries.get(&peer).is_some_and(|entry| !entry.pipelined.is_empty())
     }
 
     /// The answer to `peer`'s current request is out. `client_closes`: the request said that it was the last.
-    pub(super) fn finish(&self, peer: SocketAddr, keep_alive: bool, client_closes: bool) -> Next<R> {
-        let mut entries = self.entries.lock();
+    pub(super) fn finish(
+        &self,
+        peer: SocketAddr,
+        standing: Standing,
+        keep_alive: bool,
+        client_closes: bool,
+    ) -> Next<R> {
+        let Known { entries, passing } = &mut *self.known.lock();
+        match standing {
+            Standing::Kept { .. } => {}
+            // An entry of this address is another connection's, which came after this one's client had gone.
+            Standing::Refused => return Next::Nothing,
+            Standing::Passing => {
+                *passing -= 1;
+                return Next::Nothing;
+            }
+        }
         let Some(entry) = entries.get_mut(&peer) else { return Next::Nothing };
         if client_closes {
             return entries.remove(&peer).map_or(Next::Nothing, |entry| Next::Dropped(entry.pipelined));
@@ -123,7 +163,7 @@ impl<R> Connections<R> {
     /// Forgets connections that have been silent for `idle`: the socket's time-out has closed them.
     pub(super) fn sweep(&self, idle: Duration) {
         let now = Instant::now();
-        let mut entries = self.entries.lock();
+        let Known { entries, .. } = &mut *self.known.lock();
         entries.retain(|_, entry| entry.state == State::Busy || now - entry.seen < idle);
         if entries.capacity() > 4 * entries.len() + 64 {
             entries.shrink_to_fit();
@@ -135,58 +175,100 @@ impl<R> Connections<R> {
 mod tests {
     use super::*;
 
-    const PEER: &str = "192.0.2.1:1024";
+    const NEW: Standing = Standing::Kept { first: true };
+    const KNOWN: Standing = Standing::Kept { first: false };
 
     fn peer() -> SocketAddr {
-        PEER.parse().unwrap()
+        from(1024)
+    }
+
+    fn from(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
     }
 
     #[test]
     fn requests_of_a_connection_have_their_turn_in_order() {
         let connections = Connections::default();
-        assert!(matches!(connections.arrive(peer(), false, 1), Turn::Now { request: 1, first: true }));
-        assert!(matches!(connections.arrive(peer(), false, 2), Turn::Later));
-        assert!(matches!(connections.arrive(peer(), false, 3), Turn::Later));
+        assert!(matches!(connections.arrive(peer(), false, 1, 1), Turn::Now { request: 1, standing: NEW }));
+        assert!(matches!(connections.arrive(peer(), false, 2, 1), Turn::Later));
+        assert!(matches!(connections.arrive(peer(), false, 3, 1), Turn::Later));
         assert!(connections.is_waited_for(peer()));
-        assert!(matches!(connections.finish(peer(), true, false), Next::Request { request: 2, last: false }));
-        assert!(matches!(connections.finish(peer(), true, false), Next::Request { request: 3, last: false }));
-        assert!(matches!(connections.finish(peer(), true, false), Next::Nothing));
-        assert!(matches!(connections.arrive(peer(), false, 4), Turn::Now { request: 4, first: false }));
+        assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Request { request: 2, last: false }));
+        assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Request { request: 3, last: false }));
+        assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Nothing));
+        assert!(matches!(connections.arrive(peer(), false, 4, 1), Turn::Now { request: 4, standing: KNOWN }));
     }
 
     #[test]
     fn a_client_that_pipelines_too_much_is_closed_after_what_fits() {
         let connections = Connections::default();
-        let _ = connections.arrive(peer(), false, 0);
+        let _ = connections.arrive(peer(), false, 0, 1);
         for number in 1..=MAX_PIPELINED {
-            assert!(matches!(connections.arrive(peer(), false, number), Turn::Later));
+            assert!(matches!(connections.arrive(peer(), false, number, 1), Turn::Later));
         }
-        assert!(matches!(connections.arrive(peer(), false, 999), Turn::Never(999)));
+        assert!(matches!(connections.arrive(peer(), false, 999, 1), Turn::Never(999)));
         for number in 1..=MAX_PIPELINED {
-            let Next::Request { request, last } = connections.finish(peer(), true, false) else {
+            let Next::Request { request, last } = connections.finish(peer(), KNOWN, true, false) else {
                 panic!("{number} is missing")
             };
             assert_eq!((request, last), (number, number == MAX_PIPELINED));
         }
-        assert!(matches!(connections.finish(peer(), false, false), Next::Dropped(_)));
-        assert!(matches!(connections.arrive(peer(), false, 1000), Turn::Never(1000)));
+        assert!(matches!(connections.finish(peer(), KNOWN, false, false), Next::Dropped(_)));
+        assert!(matches!(connections.arrive(peer(), false, 1000, 1), Turn::Never(1000)));
     }
 
     #[test]
     fn a_connection_that_closes_with_its_first_request_leaves_nothing_behind() {
         let connections = Connections::default();
-        assert!(matches!(connections.arrive(peer(), true, 1), Turn::Now { first: true, .. }));
-        assert!(connections.entries.lock().is_empty());
+        assert!(matches!(connections.arrive(peer(), true, 1, 1), Turn::Now { standing: Standing::Passing, .. }));
+        assert!(connections.known.lock().entries.is_empty());
+    }
+
+    #[test]
+    fn a_connection_past_the_limit_is_refused_until_another_one_ends() {
+        let connections = Connections::default();
+        let arrive = |port, closing| match connections.arrive(from(port), closing, (), 3) {
+            Turn::Now { standing, .. } => Some(standing),
+            Turn::Full { passing, .. } => {
+                assert_eq!(passing, connections.known.lock().passing);
+                None
+            }
+            Turn::Later | Turn::Never(()) => panic!("these are first requests"),
+        };
+        assert_eq!(arrive(1, false), Some(NEW));
+        assert_eq!(arrive(2, true), Some(Standing::Passing));
+        assert_eq!(arrive(3, true), Some(Standing::Passing));
+        assert_eq!((arrive(4, false), arrive(4, true)), (None, None));
+        // What is known goes on.
+        let _ = connections.finish(from(1), NEW, true, false);
+        assert_eq!(arrive(1, false), Some(KNOWN));
+        // What was refused has not counted, whatever follows it.
+        let _ = connections.finish(from(4), Standing::Refused, false, true);
+        assert_eq!(arrive(4, true), None);
+        let _ = connections.finish(from(2), Standing::Passing, false, true);
+        assert_eq!(arrive(4, false), Some(NEW));
+        assert_eq!(arrive(5, false), None);
+        let _ = connections.finish(from(1), KNOWN, true, true);
+        assert_eq!(arrive(5, false), Some(NEW));
+    }
+
+    #[test]
+    fn a_connection_from_the_port_of_a_passing_one_has_an_entry_of_its_own() {
+        let connections = Connections::default();
+        let _ = connections.arrive(peer(), true, 1, 2);
+        assert!(matches!(connections.arrive(peer(), false, 2, 2), Turn::Now { standing: NEW, .. }));
+        let _ = connections.finish(peer(), Standing::Passing, false, true);
+        assert!(matches!(connections.arrive(peer(), false, 3, 2), Turn::Later), "it still has its answer to come");
     }
 
     #[test]
     fn idle_connections_are_forgotten_and_busy_ones_are_not() {
         let connections = Connections::default();
-        let _ = connections.arrive(peer(), false, 1);
+        let _ = connections.arrive(peer(), false, 1, 1);
         connections.sweep(Duration::ZERO);
-        assert_eq!(connections.entries.lock().len(), 1);
-        let _ = connections.finish(peer(), true, false);
+        assert_eq!(connections.known.lock().entries.len(), 1);
+        let _ = connections.finish(peer(), KNOWN, true, false);
         connections.sweep(Duration::ZERO);
-        assert!(connections.entries.lock().is_empty());
+        assert!(connections.known.lock().entries.is_empty());
     }
 }

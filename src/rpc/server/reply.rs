@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use log::debug;
 use parking_lot::Mutex;
 
+use super::connections::Standing;
 use super::{Transport, reason, spawn};
 
 /// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
@@ -36,6 +37,7 @@ pub(super) enum Content {
 
 /// How a request wants its connection to go on.
 pub(super) struct Terms {
+    pub(super) standing: Standing,
     pub(super) client_closes: bool,
     pub(super) server_closes: bool,
     pub(super) http_1_0: bool,
@@ -65,7 +67,7 @@ impl Responder {
         terms: &Terms,
     ) -> Self {
         let keep_alive = !terms.client_closes && !terms.server_closes;
-        let end = End { transport, peer, client_closes: terms.client_closes, keep_alive };
+        let end = End { transport, peer, standing: terms.standing, client_closes: terms.client_closes, keep_alive };
         Self { writer: Some(writer), end, http_1_0: terms.http_1_0, since: Instant::now() }
     }
 
@@ -87,10 +89,9 @@ impl Responder {
         self.end.transport.connections.is_waited_for(self.end.peer)
     }
 
-    /// Sends a text that is not XML-RPC, for example a refusal, with the methods that would have been allowed.
-    pub(super) fn text(mut self, status: u16, allow: Option<&str>, text: &str, head_only: bool) {
-        let allow = allow.map_or_else(String::new, |methods| format!("Allow: {methods}\r\n"));
-        self.send(status, Content::Text, &allow, if head_only { "" } else { text }.as_bytes());
+    /// Sends a text that is not XML-RPC, for example a refusal, with this header line.
+    pub(super) fn text(mut self, status: u16, header: &str, text: &str, head_only: bool) {
+        self.send(status, Content::Text, header, if head_only { "" } else { text }.as_bytes());
     }
 
     fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {
@@ -162,13 +163,14 @@ impl Drop for Sent {
 struct End {
     transport: Arc<Transport>,
     peer: SocketAddr,
+    standing: Standing,
     client_closes: bool,
     keep_alive: bool,
 }
 
 impl End {
     fn reached(&self) {
-        self.transport.finished(self.peer, self.keep_alive, self.client_closes);
+        self.transport.finished(self.peer, self.standing, self.keep_alive, self.client_closes);
     }
 }
 
