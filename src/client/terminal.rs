@@ -101,7 +101,7 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     }
 
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        crate::rpc::spawn(name, work).map_err(|error| Failure::while_doing("cannot start", error))
+        program::spawn(name, work).map_err(|error| Failure::while_doing("cannot start", error))
     };
     let wake = Box::new(move || drop(printer.print(NOTHING.to_owned())));
     let (shared, ending) = (Arc::clone(&output), Arc::clone(&session));
@@ -490,7 +490,7 @@ impl Line {
         let (sender, rooms) = bounded(1);
         let session = Arc::clone(&self.session);
         let ask = move || drop(sender.send(session.rooms().unwrap_or_default()));
-        if crate::rpc::spawn("rooms", ask).is_err() {
+        if program::spawn("rooms", ask).is_err() {
             return Vec::new();
         }
         rooms.recv_timeout(FOR_ROOMS).unwrap_or_default()

@@ -73,7 +73,7 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
         let _ = found.send(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
     };
-    crate::rpc::spawn("resolve", look_up).map_err(|error| error.to_string())?;
+    crate::program::spawn("resolve", look_up).map_err(|error| error.to_string())?;
     answer.recv_deadline(deadline).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
 }
 

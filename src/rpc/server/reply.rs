@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, Sender};
 use log::debug;
 
 use super::connections::Standing;
-use super::{Transport, reason, spawn};
+use super::{Transport, reason};
+use crate::program::spawn;
 
 /// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
 const MAX_SLOW: usize = 1024;
