@@ -225,7 +225,7 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
             binder.registry.lock().sweep(Instant::now());
         }
     };
-    crate::rpc::spawn("janitor", sweep).map_err(failed)?;
+    crate::program::spawn("janitor", sweep).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     Ok(Running { http, _janitor: janitor })
 }

@@ -19,6 +19,7 @@ use signal_hook::iterator::Signals;
 use simple_logger::SimpleLogger;
 
 pub use options::{Flag, HelpWords, Options, Program};
+pub(crate) use service::spawn;
 
 use crate::stamp::Stamp;
 
@@ -65,6 +66,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
         options.read_config(program)?;
         start_log(options.get("log-level")?)?;
         log_panics();
+        service::set_stack(&options)?;
         work(&options)
     });
     match outcome {

@@ -13,7 +13,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use chat_rpc::rpc::Value;
 use support::http::{Connection, last_call};
+use support::process::status;
 use support::{ANY_PORT, BINDER, CommandLine, PATIENCE, Program, SERVER, eventually};
 
 /// Where a service manager hears from its services.
@@ -225,4 +227,44 @@ fn what_is_passed_and_cannot_be_served_ends_the_start() {
         assert_eq!(program.wait_exit(PATIENCE).code(), Some(1));
     }
     drop(peer);
+}
+
+#[test]
+fn every_thread_has_the_stack_that_is_asked_for() {
+    const COUNT: u64 = 100;
+    // glibc sets 64 MiB of address space apart for each of the first threads, which are not their stacks.
+    const ONE_ARENA: &str = "MALLOC_ARENA_MAX=1";
+    let (socket, address) = socket();
+    for kib in [128, 1024] {
+        let ear = Ear::abstract_name(&format!("stack-{kib}"));
+        let options = ["--no-binder", "--thread-stack-kib", &kib.to_string()];
+        let program = activate(&socket, "$$", &["env", &ear.variable, ONE_ARENA, SERVER[0]], &options).ready();
+        assert_eq!(
+            (program.address(), ear.next()),
+            (&*address, "READY=1".to_owned()),
+            "the new self is told all of it"
+        );
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", program.id())).unwrap();
+        assert_eq!(name, "server\n");
+        let size = || status(program.id(), "VmSize");
+        let before = size();
+        let mut connections: Vec<_> = (0..COUNT).map(|_| Connection::open(&address)).collect();
+        for connection in &mut connections {
+            connection.call("list_rooms", &[]).unwrap();
+        }
+        let each = (size() - before) / COUNT;
+        assert!((kib - kib / 8..kib + 256).contains(&each), "{each} KiB for each connection with {kib} KiB of stack");
+        let nested = (0..20).fold(Value::Nil, |inner, _| Value::Array(vec![inner]));
+        connections[0].call("system.methodHelp", &[nested]).unwrap_err();
+        connections[0].call("list_rooms", &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_stack_out_of_range_is_refused() {
+    for kib in ["127", "8193", "much"] {
+        let mut program = Program::start(SERVER, &["--thread-stack-kib", kib]);
+        assert_eq!(program.wait_exit(PATIENCE).code(), Some(2));
+        program.stderr.wait_for_line("--thread-stack-kib", PATIENCE);
+    }
 }

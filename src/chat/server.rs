@@ -11,8 +11,8 @@ use log::warn;
 use super::delivery::deliver;
 use super::registration::Registration;
 use super::{Chat, Limits, PROCEDURES};
-use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program};
-use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen, spawn};
+use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program, spawn};
+use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen};
 use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.

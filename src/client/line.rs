@@ -56,7 +56,7 @@ fn read_lines() -> Result<Receiver<String>, Failure> {
             }
         }
     };
-    crate::rpc::spawn("input", read).map_err(|error| Failure::while_doing("cannot start", error))?;
+    program::spawn("input", read).map_err(|error| Failure::while_doing("cannot start", error))?;
     Ok(lines)
 }
 
@@ -67,7 +67,7 @@ pub(super) fn when(wait: impl FnOnce() + Send + 'static) -> Result<Receiver<()>,
         wait();
         drop(sender);
     };
-    crate::rpc::spawn("signals", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
+    program::spawn("signals", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
     Ok(receiver)
 }
 

@@ -105,7 +105,7 @@ impl Session {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
         let worker = Worker::new(setup, received, events);
-        crate::rpc::spawn("session", move || worker.run())
+        crate::program::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
         Ok((Self { requests, drafts: AtomicU64::new(1) }, shown))
     }

@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     }
 
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        crate::rpc::spawn(name, work).map_err(|error| Failure::while_doing("cannot start", error))
+        program::spawn(name, work).map_err(|error| Failure::while_doing("cannot start", error))
     };
     let wake = Box::new(move || drop(printer.print(NOTHING.to_owned())));
     let (shared, ending) = (Arc::clone(&output), Arc::clone(&session));
@@ -491,7 +491,7 @@ impl Line {
         let (answer, rooms) = oneshot();
         let session = Arc::clone(&self.session);
         let ask = move || answer.give(session.rooms().unwrap_or_default());
-        if crate::rpc::spawn("rooms", ask).is_err() {
+        if program::spawn("rooms", ask).is_err() {
             return Vec::new();
         }
         rooms.within(FOR_ROOMS).unwrap_or_default()

@@ -1,20 +1,73 @@
 //! What a service manager, such as systemd, and a program say to each other: when the program is ready and when it stops
-//! (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)).
+//! (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)). And the stack of its threads,
+//! part of which only the environment decides.
 
+use std::io;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use listenfd::ListenFd;
 use log::{debug, warn};
 
-use super::Failure;
+use super::{Failure, Flag, Options};
 
 /// The program answers now.
 pub(super) const READY: &str = "READY=1";
 /// The program is about to end.
 pub(super) const STOPPING: &str = "STOPPING=1";
+
+/// The option for the stack of every thread.
+pub(crate) const THREAD_STACK: Flag = Flag::value(
+    "thread-stack-kib",
+    "KIB",
+    None,
+    "Stack of every thread, 128 to 8192 KiB. Without it, own threads have 256 and those of connections what the environment's \
+     RUST_MIN_STACK says, in bytes, or 2048.",
+);
+/// What it may be. The deepest document that is read takes 60 KiB, and 112 in a build that is not optimised.
+const STACK_KIB: std::ops::RangeInclusive<usize> = 128..=8192;
+/// Where std reads the stack of threads that say nothing of their own.
+const STACK_VARIABLE: &str = "RUST_MIN_STACK";
+/// Stack of our own threads, in bytes: parsing and dispatch stay far below the 256 KiB.
+static STACK: AtomicUsize = AtomicUsize::new(256 << 10);
+
+/// Starts a thread with a small stack and a name that a debugger and a panic message show.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // In a box, so that a program has what starts a thread once, and not 1 KB for every thread.
+    let run: Box<dyn FnOnce() + Send> = Box::new(run);
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK.load(Ordering::Relaxed)).spawn(run)
+}
+
+/// Sets the stack of every thread, if [`THREAD_STACK`] is given. The HTTP library's threads can be told only by the
+/// environment, which a process may not change for itself: this one is replaced by itself in another environment, and keeps
+/// its id and its descriptors.
+///
+/// # Errors
+/// [`Failure::Usage`] if it is no number or out of range.
+pub(super) fn set_stack(options: &Options) -> Result<(), Failure> {
+    let Some(kib) = options.find(THREAD_STACK.long)? else { return Ok(()) };
+    if !STACK_KIB.contains(&kib) {
+        return Err(Failure::Usage(format!("--{} is {} to {}", THREAD_STACK.long, STACK_KIB.start(), STACK_KIB.end())));
+    }
+    let stack = kib << 10;
+    STACK.store(stack, Ordering::Relaxed);
+    let value = stack.to_string();
+    if std::env::var_os(STACK_VARIABLE).is_none_or(|set| set != *value) {
+        let mut arguments = std::env::args_os();
+        let name = arguments.next().unwrap_or_default();
+        let replaced = std::env::current_exe()
+            .map(|program| Command::new(program).arg0(name).args(arguments).env(STACK_VARIABLE, value).exec());
+        let (Ok(error) | Err(error)) = replaced;
+        warn!("the threads of connections keep a stack of their own size, for this program cannot start anew: {error}");
+    }
+    Ok(())
+}
 
 /// Sends `state` to the socket that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`. Without one nobody
 /// wants to know, and who cannot be told does not keep the program from its work.

@@ -20,7 +20,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -33,8 +33,8 @@ use self::lane::Lane;
 pub use self::reply::{ConnectionId, Responder, Sent};
 use self::reply::{SlowWriter, Terms};
 use super::credentials::Credentials;
-use crate::program::service::activated;
-use crate::program::{Endpoint, Failure, Flag, Options};
+use crate::program::service::{THREAD_STACK, activated};
+use crate::program::{Endpoint, Failure, Flag, Options, spawn};
 
 /// How long a write may hold its thread before the rest of the answer goes to the slow writer.
 const SEND_TIMEOUT: Duration = Duration::from_millis(10);
@@ -71,8 +71,6 @@ const OTHER_DESCRIPTORS: u64 = 64;
 const OPEN_DESCRIPTORS: u64 = 8;
 /// How long it counts as certain that there are too many connections, before it is looked at anew.
 const FULL_FOR: Duration = Duration::from_millis(50);
-/// Stack of our own threads, in bytes: parsing and dispatch stay far below it.
-pub(crate) const STACK: usize = 256 << 10;
 
 /// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
 #[derive(Debug, Clone)]
@@ -125,6 +123,7 @@ pub const FLAGS: &[Flag] = &[
     ),
     Flag::value("max-body-bytes", "BYTES", Some("65536"), "The largest call."),
     Flag::value("max-connections", "N", Some("2048"), "Calls on further connections are refused, with status 503."),
+    THREAD_STACK,
     Flag::value(
         "allow-host",
         "NAME[,NAME]",
@@ -388,13 +387,6 @@ fn build(listener: &Socket) -> io::Result<Intake> {
         .map_err(|_| io::Error::other("no thread for the accept loop"))?
         .map(|tiny| Intake { tiny, order: Mutex::default() })
         .map_err(|error| io::Error::other(error.to_string()))
-}
-
-/// Starts a thread with a small stack and a name that a debugger and a panic message show.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    // In a box, so that a program has what starts a thread once, and not 1 KB for every thread.
-    let run: Box<dyn FnOnce() + Send> = Box::new(run);
-    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)
 }
 
 impl Transport {

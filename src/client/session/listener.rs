@@ -52,7 +52,7 @@ impl Listener {
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
         let listen = move || listen(number, &api, &room, position, &news, &stopped);
-        crate::rpc::spawn("listen", listen)?;
+        crate::program::spawn("listen", listen)?;
         Ok(Self { number, _stop: stop })
     }
 }

@@ -72,7 +72,7 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
         answer.give(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
     };
-    crate::rpc::spawn("resolve", look_up).map_err(|error| error.to_string())?;
+    crate::program::spawn("resolve", look_up).map_err(|error| error.to_string())?;
     found.within(left(deadline)).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
 }
 

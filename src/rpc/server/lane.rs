@@ -40,7 +40,7 @@ impl Lane {
             condvar.notify_one();
         } else if state.threads < self.max_threads {
             let shared = Arc::clone(&self.state);
-            match crate::rpc::server::spawn(self.name, move || work(&shared)) {
+            match crate::program::spawn(self.name, move || work(&shared)) {
                 Ok(_) => state.threads += 1,
                 Err(error) => debug!("no thread for {}, {} wait: {error}", self.name, state.queue.len()),
             }

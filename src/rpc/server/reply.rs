@@ -12,7 +12,8 @@ use log::debug;
 use parking_lot::Mutex;
 
 use super::connections::Standing;
-use super::{Transport, reason, spawn};
+use super::{Transport, reason};
+use crate::program::spawn;
 
 /// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
 const MAX_SLOW: usize = 1024;
