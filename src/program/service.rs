@@ -2,13 +2,12 @@
 //! (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)). And the stack of its threads,
 //! part of which only the environment decides.
 
+use std::ffi::{CString, OsString};
 use std::io;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
@@ -27,11 +26,11 @@ pub(crate) const THREAD_STACK: Flag = Flag::value(
     "thread-stack-kib",
     "KIB",
     None,
-    "Stack of every thread, 128 to 8192 KiB. Without it, own threads have 256 and those of connections what the environment's \
+    "Stack of every thread, 64 to 8192 KiB. Without it, own threads have 256 and those of connections what the environment's \
      RUST_MIN_STACK says, in bytes, or 2048.",
 );
-/// What it may be. The deepest document that is read takes 60 KiB, and 112 in a build that is not optimised.
-const STACK_KIB: std::ops::RangeInclusive<usize> = 128..=8192;
+/// What it may be. The deepest document that is read needs 32 (x86_64), and 112 in a build that is not optimised.
+const STACK_KIB: std::ops::RangeInclusive<usize> = 64..=8192;
 /// Where std reads the stack of threads that say nothing of their own.
 const STACK_VARIABLE: &str = "RUST_MIN_STACK";
 /// Stack of our own threads, in bytes: parsing and dispatch stay far below the 256 KiB.
@@ -59,14 +58,34 @@ pub(super) fn set_stack(options: &Options) -> Result<(), Failure> {
     STACK.store(stack, Ordering::Relaxed);
     let value = stack.to_string();
     if std::env::var_os(STACK_VARIABLE).is_none_or(|set| set != *value) {
-        let mut arguments = std::env::args_os();
-        let name = arguments.next().unwrap_or_default();
-        let replaced = std::env::current_exe()
-            .map(|program| Command::new(program).arg0(name).args(arguments).env(STACK_VARIABLE, value).exec());
-        let (Ok(error) | Err(error)) = replaced;
+        let error = start_anew(STACK_VARIABLE, &value);
         warn!("the threads of connections keep a stack of their own size, for this program cannot start anew: {error}");
     }
     Ok(())
+}
+
+/// Becomes the same program with the same arguments, where `variable` has this `value`. Returns only if it cannot.
+fn start_anew(variable: &str, value: &str) -> io::Error {
+    let environment = std::env::vars_os().filter(|(name, _)| name != variable);
+    let environment = environment.chain([(variable.into(), value.into())]).map(|(mut text, value)| {
+        text.push("=");
+        text.push(value);
+        text
+    });
+    let replaced = std::env::current_exe().and_then(|program| {
+        let program = c_string(program.into_os_string())?;
+        let arguments = std::env::args_os().map(c_string).collect::<io::Result<Vec<_>>>()?;
+        let environment = environment.map(c_string).collect::<io::Result<Vec<_>>>()?;
+        Ok(nix::unistd::execve(&program, &arguments, &environment)?)
+    });
+    match replaced {
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
+}
+
+fn c_string(text: OsString) -> io::Result<CString> {
+    Ok(CString::new(text.into_vec())?)
 }
 
 /// Sends `state` to the socket that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`. Without one nobody
