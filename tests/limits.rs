@@ -135,12 +135,12 @@ fn connections_at_a_time() {
         assert!(refused.head.contains("Retry-After: 1\r\n") && refused.head.contains("Connection: close\r\n"));
         names_figure(&String::from_utf8_lossy(&refused.body), MOST);
     };
+    in_room(&Peer::open(&server), "lobby", &["ana"]);
     let mut kept: Vec<_> = (1..MOST).map(|_| Connection::open(server.address())).collect();
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
     // One that waits for its last answer counts too, until it has it.
-    in_room(&Peer::open(&server), "lobby", &["ana"]);
     eventually("the peer has gone", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
     let mut waiting = Connection::open(server.address());
     waiting.send(&last_call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
