@@ -129,6 +129,7 @@ for round in first-start second-start third-start; do
         inside systemctl is-active $service.socket >/dev/null || fail "$service.socket is not active"
     done
     inside systemctl stop chat-server chat-binder
+    # Long enough for a start that nobody asked for to show.
     sleep 1
     for service in chat-server chat-binder; do
         [ "$(state $service.socket SubState)" = listening ] || fail "$service.socket is $(state $service.socket SubState)"

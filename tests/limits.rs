@@ -11,6 +11,7 @@ use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES};
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Answer, Connection, call, last_call, post};
 use support::peer::{Peer, Usage, contents};
+use support::process::descriptors;
 use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
 
 fn server(options: &[&str]) -> Program {
@@ -135,13 +136,18 @@ fn connections_at_a_time() {
         assert!(refused.head.contains("Retry-After: 1\r\n") && refused.head.contains("Connection: close\r\n"));
         names_figure(&String::from_utf8_lossy(&refused.body), MOST);
     };
+    // The server notices at once that a client has gone, but not before the client has.
+    let alone = descriptors(server.id());
+    let notices = |connections: usize| {
+        eventually("clients have gone", PATIENCE, || descriptors(server.id()) <= alone + 2 * connections);
+    };
     in_room(&Peer::open(&server), "lobby", &["ana"]);
+    notices(0);
     let mut kept: Vec<_> = (1..MOST).map(|_| Connection::open(server.address())).collect();
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
     // One that waits for its last answer counts too, until it has it.
-    eventually("the peer has gone", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
     let mut waiting = Connection::open(server.address());
     waiting.send(&last_call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
     let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -168,11 +174,15 @@ fn connections_at_a_time() {
     }
     kept[0].call("send_message", &["ana".into(), "lobby".into(), "hi".into()]).unwrap();
     waiting.answer().unwrap().value().unwrap();
-    eventually("there is room", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
+    drop(waiting);
+    notices(MOST - 1);
+    // That there is no room counts as certain for some milliseconds.
+    let there_is_room = |request: &str| eventually("there is room", PATIENCE, || ask(&server, request).status == 200);
+    there_is_room(&last_call("list_rooms", &[]));
     // Clients that leave without a word are noticed: not one of these has said that it would.
     drop(kept);
     for _ in 0..4 * MOST {
-        eventually("there is room", PATIENCE, || ask(&server, &call("list_rooms", &[])).status == 200);
+        there_is_room(&call("list_rooms", &[]));
     }
 
     for (program, options) in [(BINDER, &[][..]), (SERVER, &["--no-binder"])] {

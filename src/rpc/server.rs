@@ -67,8 +67,9 @@ const CONNECTION_DESCRIPTORS: u64 = 2;
 /// Descriptors for everything else: the listener, the log, the signals, calls to the binder, and connections on their way to
 /// a refusal.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// What of these is open at any time: the standard streams, three for the listener, two for the signals.
-const OPEN_DESCRIPTORS: u64 = 8;
+/// What of these is open whenever it is looked at: the standard streams, three for the listener, two for the signals, and one
+/// for the look itself.
+const OPEN_DESCRIPTORS: u64 = 9;
 /// How long it counts as certain that there are too many connections, before it is looked at anew.
 const FULL_FOR: Duration = Duration::from_millis(50);
 
@@ -436,13 +437,14 @@ impl Transport {
     }
 
     /// Whether there really are all the connections that there may be. One that its client has closed after an answer stays
-    /// known for some time, but without descriptors. One of `passing`, once it is read, has only that for its answer.
+    /// known for some time, but without descriptors. One of `passing`, once it is read, has only that for its answer. The
+    /// one that asks to be let in has both.
     fn is_full(&self, passing: usize, order: &mut Order) -> bool {
         let now = Instant::now();
         if order.full_until.is_none_or(|until| until <= now) {
             let open = std::fs::read_dir("/proc/self/fd").map_or(u64::MAX, |entries| entries.count() as u64);
             let held = open.saturating_sub(OPEN_DESCRIPTORS).saturating_add(passing as u64);
-            let full = held >= CONNECTION_DESCRIPTORS * self.config.max_connections as u64;
+            let full = held >= CONNECTION_DESCRIPTORS * (self.config.max_connections as u64 + 1);
             order.full_until = full.then_some(now + FULL_FOR);
         }
         order.full_until.is_some()
