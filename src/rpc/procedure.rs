@@ -21,7 +21,6 @@
 //! assert_eq!(answer.unwrap(), "<value><int>5</int></value>");
 //! ```
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -366,6 +365,7 @@ enum Bound {
 }
 
 struct Entry {
+    name: &'static str,
     help: &'static str,
     answers: &'static [&'static str],
     params: &'static [Declared],
@@ -375,9 +375,8 @@ struct Entry {
 
 /// Answers calls from tables of procedures, and the `system.*` procedures about them.
 pub struct Dispatcher {
-    entries: HashMap<&'static str, Entry>,
-    /// The names in the order of their tables.
-    names: Vec<&'static str>,
+    /// In the order of their tables. There are so few that a search through all of them takes no longer than a hash.
+    entries: Vec<Entry>,
     /// What `system.getCapabilities` publishes under `limits`.
     published: Vec<(&'static str, i64)>,
     limits: Limits,
@@ -393,7 +392,7 @@ impl Default for Dispatcher {
 
 impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Dispatcher").field("names", &self.names).finish_non_exhaustive()
+        formatter.debug_struct("Dispatcher").field("entries", &self.entries.len()).finish_non_exhaustive()
     }
 }
 
@@ -425,8 +424,7 @@ impl Dispatcher {
     #[must_use]
     pub fn new() -> Self {
         let mut dispatcher = Self {
-            entries: HashMap::new(),
-            names: Vec::new(),
+            entries: Vec::new(),
             published: Vec::new(),
             limits: Limits::default(),
             hurry: Box::new(|_| {}),
@@ -457,9 +455,8 @@ impl Dispatcher {
     }
 
     fn add<S>(&mut self, row: &'static Procedure<S>, run: Bound) {
-        let entry = Entry { help: row.help, answers: row.answers, params: row.params, meter: Arc::default(), run };
-        self.entries.insert(row.name, entry);
-        self.names.push(row.name);
+        let Procedure { name, help, answers, params, .. } = *row;
+        self.entries.push(Entry { name, help, answers, params, meter: Arc::default(), run });
     }
 
     /// Publishes limits as the capability `limits`: `own`, and those that every server has.
@@ -502,7 +499,7 @@ impl Dispatcher {
     }
 
     fn find(&self, name: &str) -> Result<&Entry, Fault> {
-        self.entries.get(name).ok_or_else(|| {
+        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
             Fault::new(Fault::NO_SUCH_PROCEDURE, "no such procedure; system.listMethods names those that there are")
         })
     }
@@ -526,26 +523,30 @@ impl Dispatcher {
     }
 
     fn list_methods(&self, _: &Caller) -> Result<Vec<String>, Fault> {
-        Ok(self.names.iter().map(|&name| name.to_owned()).collect())
+        Ok(self.entries.iter().map(|entry| entry.name.to_owned()).collect())
     }
 
     fn method_signature(&self, _: &Caller, procedure_name: String) -> Result<Vec<Value>, Fault> {
         let entry = self.find(&procedure_name)?;
-        let mut signatures: Vec<Vec<&str>> = entry.answers.iter().map(|&kind| vec![kind]).collect();
+        let mut signatures: Vec<Vec<Value>> = entry.answers.iter().map(|&kind| vec![kind.into()]).collect();
         let mut complete = Vec::new();
         for parameter in entry.params {
-            let mut kinds = vec![parameter.kind];
-            if parameter.optional {
-                complete.extend_from_slice(&signatures);
-                kinds.push("nil");
+            let kinds = &[parameter.kind, "nil"][..=usize::from(parameter.optional)];
+            let mut longer = Vec::new();
+            for start in &signatures {
+                for &kind in kinds {
+                    let mut signature = start.clone();
+                    signature.push(kind.into());
+                    longer.push(signature);
+                }
             }
-            let longer =
-                |start: &Vec<&'static str>| kinds.iter().map(|&kind| [start, &[kind][..]].concat()).collect::<Vec<_>>();
-            signatures = signatures.iter().flat_map(longer).collect();
+            let shorter = std::mem::replace(&mut signatures, longer);
+            if parameter.optional {
+                complete.extend(shorter);
+            }
         }
-        complete.append(&mut signatures);
-        let arrays = complete.into_iter().map(|kinds| Value::Array(kinds.into_iter().map(Value::from).collect()));
-        Ok(arrays.collect())
+        complete.extend(signatures);
+        Ok(complete.into_iter().map(Value::Array).collect())
     }
 
     fn method_help(&self, _: &Caller, procedure_name: String) -> Result<String, Fault> {
@@ -663,8 +664,8 @@ impl Service for Dispatcher {
         ];
         for (metric, help, read) in rows {
             let _ = write!(out, "# HELP {metric} {help}.\n# TYPE {metric} counter\n");
-            for name in &self.names {
-                let _ = writeln!(out, "{metric}{{procedure=\"{name}\"}} {}", read(&self.entries[name].meter));
+            for Entry { name, meter, .. } in &self.entries {
+                let _ = writeln!(out, "{metric}{{procedure=\"{name}\"}} {}", read(meter));
             }
         }
     }
