@@ -9,10 +9,10 @@
 # Needs qemu-user-static, and qemu-user with libfaketime for the clocks.
 set -euo pipefail
 
-# Bytes: what they have now, with the standard library from source, and little more. The aim is 800,000, 800,000 and 1,200,000.
-BINDER_CEILING=680000
-SERVER_CEILING=815000
-CLIENT_CEILING=1330000
+# Bytes: what the largest, those for riscv64, have now and little more. The aim is 800,000, 800,000 and 1,200,000.
+BINDER_CEILING=710000
+SERVER_CEILING=865000
+CLIENT_CEILING=1390000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh
