@@ -114,7 +114,8 @@ fn connections_left_behind_silent_ones_are_found() {
 #[test]
 fn silent_connections_disturb_nobody_and_are_closed_after_the_idle_time() {
     const EACH: usize = 166;
-    let server = server(&["--connection-idle", "4"]);
+    const IDLE: Duration = Duration::from_secs(4);
+    let server = server(&["--connection-idle", &IDLE.as_secs().to_string()]);
     let before = (threads(server.id()), descriptors(server.id()));
     let half_body = &post(&"x".repeat(500), "")[..200];
     let half_large_body = post(&"x".repeat(5000), "");
@@ -130,8 +131,12 @@ fn silent_connections_disturb_nobody_and_are_closed_after_the_idle_time() {
     }
     let p99 = p99_meanwhile(&server, 100);
     assert!(p99 < PROMPT, "calls of others took {p99:?}");
+    // It takes the idle time three times where a body is missing: it is read, read past, and a next request is awaited. None
+    // of them waits for another one.
+    let latest = Instant::now() + 6 * IDLE;
     for connection in &mut silent {
-        assert!(connection.is_closed_within(PATIENCE));
+        let patience = latest.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        assert!(connection.is_closed_within(patience));
     }
     drop(silent);
     // tiny_http keeps an idle thread for 5 s, and so do we.

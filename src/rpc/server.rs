@@ -62,6 +62,10 @@ const SMALL_BODY: usize = 1024;
 const LARGEST_DROP: usize = 512 << 10;
 /// Refused bodies that are read past at a time; the others wait, after their answer, with their connections.
 const MAX_DRAINS: usize = 8;
+/// Bodies up to this size have threads of their own for it, so that many silent peers do not wait for each other: as much
+/// memory at most as the few large ones.
+const SMALL_DROP: usize = 8 << 10;
+const MAX_SMALL_DRAINS: usize = MAX_DRAINS * LARGEST_DROP / SMALL_DROP;
 /// Descriptors that a connection can hold: one to read and one to answer.
 const CONNECTION_DESCRIPTORS: u64 = 2;
 /// Descriptors for everything else: the listener, the log, the signals, calls to the binder, and connections on their way to
@@ -220,6 +224,7 @@ struct Transport {
     connections: Connections<tiny_http::Request>,
     uploads: Lane,
     drains: Lane,
+    small_drains: Lane,
     pipelined: Lane,
     slow: SlowWriter,
     nudges: Sender<()>,
@@ -277,6 +282,7 @@ impl HttpServer {
             connections: Connections::default(),
             uploads: Lane::new("upload", 512),
             drains: Lane::new("drain", MAX_DRAINS),
+            small_drains: Lane::new("drain", MAX_SMALL_DRAINS),
             // A single thread, so that it keeps the order.
             pipelined: Lane::new("pipeline", 1),
             slow: SlowWriter::start(config.connection_idle)?,
@@ -489,13 +495,17 @@ impl Transport {
 
     fn answer(self: &Arc<Self>, mut request: tiny_http::Request, standing: Standing, last: bool) {
         let Some(peer) = request.remote_addr().copied() else { return };
+        // For all of the body, whether it is read or read past.
+        let deadline = Instant::now() + self.config.connection_idle;
         let checked = if standing == Standing::Refused { Err(self.too_many()) } else { self.check(&request) };
         let outcome = checked.and_then(|target| match target {
-            Target::Call => self.read_body(&mut request).map(|body| (target, body)),
+            Target::Call => self.read_body(&mut request, deadline).map(|body| (target, body)),
             Target::Health | Target::Metrics => Ok((target, Vec::new())),
         });
         let outcome = match outcome {
-            Err(refusal) if is_unread(&request) => return self.refuse_unread(request, peer, standing, &refusal),
+            Err(refusal) if is_unread(&request) => {
+                return self.refuse_unread(request, peer, standing, &refusal, deadline);
+            }
             other => other,
         };
         let caller = Caller {
@@ -526,6 +536,7 @@ impl Transport {
         peer: SocketAddr,
         standing: Standing,
         refusal: &Refusal,
+        deadline: Instant,
     ) {
         let (client_closes, unread) = (asks_to_close(&request), unread_bytes(&request));
         // Only an upgrade hands out what reads the body together with what answers. Its own answer can be an informational
@@ -551,8 +562,7 @@ impl Transport {
             }
             std::mem::forget(stream);
         } else {
-            let deadline = Instant::now() + self.config.connection_idle;
-            self.drains.run(move || read_past(&mut stream, unread, deadline));
+            self.drain(unread, move || read_past(&mut stream, unread, deadline));
         }
     }
 
@@ -627,11 +637,10 @@ impl Transport {
         Refusal::new(413, format!("a call may have {} bytes\n", self.config.max_body_bytes))
     }
 
-    /// Reads the body, within the idle time as a whole.
-    fn read_body(&self, request: &mut tiny_http::Request) -> Result<Vec<u8>, Refusal> {
+    /// Reads the body, as a whole until `deadline`.
+    fn read_body(&self, request: &mut tiny_http::Request, deadline: Instant) -> Result<Vec<u8>, Refusal> {
         let announced = request.body_length();
         let limit = self.config.max_body_bytes;
-        let deadline = Instant::now() + self.config.connection_idle;
         let mut body = Vec::with_capacity(announced.unwrap_or(SMALL_BODY).min(limit));
         let reader = request.as_reader();
         let mut chunk = [0; 4096];
@@ -718,12 +727,19 @@ impl Transport {
 
     /// Drops a request that is owed no answer, on a thread where it may block.
     fn discard(&self, request: tiny_http::Request) {
-        if unread_bytes(&request) > LARGEST_DROP {
+        let unread = unread_bytes(&request);
+        if unread > LARGEST_DROP {
             self.counters.held.fetch_add(1, Ordering::Relaxed);
             std::mem::forget(request);
         } else {
-            self.drains.run(move || drop(request.into_writer()));
+            self.drain(unread, move || drop(request.into_writer()));
         }
+    }
+
+    /// Runs what ends a connection with `unread` bytes still to come, which may block.
+    fn drain(&self, unread: usize, job: impl FnOnce() + Send + 'static) {
+        let lane = if unread <= SMALL_DROP { &self.small_drains } else { &self.drains };
+        lane.run(job);
     }
 
     /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
