@@ -7,7 +7,7 @@
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
-//! oneshot        what another thread answers, once
+//! channel        values from thread to thread
 //! secret         secrets: read from files, kept as hashes, compared in constant time
 //! stamp          time stamps as text
 //! text           text from a peer, made harmless for terminals and logs
@@ -16,9 +16,9 @@
 //! Arrows point down only: `client` starts `chat` and `binder` with `--local`, these know `rpc`, all know `program`.
 
 pub mod binder;
+pub mod channel;
 pub mod chat;
 pub mod client;
-mod oneshot;
 pub mod program;
 pub mod rpc;
 pub mod secret;

@@ -23,10 +23,10 @@ pub(super) trait Screen {
     fn read(&mut self, question: Option<&str>) -> Option<String>;
 
     /// Shows what `make` makes.
-    fn show(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>);
+    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>);
 
-    /// What the lines are made with.
-    fn with<T>(&mut self, look: impl FnOnce(&mut Show) -> T) -> T;
+    /// Calls `look` once, with what the lines are made with.
+    fn with(&mut self, look: &mut dyn FnMut(&mut Show));
 
     /// Sends what the user typed, and shows it if that is not done elsewhere.
     fn send(&mut self, text: &str, to: Option<&str>);
@@ -37,10 +37,9 @@ pub(super) trait Screen {
 ///
 /// # Errors
 /// When the server cannot be reached, or refuses what the options say.
-pub(super) fn run(screen: &mut impl Screen, options: &Options) -> Result<(), Failure> {
-    let words = screen.with(|show| show.words());
+pub(super) fn run(screen: &mut dyn Screen, words: &'static Words, options: &Options) -> Result<(), Failure> {
     let Some(name) = register(screen, words, options.text("user"))? else { return Ok(()) };
-    screen.with(|show| show.set_name(&name));
+    screen.with(&mut |show| show.set_name(&name));
     let mut conversation = Conversation { screen, words, in_room: false };
     conversation.say(&(words.welcome)(&harmless(&name)));
     if let Some(room) = options.text("room") {
@@ -58,7 +57,7 @@ pub(super) fn run(screen: &mut impl Screen, options: &Options) -> Result<(), Fai
 }
 
 /// Registers `given`, or what the user types until the server takes it. `None` if the user types nothing more.
-fn register(screen: &mut impl Screen, words: &Words, given: Option<&str>) -> Result<Option<String>, Failure> {
+fn register(screen: &mut dyn Screen, words: &Words, given: Option<&str>) -> Result<Option<String>, Failure> {
     let mut given = given.map(str::to_owned);
     loop {
         let is_given = given.is_some();
@@ -74,7 +73,7 @@ fn register(screen: &mut impl Screen, words: &Words, given: Option<&str>) -> Res
             // Without a person the next line is no answer to this.
             Err(error @ SessionError::Refused(_)) if screen.is_interactive() || !is_given => {
                 let text = (words.error)(&explain(words, &error));
-                screen.show(|show| vec![show.note(&text)]);
+                screen.show(&mut |show| vec![show.note(&text)]);
             }
             Err(error) => return Err(Failure::Failed(explain(words, &error))),
         }
@@ -100,13 +99,13 @@ pub(super) fn explain(words: &Words, error: &SessionError) -> String {
     }
 }
 
-struct Conversation<'a, S> {
-    screen: &'a mut S,
+struct Conversation<'a> {
+    screen: &'a mut dyn Screen,
     words: &'static Words,
     in_room: bool,
 }
 
-impl<S: Screen> Conversation<'_, S> {
+impl Conversation<'_> {
     /// Does what a line says; answers whether to go on. What was pasted has several.
     fn lines(&mut self, typed: &str) -> bool {
         let lines: Vec<_> = typed.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -154,7 +153,7 @@ impl<S: Screen> Conversation<'_, S> {
             Verb::Join => session.join(one).map(|()| self.entered(one)),
             Verb::Leave => session.leave().map(|()| {
                 self.in_room = false;
-                self.screen.with(|show| show.set_room(None));
+                self.screen.with(&mut |show| show.set_room(None));
             }),
             Verb::Send => {
                 let Some(to) = self.screen.read(Some(words.ask_recipient)) else { return false };
@@ -167,7 +166,9 @@ impl<S: Screen> Conversation<'_, S> {
                 Ok(())
             }
             Verb::Reply => {
-                match self.screen.with(|show| show.last_private().map(str::to_owned)) {
+                let mut last = None;
+                self.screen.with(&mut |show| last = show.last_private().map(str::to_owned));
+                match last {
                     Some(to) => self.screen.send(one, Some(&to)),
                     None => self.fail(words.nobody_to_reply),
                 }
@@ -186,7 +187,7 @@ impl<S: Screen> Conversation<'_, S> {
                     if messages.is_empty() {
                         self.say(words.no_history);
                     }
-                    self.screen.show(|show| show.messages(&messages));
+                    self.screen.show(&mut |show| show.messages(&messages));
                 }),
                 Err(_) => {
                     self.fail(words.not_a_number);
@@ -194,7 +195,7 @@ impl<S: Screen> Conversation<'_, S> {
                 }
             },
             Verb::Whoami => {
-                self.screen.show(|show| {
+                self.screen.show(&mut |show| {
                     let room = show.room().map(harmless);
                     let text = (words.whoami)(&harmless(show.name()), room.as_deref());
                     vec![show.note(&text)]
@@ -237,12 +238,12 @@ impl<S: Screen> Conversation<'_, S> {
 
     fn entered(&mut self, room: &str) {
         self.in_room = true;
-        self.screen.with(|show| show.set_room(Some(room)));
+        self.screen.with(&mut |show| show.set_room(Some(room)));
     }
 
     fn ignore(&mut self, name: Option<&str>) {
         let words = self.words;
-        self.screen.show(|show| {
+        self.screen.show(&mut |show| {
             let text = match name {
                 Some(name) if show.ignore(name) => (words.ignored)(&harmless(name)),
                 Some(name) => (words.unignored)(&harmless(name)),
@@ -256,7 +257,7 @@ impl<S: Screen> Conversation<'_, S> {
     fn help(&mut self, name: Option<&str>) {
         let words = self.words;
         let Some(name) = name else {
-            self.screen.show(|show| {
+            self.screen.show(&mut |show| {
                 let left = |row: &Row| format!("  {:<20} ", words.usage(row));
                 let mut lines: Vec<_> =
                     COMMANDS.iter().map(|row| show.entry(&left(row), (words.command)(row.verb))).collect();
@@ -269,7 +270,7 @@ impl<S: Screen> Conversation<'_, S> {
         let Some(row) = command::named(name) else {
             return self.say(&(words.unknown)(&harmless(name), command::nearest(name)));
         };
-        self.screen.show(|show| {
+        self.screen.show(&mut |show| {
             let mut lines = vec![show.entry(&format!("/{}: ", words.usage(row)), (words.command)(row.verb))];
             if let [_, others @ ..] = row.names
                 && !others.is_empty()
@@ -282,7 +283,7 @@ impl<S: Screen> Conversation<'_, S> {
     }
 
     fn say(&mut self, text: &str) {
-        self.screen.show(|show| vec![show.note(text)]);
+        self.screen.show(&mut |show| vec![show.note(text)]);
     }
 
     fn fail(&mut self, text: &str) {

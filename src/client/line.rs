@@ -5,13 +5,14 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use chrono::{Local, NaiveDateTime};
-use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
+use crossbeam_channel::select;
 
 use super::conversation::{self, Screen};
 use super::event::Event;
 use super::session::{Session, SessionError};
 use super::show::{Show, Shown, Style, harmless};
 use super::words::Words;
+use crate::channel::{Receiver, bounded, never, unbounded};
 use crate::program::{self, Failure, Options};
 
 /// How long the end of input waits for what was typed to be sent.
@@ -37,7 +38,7 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
         end: None,
         refused: 0,
     };
-    let outcome = conversation::run(&mut console, options);
+    let outcome = conversation::run(&mut console, words, options);
     outcome.and(console.close())
 }
 
@@ -110,7 +111,7 @@ impl Screen for Console {
         self.prompt(&prompt);
         loop {
             select! {
-                recv(self.events) -> event => match event {
+                recv(self.events.count()) -> event => match self.events.take(event) {
                     Ok(Event::Ended { cause }) => {
                         self.end = Some(End::Session(cause));
                         return None;
@@ -122,14 +123,15 @@ impl Screen for Console {
                     }
                     Err(_) => self.events = never(),
                 },
-                recv(self.lines) -> line => {
+                recv(self.lines.count()) -> line => {
+                    let line = self.lines.take(line);
                     self.is_prompted = false;
                     if line.is_err() {
                         self.end = Some(End::OfInput);
                     }
                     return line.ok();
                 }
-                recv(self.stop) -> _ => {
+                recv(self.stop.count()) -> _ => {
                     self.end = Some(End::Signal);
                     return None;
                 }
@@ -137,7 +139,7 @@ impl Screen for Console {
         }
     }
 
-    fn show(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>) {
+    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>) {
         // What has happened before the answer is shown before it.
         while let Some(event) = self.next_event() {
             self.happened(&event);
@@ -146,8 +148,8 @@ impl Screen for Console {
         self.write(&shown);
     }
 
-    fn with<T>(&mut self, look: impl FnOnce(&mut Show) -> T) -> T {
-        look(&mut self.show)
+    fn with(&mut self, look: &mut dyn FnMut(&mut Show)) {
+        look(&mut self.show);
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::select;
 
 use super::conversation::{enter, explain};
 use super::event::{Draft, Event};
@@ -12,6 +12,7 @@ use super::line::{AT_SIGNAL, now, when};
 use super::session::Session;
 use super::show::{Show, Shown, Style, harmless};
 use super::words::Words;
+use crate::channel::{Receiver, never};
 use crate::program::{self, Failure, Options};
 
 /// How long `send` tries.
@@ -74,7 +75,7 @@ pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Re
     let mut script = Script::start(options, words, style, &name)?;
     let outcome = loop {
         select! {
-            recv(script.events) -> event => match event {
+            recv(script.events.count()) -> event => match script.events.take(event) {
                 Ok(Event::Ended { cause }) => break Err(Failure::Failed(harmless(&cause))),
                 Ok(event) => {
                     let shown = match event {
@@ -90,7 +91,7 @@ pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Re
                 }
                 Err(_) => script.events = never(),
             },
-            recv(stop) -> _ => break Ok(()),
+            recv(stop.count()) -> _ => break Ok(()),
         }
     };
     let _ = script.session.close(AT_SIGNAL);

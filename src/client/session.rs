@@ -19,11 +19,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::RecvTimeoutError;
 
 use super::event::{Draft, Event, Message};
 use super::secret::Secrets;
-use crate::oneshot::{Answer, oneshot};
+use crate::channel::{Receiver, Sender, bounded, unbounded};
 use crate::program::{Endpoint, Failure};
 use crate::rpc::{CallError, Fault};
 use worker::{Request, Worker};
@@ -183,17 +183,17 @@ impl Session {
     /// The session has ended before, or does not end in time, because a call waits for its answer.
     pub fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
-        let (reply, answer) = oneshot();
+        let (reply, answer) = bounded(1);
         self.requests.send(Request::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
-        answer.within(patience + UNREGISTERING).map_err(|error| match error {
+        answer.recv_timeout(patience + UNREGISTERING).map_err(|error| match error {
             RecvTimeoutError::Timeout => SessionError::Unreachable("the server does not answer".into()),
             RecvTimeoutError::Disconnected => SessionError::Ended,
         })
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Answer<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {
-        let (reply, answer) = oneshot();
+    fn ask<T>(&self, request: impl FnOnce(Sender<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {
+        let (reply, answer) = bounded(1);
         self.requests.send(request(reply)).map_err(|_| SessionError::Ended)?;
-        answer.get().unwrap_or(Err(SessionError::Ended))
+        answer.recv().unwrap_or(Err(SessionError::Ended))
     }
 }

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rlimit::Resource;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -34,7 +33,7 @@ use super::line::{AT_SIGNAL, now};
 use super::session::Session;
 use super::show::{Show, Shown, Size, Style, harmless};
 use super::words::Words;
-use crate::oneshot::oneshot;
+use crate::channel::{Receiver, bounded};
 use crate::program::{self, Failure, Options};
 
 /// How long to wait for the server before the prompt comes back: what is refused at once is in the prompt again.
@@ -117,7 +116,7 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     )?;
 
     let mut terminal = Terminal { editor, output: Arc::clone(&output), session: Arc::clone(&session), history };
-    let outcome = conversation::run(&mut terminal, options);
+    let outcome = conversation::run(&mut terminal, words, options);
     // What is still shown has no prompt below it.
     output.free();
     if let Ok(unsent) = session.close(AT_EXIT) {
@@ -238,7 +237,7 @@ impl Output {
 
     /// Shows what happens, until the session ends.
     fn watch(&self, events: &Receiver<Event>, mut wake: Box<dyn FnMut() + Send>, session: &Session) {
-        for event in events {
+        while let Ok(event) = events.recv() {
             let mut state = self.lock();
             let mut is_late = false;
             match &event {
@@ -382,12 +381,12 @@ impl Screen for Terminal {
         }
     }
 
-    fn show(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>) {
+    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>) {
         self.output.show(make);
     }
 
-    fn with<T>(&mut self, look: impl FnOnce(&mut Show) -> T) -> T {
-        look(&mut self.output.lock().show)
+    fn with(&mut self, look: &mut dyn FnMut(&mut Show)) {
+        look(&mut self.output.lock().show);
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
@@ -488,13 +487,15 @@ impl Completer for Line {
 impl Line {
     /// The rooms, unless the server takes its time.
     fn rooms(&self) -> Vec<String> {
-        let (answer, rooms) = oneshot();
+        let (answer, rooms) = bounded(1);
         let session = Arc::clone(&self.session);
-        let ask = move || answer.give(session.rooms().unwrap_or_default());
+        let ask = move || {
+            let _ = answer.try_send(session.rooms().unwrap_or_default());
+        };
         if program::spawn("rooms", ask).is_err() {
             return Vec::new();
         }
-        rooms.within(FOR_ROOMS).unwrap_or_default()
+        rooms.recv_timeout(FOR_ROOMS).unwrap_or_default()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::RecvTimeoutError;
 
 use super::super::api::Api;
 use super::super::event::Message;
 use super::position::Position;
+use crate::channel::{Receiver, Sender, bounded};
 use crate::rpc::{CallError, Fault};
 
 /// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{never, select};
 use log::debug;
 
 use super::super::api::{self, Api, UNNUMBERED};
@@ -14,7 +14,7 @@ use super::listener::{Batch, Listener, News, fetch};
 use super::outbox::{Echo, Letter, Outbox, is_same_name};
 use super::position::{Position, Verdict};
 use super::{Place, SessionError, Setup, Unsent};
-use crate::oneshot::Answer;
+use crate::channel::{Receiver, Sender, bounded};
 use crate::program::Endpoint;
 use crate::rpc::{CallError, Fault};
 
@@ -37,7 +37,12 @@ const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that unregistering may take.
 const UNREGISTERING: Duration = Duration::from_secs(2);
 
-type Reply<T> = Answer<Result<T, SessionError>>;
+type Reply<T> = Sender<Result<T, SessionError>>;
+
+/// Whoever asked may have given up.
+fn answer<T>(reply: &Sender<T>, answer: T) {
+    let _ = reply.try_send(answer);
+}
 
 /// What a session is asked.
 pub(super) enum Request {
@@ -49,7 +54,7 @@ pub(super) enum Request {
     Rooms { reply: Reply<Vec<String>> },
     Users { room: Option<String>, reply: Reply<Vec<String>> },
     History { count: usize, reply: Reply<Vec<Message>> },
-    Close { patience: Duration, reply: Answer<Unsent> },
+    Close { patience: Duration, reply: Sender<Unsent> },
 }
 
 /// The registered user, and the connection.
@@ -125,18 +130,19 @@ impl Worker {
                 }
             }
             let mut pause = self.due().saturating_duration_since(Instant::now());
-            let mut news = self.news.clone();
+            let mut news = self.news.count();
+            let nothing = never();
             if self.events.len() > MAX_UNSHOWN {
-                news = never();
+                news = &nothing;
                 pause = pause.min(UNSHOWN_PAUSE);
             }
             select! {
-                recv(self.requests) -> request => match request {
+                recv(self.requests.count()) -> request => match self.requests.take(request) {
                     Ok(Request::Close { patience, reply }) => {
                         let unsent = self.close(Instant::now() + patience);
                         // With it ends what `--local` runs in this process, which may be gone after the answer.
                         drop(self);
-                        reply.give(unsent);
+                        answer(&reply, unsent);
                         return;
                     }
                     Ok(request @ (Request::Join { .. } | Request::Leave { .. })) => self.after_outbox.push_back(request),
@@ -144,7 +150,7 @@ impl Worker {
                     Err(_) => return,
                 },
                 recv(news) -> news => {
-                    if let Ok(news) = news {
+                    if let Ok(news) = self.news.take(news) {
                         self.heard(news);
                     }
                 }
@@ -189,20 +195,20 @@ impl Worker {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Register { name, reply } => reply.give(self.register(name)),
-            Request::Create { room, reply } => reply.give(self.call(|api| api.create_room(&room))),
-            Request::Join { room, reply } => reply.give(self.join(room)),
-            Request::Leave { reply } => reply.give(self.leave()),
+            Request::Register { name, reply } => answer(&reply, self.register(name)),
+            Request::Create { room, reply } => answer(&reply, self.call(|api| api.create_room(&room))),
+            Request::Join { room, reply } => answer(&reply, self.join(room)),
+            Request::Leave { reply } => answer(&reply, self.leave()),
             Request::Send { draft, text, recipient } => self.post(draft, text, recipient),
-            Request::Rooms { reply } => reply.give(self.call(Api::list_rooms)),
+            Request::Rooms { reply } => answer(&reply, self.call(Api::list_rooms)),
             Request::Users { room, reply } => {
                 let users = match room.or_else(|| self.room.as_ref().map(|room| room.name.clone())) {
                     Some(room) => self.call(|api| api.list_users(&room)),
                     None => Err(SessionError::InNoRoom),
                 };
-                reply.give(users);
+                answer(&reply, users);
             }
-            Request::History { count, reply } => reply.give(self.history(count)),
+            Request::History { count, reply } => answer(&reply, self.history(count)),
             // Handled where the session ends.
             Request::Close { .. } => {}
         }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use super::{CONNECT_TIMEOUT, CallError};
-use crate::oneshot::oneshot;
+use crate::channel;
 use crate::program::Endpoint;
 
 /// The largest answer that is read, in bytes: a full history of the largest kind, and some.
@@ -67,13 +67,14 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         return Ok(vec![(ip, endpoint.port).into()]);
     }
-    let (answer, found) = oneshot();
+    let (answer, found) = channel::bounded(1);
     let look_up = move || {
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
-        answer.give(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
+        // Nobody waits for it any more if it took too long.
+        let _ = answer.try_send(addresses.map(Vec::from_iter).map_err(|error| error.to_string()));
     };
     crate::program::spawn("resolve", look_up).map_err(|error| error.to_string())?;
-    found.within(left(deadline)).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
+    found.recv_timeout(left(deadline)).unwrap_or_else(|_| Err("the name was not resolved in time".into()))
 }
 
 /// A connection on which nothing takes longer than until the deadline.
