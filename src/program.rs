@@ -13,9 +13,8 @@ use std::str::FromStr;
 use backtrace::Backtrace;
 use chrono::Utc;
 use log::{LevelFilter, Log, Metadata, Record, debug};
-use rlimit::Resource;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use simple_logger::SimpleLogger;
 
 pub use options::{Flag, HelpWords, Options, Program};
@@ -143,8 +142,8 @@ impl Log for Timed {
 /// Allows this process `wanted` descriptors, or as many as the system grants without asking. The usual 1,024 are for programs
 /// that use `select`.
 pub fn limit_descriptors(wanted: u64) {
-    let limit = Resource::NOFILE;
-    if let Err(error) = limit.get_hard().and_then(|hard| limit.set(wanted.min(hard), hard)) {
+    let limit = Resource::RLIMIT_NOFILE;
+    if let Err(error) = getrlimit(limit).and_then(|(_, hard)| setrlimit(limit, wanted.min(hard), hard)) {
         debug!("the limit of open files stays as it is: {error}");
     }
 }
@@ -189,16 +188,15 @@ pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAdd
     Ok(())
 }
 
-/// Catches SIGTERM and SIGINT from now on; the returned function waits for one.
+/// From now on SIGTERM and SIGINT end nothing; the returned function waits for one. To be called before there are threads,
+/// which keep the signals away as the one that starts them does.
 ///
 /// # Errors
-/// When the system refuses the handlers.
+/// When the system refuses.
 pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
-    let mut signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|error| Failure::while_doing("cannot catch signals", error))?;
-    Ok(move || {
-        let _ = signals.forever().next();
-    })
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
+    Ok(move || while signals.wait().is_err() {})
 }
 
 /// `HOST:PORT`, the host a name, an IPv4 address or an IPv6 address in brackets.

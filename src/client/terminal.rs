@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rlimit::Resource;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -64,8 +64,8 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
         log::set_max_level(log::LevelFilter::Off);
     }
     // The editor waits with `select`, which knows no more; what --local runs in this process must not take them all.
-    if let Ok((soft, hard)) = Resource::NOFILE.get() {
-        let _ = Resource::NOFILE.set(soft.min(MOST_DESCRIPTORS), hard);
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(MOST_DESCRIPTORS), hard);
     }
     let (session, events) = Session::start(super::setup(options)?)?;
     let session = Arc::new(session);

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 
 /// A user name and its secret. Neither `Debug` nor anything else prints the secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +21,7 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+        let decoded = String::from_utf8(Base64::decode_vec(encoded.trim()).ok()?).ok()?;
         let (user, secret) = decoded.split_once(':')?;
         Some(Self { user: user.to_owned(), secret: secret.to_owned() })
     }
@@ -30,7 +29,7 @@ impl Credentials {
     /// The value of an `Authorization` header. `user` must not contain a colon.
     #[must_use]
     pub fn to_basic(&self) -> String {
-        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.secret)))
+        format!("Basic {}", Base64::encode_string(format!("{}:{}", self.user, self.secret).as_bytes()))
     }
 }
 

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::num::IntErrorKind;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 
 use super::error::ReadError;
 use super::fault::Fault;
@@ -88,12 +86,6 @@ pub fn read_response_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Result<
     let response = reader.response();
     reader.or_not_even_xml(response)
 }
-
-/// Peers disagree on whether the end is padded.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The grammar, and the one place that counts against the limits.
 struct Reader<'r, 'd> {
@@ -206,8 +198,9 @@ impl<'r, 'd> Reader<'r, 'd> {
             Tag::Base64 => {
                 let mut text = self.text()?.into_owned();
                 text.retain(|c| !is_white_space(c));
-                let bytes = BASE64.decode(text).map_err(|_| self.wrong("a <base64> that is none"))?;
-                Ok(Value::Base64(bytes))
+                // Peers disagree on whether the end is padded.
+                let read = if text.ends_with('=') { Base64::decode_vec } else { Base64Unpadded::decode_vec };
+                Ok(Value::Base64(read(&text).map_err(|_| self.wrong("a <base64> that is none"))?))
             }
             Tag::Nil => {
                 self.close()?;

@@ -68,12 +68,12 @@ const SMALL_DROP: usize = 8 << 10;
 const MAX_SMALL_DRAINS: usize = MAX_DRAINS * LARGEST_DROP / SMALL_DROP;
 /// Descriptors that a connection can hold: one to read and one to answer.
 const CONNECTION_DESCRIPTORS: u64 = 2;
-/// Descriptors for everything else: the listener, the log, the signals, calls to the binder, and connections on their way to
+/// Descriptors for everything else: the listener, the log, calls to the binder, and connections on their way to
 /// a refusal.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// What of these is open whenever it is looked at: the standard streams, three for the listener, two for the signals, and one
-/// for the look itself.
-const OPEN_DESCRIPTORS: u64 = 9;
+/// What of these is open whenever it is looked at: the standard streams, three for the listener, and one for the look
+/// itself.
+const OPEN_DESCRIPTORS: u64 = 7;
 /// How long it counts as certain that there are too many connections, before it is looked at anew.
 const FULL_FOR: Duration = Duration::from_millis(50);
 

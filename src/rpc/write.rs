@@ -5,8 +5,7 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 
 use super::fault::Fault;
 use super::value::Value;
@@ -58,7 +57,7 @@ pub fn value(out: &mut String, value: &Value) {
         Value::DateTime(time) => plain(out, "dateTime.iso8601", time),
         Value::Base64(bytes) => {
             out.push_str("<value><base64>");
-            STANDARD.encode_string(bytes, out);
+            out.push_str(&Base64::encode_string(bytes));
             out.push_str("</base64></value>");
         }
         Value::Array(items) => array(out, |out| items.iter().for_each(|item| self::value(out, item))),
