@@ -329,6 +329,17 @@ fn a_refusal_says_what_and_where_and_has_its_code() {
     }
 }
 
+#[test]
+fn base64_that_is_not_quite_some_is_refused() {
+    for text in
+        ["A", "AAECAw=", "AAECAw===", "AAE==", "AA==AA==", "====", "=", "AAECAx==", "AAECAx", "AA-_", "AA*A", "ÀAAA"]
+    {
+        let document = call_with(&format!("<value><base64>{text}</base64></value>"));
+        let error = read_call(document.as_bytes(), &Limits::default()).expect_err(text);
+        assert!(error.to_string().contains("a <base64> that is none"), "{text}: {error}");
+    }
+}
+
 /// How long this thread was on a processor. On a busy machine the clock on the wall says nothing.
 fn processor_time() -> Duration {
     let statistics = fs::read_to_string("/proc/thread-self/schedstat").expect("the statistics of Linux");

@@ -4,6 +4,8 @@ use std::fmt;
 
 use base64ct::{Base64, Encoding as _};
 
+use super::read::base64;
+
 /// A user name and its secret. Neither `Debug` nor anything else prints the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -21,7 +23,7 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(Base64::decode_vec(encoded.trim()).ok()?).ok()?;
+        let decoded = String::from_utf8(base64(encoded.trim())?).ok()?;
         let (user, secret) = decoded.split_once(':')?;
         Some(Self { user: user.to_owned(), secret: secret.to_owned() })
     }

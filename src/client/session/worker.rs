@@ -1,6 +1,6 @@
 //! The thread that owns a session.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{never, select};
@@ -69,7 +69,8 @@ struct User {
 struct Room {
     name: String,
     position: Position,
-    members: BTreeSet<String>,
+    /// Sorted.
+    members: Vec<String>,
     look_at: Instant,
     /// `None` while there is no connection.
     listener: Option<Listener>,
@@ -323,7 +324,7 @@ impl Worker {
         self.room = Some(Room {
             name: name.clone(),
             position: Position::after(joined.last_id, &joined.messages),
-            members: joined.users.iter().cloned().collect(),
+            members: sorted(joined.users.clone()),
             look_at: Instant::now() + PRESENCE,
             listener: None,
         });
@@ -458,7 +459,10 @@ impl Worker {
         let (Some(user), Some(room)) = (&self.user, &mut self.room) else { return };
         let mut came = Vec::new();
         for origin in messages.iter().map(|message| &message.origin) {
-            if !is_same_name(origin, &user.name) && room.members.insert(origin.clone()) {
+            if !is_same_name(origin, &user.name)
+                && let Err(place) = room.members.binary_search(origin)
+            {
+                room.members.insert(place, origin.clone());
                 came.push(origin.clone());
             }
         }
@@ -491,10 +495,12 @@ impl Worker {
         let (Some(user), Some(room)) = (&self.user, &mut self.room) else { return };
         let times = 1 + u32::try_from(users.len()).unwrap_or(u32::MAX) / PRESENCE_USERS;
         room.look_at = now + PRESENCE * times;
-        let members: BTreeSet<String> = users.into_iter().collect();
-        let others = |name: &&String| !is_same_name(name, &user.name);
-        let came: Vec<_> = members.difference(&room.members).filter(others).cloned().collect();
-        let went: Vec<_> = room.members.difference(&members).filter(others).cloned().collect();
+        let members = sorted(users);
+        let missing = |ours: &[String], theirs: &[String]| -> Vec<String> {
+            let is_missing = |name: &&String| theirs.binary_search(name).is_err() && !is_same_name(name, &user.name);
+            ours.iter().filter(is_missing).cloned().collect()
+        };
+        let (came, went) = (missing(&members, &room.members), missing(&room.members, &members));
         room.members = members;
         if !came.is_empty() || !went.is_empty() {
             self.tell(Event::Presence { came, went });
@@ -632,6 +638,12 @@ impl Worker {
         }
         self.outbox.take().into_iter().map(|letter| letter.text).collect()
     }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Without random numbers, pauses are not shortened.
