@@ -11,4 +11,5 @@ tools=$PWD/target/tools
 if [ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != "cargo-deb $CARGO_DEB" ]; then
     cargo install --quiet --force --locked --root "$tools" --version "$CARGO_DEB" cargo-deb
 fi
+cargo run --quiet --locked --example generate -- target/generated
 PATH=$tools/bin:$PATH cargo deb --quiet --no-build --no-strip --locked --target "$(triple "$1")" --output "$2"

@@ -84,6 +84,10 @@ eventually "it has booted" inside systemctl is-active multi-user.target
 
 echo "install"
 inside dpkg --install /chat.deb
+for program in chat-binder chat-server chat-client; do
+    inside test -s /usr/share/man/man1/$program.1.gz || fail "$program has no manual page"
+    inside test -s /usr/share/bash-completion/completions/$program || fail "$program has no completion"
+done
 inside systemd-analyze verify /usr/lib/systemd/system/chat-{binder,server}.service /usr/share/chat-rpc/chat-{binder,server}.socket
 for service in chat-binder chat-server; do
     inside systemctl is-active $service >/dev/null || fail "$service is not active"

@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 directory=target/$target/release
 
+case $target in x86_64-*) SMALL_FLAGS+=" $SMALL_X86_FLAGS" ;; esac
 # Without --target, the flag would reach procedure macros too, which are shared libraries.
 RUSTFLAGS="-C target-feature=+crt-static $SMALL_FLAGS" cargo build --release --locked --target "$target"
 
