@@ -36,20 +36,17 @@ rustup_has() {
 # each place that can panic has its file's name. Of several that fit a path the last one counts.
 flags() {
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
-    words="-C target-feature=+crt-static $SMALL_FLAGS --remap-path-prefix=$root=/chat-rpc"
+    words="-C target-feature=+crt-static --remap-path-prefix=$root=/chat-rpc"
     words+=" --remap-path-prefix=$cargo_home=/cargo"
     for sources in "$cargo_home"/registry/src/*; do words+=" --remap-path-prefix=$sources="; done
     # Cargo compiles the standard library by paths relative to the project.
     words+=" --remap-path-prefix=target/tools/sysroot-$DEBIAN_RUST/lib/rustlib/src/rust/library=/std"
-    echo "$words $*"
+    echo "$words"
 }
 
 build_with_rustup() {
     linker=CARGO_TARGET_$(echo "$1" | tr 'a-z-' 'A-Z_')_LINKER
-    small=
-    case $1 in x86_64-*) small=$SMALL_X86_FLAGS ;; esac
-    env RUSTUP_TOOLCHAIN=$RUSTUP_RUST RUSTFLAGS="$(flags "$small")" "$linker=rust-lld" \
-        cargo build --release --locked --target "$1"
+    small_build "$1" "$(flags)" env RUSTUP_TOOLCHAIN=$RUSTUP_RUST "$linker=rust-lld" cargo build
 }
 
 # Python's tools go to a directory of their own, and so does a copy of the standard library's source with our patch:
@@ -83,27 +80,10 @@ prepare_source_way() {
 
 build_from_source() {
     prepare_source_way
-    # Sizes of server and client on x86_64. At opt-level "z" LLVM inlines too little even for size: 20 and 40 KB less with
-    # this threshold than with the usual 5. Across crates rustc inlines too much: 2 and 4 KB. Tables in place of branches
-    # are good for speed only: 5 and 9 KB.
-    words=(-C link-self-contained=no -C llvm-args=-inline-threshold=10 -Z cross-crate-inline-threshold=20
-        -C llvm-args=-min-jump-table-entries=12 -C llvm-args=-switch-to-lookup=false)
-    # Functions that call none need no frame pointer: 12 and 17 KB.
-    case $1 in x86_64-*) words+=(-Z unstable-options -C force-frame-pointers=non-leaf) ;; esac
-    # A panic in a dependency or in std names no line, 14 KB; its addresses are in the log. What dependencies would write of
-    # themselves for their developers, in logs of theirs that are never shown, 6 and 14 KB; what std says of an error stays.
-    quiet='"-Zlocation-detail=none"'
-    config=(--config "profile.release.package.\"*\".rustflags=[$quiet]")
-    tree=$(cargo tree --locked --edges normal --prefix none --format '{p}' --target "$1")
-    mapfile -t crates < <(cut -d ' ' -f 1 <<<"$tree" | sort -u | grep -vx chat-rpc)
-    for crate in "${crates[@]}"; do
-        config+=(--config "profile.release.package.$crate.rustflags=[$quiet,\"-Zfmt-debug=none\"]")
-    done
-    # RUSTC_BOOTSTRAP: -Zbuild-std is not yet stable. link-self-contained=no: zig brings the C library. The features
-    # leave out std's reader of debug information, for which a stripped program has no use: 300 KB less.
-    PATH=$sysroot/bin:$venv/bin:$PATH RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(flags "${words[@]}")" \
-        cargo-zigbuild zigbuild --release --locked --target "$1" -Zbuild-std=std,panic_unwind \
-        -Zbuild-std-features=panic-unwind,optimize_for_size -Zprofile-rustflags "${config[@]}"
+    # link-self-contained=no: zig brings the C library. The features leave out std's reader of debug information, for which
+    # a stripped program has no use: 300 KB less.
+    PATH=$sysroot/bin:$venv/bin:$PATH small_build "$1" "$(flags) -C link-self-contained=no" \
+        cargo-zigbuild zigbuild -Zbuild-std=std,panic_unwind -Zbuild-std-features=panic-unwind,optimize_for_size
 }
 
 [ $# -gt 0 ] || fail "usage: $0 TARGET… (known: $TARGETS)"

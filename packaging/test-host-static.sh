@@ -3,10 +3,10 @@
 # static and small, and talks to it.
 set -euo pipefail
 
-# Bytes: what they have now and little more, so that growth is noticed. The aim is 1,900,000, 1,900,000 and 2,400,000.
-BINDER_CEILING=1840000
-SERVER_CEILING=2020000
-CLIENT_CEILING=2580000
+# Bytes. The server's aim is 1,900,000; the rest is the C library's and std's reader of debug information.
+BINDER_CEILING=1900000
+SERVER_CEILING=1960000
+CLIENT_CEILING=2400000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh
@@ -14,9 +14,7 @@ cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 directory=target/$target/release
 
-case $target in x86_64-*) SMALL_FLAGS+=" $SMALL_X86_FLAGS" ;; esac
-# Without --target, the flag would reach procedure macros too, which are shared libraries.
-RUSTFLAGS="-C target-feature=+crt-static $SMALL_FLAGS" cargo build --release --locked --target "$target"
+small_build "$target" "-C target-feature=+crt-static" cargo build
 
 check() {
     if ldd "$directory/$1" >/dev/null 2>&1 && ! ldd "$directory/$1" | grep -q "statically linked"; then

@@ -103,24 +103,21 @@ pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
 }
 
 fn start_log(level: LevelFilter) -> Result<(), Failure> {
-    // The HTTP libraries' own messages can carry what a peer sent, unescaped; ours say what matters of it.
-    let logger = ["chat_rpc", "server", "binder", "client"]
-        .into_iter()
-        .fold(SimpleLogger::new().with_level(LevelFilter::Off), |logger, module| {
-            logger.with_module_level(module, level)
-        });
-    log::set_logger(Box::leak(Box::new(Timed(logger))))
+    log::set_logger(Box::leak(Box::new(Ours(SimpleLogger::new().with_level(level)))))
         .map_err(|error| Failure::while_doing("cannot set up the log", error))?;
     log::set_max_level(level);
     Ok(())
 }
 
-/// The simple logger, with the time in UTC before each message. Its own time stamps add 50 KB to a program.
-struct Timed(SimpleLogger);
+/// The simple logger for what this project says, with the time in UTC before each message. Its own time stamps add 50 KB to a
+/// program.
+struct Ours(SimpleLogger);
 
-impl Log for Timed {
+impl Log for Ours {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
+        // The libraries' own messages can carry what a peer sent, unescaped; ours say what matters of it.
+        let origin = metadata.target().split("::").next().unwrap_or_default();
+        ["chat_rpc", "server", "binder", "client"].contains(&origin) && self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -7,8 +7,6 @@
 mod json;
 mod wrap;
 
-use std::collections::HashMap;
-
 use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -97,6 +95,11 @@ enum Outcome {
     Refused(Fault),
 }
 
+fn take<T>(list: &mut Vec<(Draft, T)>, draft: Draft) -> Option<T> {
+    let place = list.iter().position(|(of, _)| *of == draft)?;
+    Some(list.swap_remove(place).1)
+}
+
 /// A loss of the connection, told in one line.
 #[derive(Debug, Default)]
 struct Outage {
@@ -126,9 +129,10 @@ pub struct Show {
     day: NaiveDate,
     ignored: Vec<String>,
     last_private: Option<String>,
-    typed: HashMap<Draft, Typed>,
+    /// Drafts that are open: few, and so a list, as below.
+    typed: Vec<(Draft, Typed)>,
     /// What was answered before [`Show::typed`] told of it.
-    early: HashMap<Draft, Outcome>,
+    early: Vec<(Draft, Outcome)>,
     outage: Outage,
     /// Who else is in the room, as far as it is known.
     others: Vec<String>,
@@ -150,8 +154,8 @@ impl Show {
             day: now.date(),
             ignored: Vec::new(),
             last_private: None,
-            typed: HashMap::new(),
-            early: HashMap::new(),
+            typed: Vec::new(),
+            early: Vec::new(),
             outage: Outage::default(),
             others: Vec::new(),
             came: Vec::new(),
@@ -320,8 +324,8 @@ impl Show {
 
     /// What the user has typed is on its way. The lines about it, if it has arrived already.
     pub fn typed(&mut self, draft: Draft, text: &str, to: Option<&str>, now: NaiveDateTime) -> Vec<Shown> {
-        self.typed.insert(draft, Typed { text: text.to_owned(), to: to.map(str::to_owned) });
-        match self.early.remove(&draft) {
+        self.typed.push((draft, Typed { text: text.to_owned(), to: to.map(str::to_owned) }));
+        match take(&mut self.early, draft) {
             Some(outcome) => self.outcome(draft, outcome, now),
             None => Vec::new(),
         }
@@ -329,7 +333,7 @@ impl Show {
 
     /// It has not arrived at once: the lines that say so. Empty if it has.
     pub fn pending(&mut self, draft: Draft, now: NaiveDateTime) -> Vec<Shown> {
-        match self.typed.get(&draft) {
+        match self.open(draft) {
             Some(typed) if !self.style.plain => {
                 let (text, to) = (typed.text.clone(), typed.to.clone());
                 self.own(&text, to.as_deref(), '…', now, draft)
@@ -338,16 +342,20 @@ impl Show {
         }
     }
 
+    fn open(&self, draft: Draft) -> Option<&Typed> {
+        self.typed.iter().find(|(open, _)| *open == draft).map(|(_, typed)| typed)
+    }
+
     /// Whether the server has not answered yet.
     #[must_use]
     pub fn is_open(&self, draft: Draft) -> bool {
-        self.typed.contains_key(&draft)
+        self.open(draft).is_some()
     }
 
     /// The line that the user would type for a draft that is open.
     #[must_use]
     pub fn line_of(&self, draft: Draft) -> Option<String> {
-        let Typed { text, to } = self.typed.get(&draft)?;
+        let Typed { text, to } = self.open(draft)?;
         Some(match to {
             Some(to) => format!("@{to} {text}"),
             None if text.starts_with('/') => format!("/{text}"),
@@ -356,8 +364,8 @@ impl Show {
     }
 
     fn outcome(&mut self, draft: Draft, outcome: Outcome, now: NaiveDateTime) -> Vec<Shown> {
-        let Some(Typed { text, to }) = self.typed.remove(&draft) else {
-            self.early.insert(draft, outcome);
+        let Some(Typed { text, to }) = take(&mut self.typed, draft) else {
+            self.early.push((draft, outcome));
             return Vec::new();
         };
         let words = self.words;
