@@ -20,7 +20,7 @@ MESSAGES = 100
 MESSAGES_PER_SECOND = 10
 REST_SECONDS = 20
 # Seen at rest: one thread that looks after idle rooms and users, and one that looks after connections.
-WAKE_UPS_PER_SECOND = 4
+WAKE_UPS_PER_SECOND = 2
 PATIENCE_SECONDS = 120
 
 

@@ -40,6 +40,8 @@ use crate::program::{Endpoint, Failure, Flag, Options, spawn};
 const SEND_TIMEOUT: Duration = Duration::from_millis(10);
 /// How often the accept loop is probed; also keeps `accept` from timing out, so it must stay below the idle time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The same at rest, so that an idle server hardly wakes up: when nothing has come since the probe before.
+const REST_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest idle time: probes must come well within it.
 const LEAST_IDLE: Duration = Duration::from_secs(4);
 /// How long a probe may go unanswered before the accept loop counts as dead.
@@ -814,6 +816,28 @@ enum ProbeError {
     NotAnswered(io::Error),
 }
 
+/// How things stood after a probe that said nothing bad.
+#[derive(Clone, Copy)]
+struct Probed {
+    at: Instant,
+    requests: u64,
+    threads: u64,
+}
+
+impl Probed {
+    fn now(transport: &Transport) -> Self {
+        let requests = transport.counters.requests.load(Ordering::Relaxed);
+        Self { at: Instant::now(), requests, threads: own_status("Threads") }
+    }
+
+    /// Whether nothing has come since: no request, and no connection that took a thread and is silent. Then nothing can have
+    /// been left behind either.
+    fn is_rest(self, transport: &Transport, rest: Duration) -> bool {
+        let now = Self::now(transport);
+        now.at + PROBE_INTERVAL <= self.at + rest && now.requests == self.requests && now.threads <= self.threads
+    }
+}
+
 /// Watches over the accept loop.
 struct Supervisor {
     transport: Arc<Transport>,
@@ -825,6 +849,9 @@ impl Supervisor {
     fn run(self) {
         // The pause before the next attempt while connections are not accepted.
         let mut retry: Option<Duration> = None;
+        // A third of the idle time leaves room for a probe that is late.
+        let rest = REST_INTERVAL.min(self.transport.config.connection_idle / 3);
+        let mut probed: Option<Probed> = None;
         loop {
             let woken = self.woken.recv_timeout(retry.unwrap_or(PROBE_INTERVAL));
             if self.transport.draining.load(Ordering::SeqCst) {
@@ -833,6 +860,11 @@ impl Supervisor {
             let failure = match woken {
                 Ok(()) => self.transport.failure.lock().take(),
                 Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout)
+                    if probed.is_some_and(|probed| probed.is_rest(&self.transport, rest)) =>
+                {
+                    None
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     let threads = own_status("Threads");
                     match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
@@ -841,6 +873,7 @@ impl Supervisor {
                                 info!("connections are accepted again");
                             }
                             self.transport.free_stranded(threads);
+                            probed = Some(Probed::now(&self.transport));
                             None
                         }
                         // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
@@ -854,6 +887,7 @@ impl Supervisor {
             };
             self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
             let Some(error) = failure else { continue };
+            probed = None;
             let pause = match retry {
                 None => {
                     error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
