@@ -3,10 +3,11 @@
 # static and small, and talks to it.
 set -euo pipefail
 
-# Bytes. The server's aim is 1,900,000; the rest is the C library's and std's reader of debug information.
-BINDER_CEILING=1900000
+# Bytes: what they have with Rust 1.95 and Debian's C library, and little more, so that growth is noticed. The aim is
+# 1,900,000, 1,900,000 and 2,400,000; what the server has beyond it is std's reader of debug information.
+BINDER_CEILING=1820000
 SERVER_CEILING=1960000
-CLIENT_CEILING=2400000
+CLIENT_CEILING=2420000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh
