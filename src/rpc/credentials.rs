@@ -23,7 +23,12 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = String::from_utf8(base64(encoded.trim())?).ok()?;
+        let encoded = encoded.trim();
+        // Here the end has to be padded.
+        if !encoded.len().is_multiple_of(4) {
+            return None;
+        }
+        let decoded = String::from_utf8(base64(encoded)?).ok()?;
         let (user, secret) = decoded.split_once(':')?;
         Some(Self { user: user.to_owned(), secret: secret.to_owned() })
     }
@@ -54,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_not_basic_is_no_credentials() {
-        for header in ["", "Basic", "Basic %%%", "Bearer abc", "Basic YWxpY2U=", "Basic /w=="] {
+        for header in ["", "Basic", "Basic %%%", "Bearer abc", "Basic YWxpY2U=", "Basic /w==", "Basic YTpiYw"] {
             assert_eq!(Credentials::from_basic(header), None, "{header}");
         }
     }
