@@ -816,25 +816,23 @@ enum ProbeError {
     NotAnswered(io::Error),
 }
 
-/// How things stood after a probe that said nothing bad.
-#[derive(Clone, Copy)]
-struct Probed {
+/// What can be seen of the traffic at a time.
+struct Look {
     at: Instant,
     requests: u64,
     threads: u64,
 }
 
-impl Probed {
+impl Look {
     fn now(transport: &Transport) -> Self {
         let requests = transport.counters.requests.load(Ordering::Relaxed);
         Self { at: Instant::now(), requests, threads: own_status("Threads") }
     }
 
-    /// Whether nothing has come since: no request, and no connection that took a thread and is silent. Then nothing can have
-    /// been left behind either.
-    fn is_rest(self, transport: &Transport, rest: Duration) -> bool {
-        let now = Self::now(transport);
-        now.at + PROBE_INTERVAL <= self.at + rest && now.requests == self.requests && now.threads <= self.threads
+    /// Whether nothing has come since `before`: no request, and no connection that took a thread and is silent. Then nothing
+    /// can have been left behind either.
+    fn is_quiet_since(&self, before: &Self) -> bool {
+        self.requests == before.requests && self.threads <= before.threads
     }
 }
 
@@ -851,7 +849,8 @@ impl Supervisor {
         let mut retry: Option<Duration> = None;
         // A third of the idle time leaves room for a probe that is late.
         let rest = REST_INTERVAL.min(self.transport.config.connection_idle / 3);
-        let mut probed: Option<Probed> = None;
+        // After the last probe that said nothing bad.
+        let mut probed: Option<Look> = None;
         loop {
             let woken = self.woken.recv_timeout(retry.unwrap_or(PROBE_INTERVAL));
             if self.transport.draining.load(Ordering::SeqCst) {
@@ -860,20 +859,21 @@ impl Supervisor {
             let failure = match woken {
                 Ok(()) => self.transport.failure.lock().take(),
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout)
-                    if probed.is_some_and(|probed| probed.is_rest(&self.transport, rest)) =>
-                {
-                    None
-                }
                 Err(RecvTimeoutError::Timeout) => {
-                    let threads = own_status("Threads");
+                    let now = Look::now(&self.transport);
+                    let at_rest =
+                        |before: &Look| now.is_quiet_since(before) && now.at + PROBE_INTERVAL <= before.at + rest;
+                    if probed.as_ref().is_some_and(at_rest) {
+                        self.sweep();
+                        continue;
+                    }
                     match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
                         Ok(()) => {
                             if retry.take().is_some() {
                                 info!("connections are accepted again");
                             }
-                            self.transport.free_stranded(threads);
-                            probed = Some(Probed::now(&self.transport));
+                            self.transport.free_stranded(now.threads);
+                            probed = Some(Look::now(&self.transport));
                             None
                         }
                         // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
@@ -885,7 +885,7 @@ impl Supervisor {
                     }
                 }
             };
-            self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
+            self.sweep();
             let Some(error) = failure else { continue };
             probed = None;
             let pause = match retry {
@@ -899,6 +899,10 @@ impl Supervisor {
             thread::sleep(pause);
             self.rebuild();
         }
+    }
+
+    fn sweep(&self) {
+        self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
     }
 
     fn rebuild(&self) {
