@@ -16,6 +16,7 @@ mod lane;
 mod reply;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use log::{debug, error, info, warn};
+use nix::sys::socket::{SockaddrStorage, getpeername, getsockname};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -73,9 +75,6 @@ const CONNECTION_DESCRIPTORS: u64 = 2;
 /// Descriptors for everything else: the listener, the log, calls to the binder, and connections on their way to
 /// a refusal.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// What of these is open whenever it is looked at: the standard streams, three for the listener, and one for the look
-/// itself.
-const OPEN_DESCRIPTORS: u64 = 7;
 /// How long it counts as certain that there are too many connections, before it is looked at anew.
 const FULL_FOR: Duration = Duration::from_millis(50);
 
@@ -436,7 +435,7 @@ impl Transport {
         let Some(peer) = request.remote_addr().copied() else { return Ok(None) };
         let closing = asks_to_close(&request);
         let turn = match self.connections.arrive(peer, closing, request, self.config.max_connections) {
-            Turn::Full { request, passing } if !self.is_full(passing, &mut order) => {
+            Turn::Full(request) if !self.is_full(peer, &mut order) => {
                 self.connections.arrive(peer, closing, request, usize::MAX)
             }
             turn => turn,
@@ -444,15 +443,15 @@ impl Transport {
         Ok(Some(Arrival { peer, turn }))
     }
 
-    /// Whether there really are all the connections that there may be. One that its client has closed after an answer stays
-    /// known for some time, but without descriptors. One of `passing`, once it is read, has only that for its answer. The
-    /// one that asks to be let in has both.
-    fn is_full(&self, passing: usize, order: &mut Order) -> bool {
+    /// Whether there really are all the connections that there may be beside that of `newcomer`: one that its client has
+    /// closed after an answer stays known for some time.
+    fn is_full(&self, newcomer: SocketAddr, order: &mut Order) -> bool {
         let now = Instant::now();
         if order.full_until.is_none_or(|until| until <= now) {
-            let open = std::fs::read_dir("/proc/self/fd").map_or(u64::MAX, |entries| entries.count() as u64);
-            let held = open.saturating_sub(OPEN_DESCRIPTORS).saturating_add(passing as u64);
-            let full = held >= CONNECTION_DESCRIPTORS * (self.config.max_connections as u64 + 1);
+            let full = open_connections(self.address.port()).is_none_or(|mut peers| {
+                peers.remove(&newcomer);
+                peers.len() >= self.config.max_connections
+            });
             order.full_until = full.then_some(now + FULL_FOR);
         }
         order.full_until.is_some()
@@ -467,7 +466,7 @@ impl Transport {
                 }
                 self.handle(request, standing, false);
             }
-            Turn::Full { request, .. } => {
+            Turn::Full(request) => {
                 self.counters.refused.fetch_add(1, Ordering::Relaxed);
                 self.handle(request, Standing::Refused, true);
             }
@@ -993,6 +992,20 @@ fn read_past(stream: &mut impl Read, mut count: usize, deadline: Instant) {
 
 fn asks_to_upgrade(request: &tiny_http::Request) -> bool {
     header(request, "Connection").is_some_and(|value| value.to_ascii_lowercase().contains("upgrade"))
+}
+
+/// Where the connections to `port` that this process has descriptors of come from: one or two of each, as it is read, is
+/// answered, or both. None if the system does not say.
+fn open_connections(port: u16) -> Option<HashSet<SocketAddr>> {
+    let end = |address: nix::Result<SockaddrStorage>| {
+        let address = address.ok()?;
+        let v4 = address.as_sockaddr_in().map(|&address| SocketAddr::from(address));
+        v4.or_else(|| address.as_sockaddr_in6().map(|&address| SocketAddr::from(address)))
+    };
+    let descriptors = std::fs::read_dir("/proc/self/fd").ok()?;
+    let descriptors = descriptors.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let of_port = descriptors.filter(|&descriptor| end(getsockname(descriptor)).is_some_and(|own| own.port() == port));
+    Some(of_port.filter_map(|descriptor| end(getpeername(descriptor))).collect())
 }
 
 /// A number of this process's status, such as `Threads`, or `VmRSS` in KiB; 0 where the system does not say.

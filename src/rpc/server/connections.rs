@@ -53,8 +53,8 @@ pub(super) enum Standing {
 pub(super) enum Turn<R> {
     /// Handle it.
     Now { request: R, standing: Standing },
-    /// Its connection is one too many, if all of those that are known are still open, as `passing` of them are for certain.
-    Full { request: R, passing: usize },
+    /// Its connection is one too many, if all of those that are known are still open.
+    Full(R),
     /// It waits; [`Connections::finish`] will return it.
     Later,
     /// Its connection is at its end: no answer is owed.
@@ -88,7 +88,7 @@ impl<R> Connections<R> {
         let count = entries.len() + *passing;
         let Some(entry) = entries.get_mut(&peer) else {
             if count >= most {
-                return Turn::Full { request, passing: *passing };
+                return Turn::Full(request);
             }
             if closing {
                 *passing += 1;
@@ -229,10 +229,7 @@ mod tests {
         let connections = Connections::default();
         let arrive = |port, closing| match connections.arrive(from(port), closing, (), 3) {
             Turn::Now { standing, .. } => Some(standing),
-            Turn::Full { passing, .. } => {
-                assert_eq!(passing, connections.known.lock().passing);
-                None
-            }
+            Turn::Full(()) => None,
             Turn::Later | Turn::Never(()) => panic!("these are first requests"),
         };
         assert_eq!(arrive(1, false), Some(NEW));
