@@ -80,10 +80,9 @@ prepare_source_way() {
 
 build_from_source() {
     prepare_source_way
-    # link-self-contained=no: zig brings the C library. The features leave out std's reader of debug information, for which
-    # a stripped program has no use: 300 KB less.
+    # zig brings the C library.
     PATH=$sysroot/bin:$venv/bin:$PATH small_build "$1" "$(flags) -C link-self-contained=no" \
-        cargo-zigbuild zigbuild -Zbuild-std=std,panic_unwind -Zbuild-std-features=panic-unwind,optimize_for_size
+        cargo-zigbuild zigbuild "${STD_FROM_SOURCE[@]}"
 }
 
 [ $# -gt 0 ] || fail "usage: $0 TARGET… (known: $TARGETS)"

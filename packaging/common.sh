@@ -14,6 +14,10 @@ MUSL=1.2.5
 # The default of every script.
 TARGETS="x86_64 aarch64 armv7 armv6 riscv64"
 
+# For cargo: the standard library is built with the program. The features leave out its reader of debug information, for
+# which a stripped program has no use: 300 KB less.
+STD_FROM_SOURCE=("-Zbuild-std=std,panic_unwind" "-Zbuild-std-features=panic-unwind,optimize_for_size")
+
 # triple TARGET: Rust's name of a target; fails for one that is not known.
 triple() {
     case $1 in

@@ -1,21 +1,25 @@
 #!/bin/bash
-# A static build for this machine with nothing but its own toolchain (glibc), for every CI run: builds, shows that it is
-# static and small, and talks to it.
+# A static build for this machine with its own C library (glibc), for every CI run: builds, shows that it is static and
+# small, and talks to it. By Debian's Rust, of whatever version it is, since with it comes the source of the standard library.
 set -euo pipefail
 
-# Bytes: what they have with Rust 1.95 and Debian's C library, and little more, so that growth is noticed. The aim is
-# 1,900,000, 1,900,000 and 2,400,000; what the server has beyond it is std's reader of debug information.
-BINDER_CEILING=1820000
-SERVER_CEILING=1960000
-CLIENT_CEILING=2420000
+# Bytes.
+BINDER_CEILING=1900000
+SERVER_CEILING=1900000
+CLIENT_CEILING=2400000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh
 . packaging/common.sh
+PATH=/usr/bin:$PATH
+if ! [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] || ! command -v cargo >/dev/null; then
+    echo "test-host-static: needs Debian's Rust: apt-get install rustc-web cargo-web rust-web-src" >&2
+    exit 1
+fi
 target=$(rustc -vV | sed -n 's/^host: //p')
 directory=target/$target/release
 
-small_build "$target" "-C target-feature=+crt-static" cargo build
+small_build "$target" "-C target-feature=+crt-static" cargo build "${STD_FROM_SOURCE[@]}"
 
 check() {
     if ldd "$directory/$1" >/dev/null 2>&1 && ! ldd "$directory/$1" | grep -q "statically linked"; then
