@@ -15,7 +15,6 @@ mod server;
 mod state;
 mod wire;
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use chrono::{Local, SubsecRound as _};
@@ -30,7 +29,7 @@ pub use room::{JOIN_MESSAGES, News};
 pub use server::{PROGRAM, Running, Setup, start};
 pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket};
 
-use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Param, Value, Written, forbidden_char, procedures};
+use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Metrics, Param, Value, Written, forbidden_char, procedures};
 use crate::secret::Key;
 
 /// A chat server's procedures and their state.
@@ -320,17 +319,12 @@ impl Chat {
         answer(ended);
     }
 
-    fn metrics(&self, out: &mut String) {
+    fn metrics(&self, out: &mut Metrics) {
         let counts = self.state.lock().counts();
-        let rows = [
-            ("chat_users", "gauge", "Registered users", counts.users as u64),
-            ("chat_rooms", "gauge", "Rooms", counts.rooms as u64),
-            ("chat_waiting", "gauge", "Calls that wait for messages", counts.waiting as u64),
-            ("chat_messages_total", "counter", "Messages accepted", counts.messages),
-            ("chat_history_bytes", "gauge", "Bytes of the messages that are kept", counts.history_bytes as u64),
-        ];
-        for (name, kind, help, value) in rows {
-            let _ = write!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}\n{name} {value}\n");
-        }
+        out.gauge("chat_users", "Registered users", counts.users as u64);
+        out.gauge("chat_rooms", "Rooms", counts.rooms as u64);
+        out.gauge("chat_waiting", "Calls that wait for messages", counts.waiting as u64);
+        out.counter("chat_messages_total", "Messages accepted", counts.messages);
+        out.gauge("chat_history_bytes", "Bytes of the messages that are kept", counts.history_bytes as u64);
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod credentials;
 mod error;
 mod fault;
+mod metrics;
 mod procedure;
 mod read;
 mod scan;
@@ -22,6 +23,7 @@ pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client};
 pub use credentials::Credentials;
 pub use error::ReadError;
 pub use fault::Fault;
+pub use metrics::Metrics;
 pub use procedure::{
     Declared, Deferred, Dispatcher, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, Params, Procedure, Reply, Run, Written,
 };

@@ -26,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::metrics::Metrics;
 use super::server::{Caller, Config, ConnectionId, Responder, Sent, Service};
 use super::{Fault, Limits, Value, read_call, write};
 
@@ -381,7 +382,7 @@ pub struct Dispatcher {
     published: Vec<(&'static str, i64)>,
     limits: Limits,
     hurry: Box<dyn Fn(ConnectionId) + Send + Sync>,
-    extra_metrics: Box<dyn Fn(&mut String) + Send + Sync>,
+    extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
 }
 
 impl Default for Dispatcher {
@@ -479,7 +480,7 @@ impl Dispatcher {
     }
 
     /// Adds metrics to those of the calls.
-    pub fn on_metrics(&mut self, metrics: impl Fn(&mut String) + Send + Sync + 'static) {
+    pub fn on_metrics(&mut self, metrics: impl Fn(&mut Metrics) + Send + Sync + 'static) {
         self.extra_metrics = Box::new(metrics);
     }
 
@@ -653,20 +654,17 @@ impl Service for Dispatcher {
         (self.hurry)(connection);
     }
 
-    fn metrics(&self, out: &mut String) {
+    fn metrics(&self, out: &mut Metrics) {
         (self.extra_metrics)(out);
-        type Read = fn(&Meter) -> u64;
-        let rows: [(&str, &str, Read); 2] = [
-            ("rpc_calls_total", "Calls by procedure", |meter| meter.calls.load(Ordering::Relaxed)),
-            ("rpc_faults_total", "Calls answered with a fault, by procedure", |meter| {
-                meter.faults.load(Ordering::Relaxed)
-            }),
-        ];
-        for (metric, help, read) in rows {
-            let _ = write!(out, "# HELP {metric} {help}.\n# TYPE {metric} counter\n");
-            for Entry { name, meter, .. } in &self.entries {
-                let _ = writeln!(out, "{metric}{{procedure=\"{name}\"}} {}", read(meter));
-            }
-        }
+        let by_procedure = |read: fn(&Meter) -> &AtomicU64| {
+            self.entries.iter().map(move |entry| (entry.name, read(&entry.meter).load(Ordering::Relaxed)))
+        };
+        out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|meter| &meter.calls));
+        out.counters(
+            "rpc_faults_total",
+            "Calls answered with a fault, by procedure",
+            "procedure",
+            by_procedure(|meter| &meter.faults),
+        );
     }
 }
