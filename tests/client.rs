@@ -7,24 +7,15 @@ mod support;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use chat_rpc::rpc::{Client, Credentials, Value};
+use support::home::Home;
 use support::{ANY_PORT, BINDER, CLIENT, PATIENCE, Program, SERVER, eventually};
 
-/// A home for clients: where they keep their secrets.
-struct Home(PathBuf);
-
 impl Home {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("home-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-
     /// Starts a client.
     #[track_caller]
     fn client(&self, arguments: &[&str]) -> Program {
@@ -46,12 +37,6 @@ impl Home {
         let mut client = self.client(&[place, &["--user", user]].concat());
         enter(&mut client, room);
         client
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

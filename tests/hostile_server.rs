@@ -8,13 +8,13 @@ mod support;
 #[path = "corpus/terminal.rs"]
 mod corpus;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chat_rpc::rpc::{
     Caller, Config, Deferred, Dispatcher, Fault, HttpServer, Value, forbidden_char, listen, procedures,
 };
 use chat_rpc::text::Harmless;
+use support::home::Home;
 use support::{CLIENT, PATIENCE, Program};
 
 /// Answers every call with attacks, as far as XML can carry them.
@@ -139,8 +139,8 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
     let server = HttpServer::start(listen(&config).unwrap(), config, Arc::new(dispatcher)).unwrap();
     let address = server.address().to_string();
 
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("terminal-{}", std::process::id()));
-    let state = format!("XDG_STATE_HOME={}", home.display());
+    let home = Home::new();
+    let state = format!("XDG_STATE_HOME={}", home.0.display());
     let line: Vec<&str> = ["env", "-u", "CHAT_SECRET", &state].iter().chain(CLIENT).copied().collect();
     let mut client = Program::start(&line, &["--server", &address, "--user", "ana", "--log-level", "trace"]);
     // Each command is answered before the next is sent, so that nothing is missed.
@@ -155,7 +155,6 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
         client.send_line(command);
     }
     client.wait_exit(PATIENCE);
-    let _ = std::fs::remove_dir_all(home);
 
     let lines = [client.stdout.lines(), client.stderr.lines()].concat();
     for attack in attacks() {

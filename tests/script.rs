@@ -6,30 +6,15 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 
+use support::home::Home;
 use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER};
 
-/// A directory for the client's files, removed at the end.
-struct Home(PathBuf);
-
 impl Home {
-    fn new(name: &str) -> Self {
-        let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&home).unwrap();
-        Self(home)
-    }
-
     fn client(&self, arguments: &[&str]) -> Program {
         let home = format!("HOME={}", self.0.display());
         let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", "LC_ALL=C", &home];
         Program::start(&[&clear[..], CLIENT].concat(), arguments)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -39,7 +24,7 @@ fn server() -> Program {
 
 #[test]
 fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
-    let (home, server) = (Home::new("send"), server());
+    let (home, server) = (Home::new(), server());
     let place = ["--server", server.address(), "--room", "ops"];
     let mut tail = home.client(&[&["tail"], &place[..]].concat());
     tail.stderr.wait_for_line("Joined ops", PATIENCE);
@@ -78,7 +63,7 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
 
 #[test]
 fn the_exit_code_says_whether_the_server_has_it() {
-    let (home, server) = (Home::new("code"), server());
+    let (home, server) = (Home::new(), server());
     let too_long = "x".repeat(5000);
     for (arguments, code, part) in [
         (&["send", "--user", "bot", "--room", "ops", "--server", "127.0.0.1:1", "x"][..], 1, "cannot be reached"),
@@ -100,7 +85,7 @@ fn the_exit_code_says_whether_the_server_has_it() {
 
 #[test]
 fn commands_from_a_pipe_can_be_answered_in_json() {
-    let (home, server) = (Home::new("pipe"), server());
+    let (home, server) = (Home::new(), server());
     let mut client = home.client(&["--json", "--user", "ana", "--room", "ops", "--server", server.address()]);
     client.send_line("hello");
     client.stdout.wait_for_line(r#""origin":"ana","destination":null,"content":"hello""#, PATIENCE);
@@ -113,7 +98,7 @@ fn commands_from_a_pipe_can_be_answered_in_json() {
 
 #[test]
 fn options_come_from_files() {
-    let (home, server) = (Home::new("config"), server());
+    let (home, server) = (Home::new(), server());
     let text = format!("# the office\nserver = {}\nuser = ana\nroom = ops\n", server.address());
     fs::create_dir_all(home.0.join(".config/chat-rpc")).unwrap();
     fs::write(home.0.join(".config/chat-rpc/client.conf"), &text).unwrap();

@@ -5,10 +5,10 @@
 // What fails here fails a test, and that is how it says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+pub mod home;
 pub mod http;
-pub mod process;
-
 pub mod peer;
+pub mod process;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
