@@ -15,6 +15,7 @@ mod server;
 mod state;
 mod wire;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{Local, SubsecRound as _};
@@ -27,7 +28,7 @@ use name::{NameError, RoomName, UserName};
 pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, News};
 pub use server::{PROGRAM, Running, Setup, start};
-pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket};
+pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket, Unanswered};
 
 use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Metrics, Param, Value, Written, forbidden_char, procedures};
 use crate::secret::Key;
@@ -37,9 +38,9 @@ use crate::secret::Key;
 pub struct Chat {
     /// Held for the length of a look-up or an insertion; nothing is written, answered or logged under it. The one other
     /// lock that is taken under it is that of the HTTP server's connections, to ask whether a request waits there.
-    state: Mutex<State<Deferred>>,
+    state: Arc<Mutex<State<Deferred>>>,
     /// Wakes the thread that delivers.
-    bell: Bell,
+    bell: Arc<Bell>,
     key: Key,
     max_message_bytes: usize,
     open_allowed: bool,
@@ -161,7 +162,7 @@ fn now() -> Now {
     Now { monotonic: Instant::now(), wall: Local::now().naive_local().trunc_subsecs(3) }
 }
 
-fn written(messages: &[std::sync::Arc<str>]) -> Written<false> {
+fn written(messages: &[Arc<str>]) -> Written<false> {
     let mut out = String::new();
     wire::messages(&mut out, messages);
     Written(out)
@@ -173,8 +174,8 @@ impl Chat {
     pub fn new(limits: Limits, key: Key, open_allowed: bool) -> Self {
         Self {
             max_message_bytes: limits.message_bytes,
-            state: Mutex::new(State::new(limits)),
-            bell: Bell::default(),
+            state: Arc::new(Mutex::new(State::new(limits))),
+            bell: Arc::default(),
             key,
             open_allowed,
         }
@@ -231,11 +232,15 @@ impl Chat {
         }
         let proof = self.proof(caller);
         let write = |draft: Draft<'_>| wire::message(&draft, &message.0);
-        let awaited =
+        let message =
             self.state.lock().send_message(&username, &room_name, recipient.0.as_ref(), &proof, now(), write)?;
-        if awaited {
-            self.bell.ring();
-        }
+        let (state, bell) = (Arc::clone(&self.state), Arc::clone(&self.bell));
+        caller.once_answered(move || {
+            let awaited = state.lock().answered(message);
+            if awaited {
+                bell.ring();
+            }
+        });
         Ok("Message sent.".into())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_rpc::chat::name::{RoomName, UserName};
-use chat_rpc::chat::{Batch, DELIVERY_GAP, Draft, Limits, News, Now, Proof, Refusal, State, Ticket};
+use chat_rpc::chat::{Batch, DELIVERY_GAP, Draft, Limits, News, Now, Proof, Refusal, State, Ticket, Unanswered};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use proptest::prelude::*;
 
@@ -63,13 +63,15 @@ impl Scene {
         self.state.join_room(&user(name), &room(room_name), &Proof::none(), self.now).unwrap().1
     }
 
-    fn try_send(&mut self, from: &str, to: Option<&str>, text: &str) -> Result<bool, Refusal> {
+    fn try_send(&mut self, from: &str, to: Option<&str>, text: &str) -> Result<Unanswered, Refusal> {
         let write = |draft: Draft<'_>| Arc::from(format!("{} {}", draft.id, text));
         self.state.send_message(&user(from), &room("lobby"), to.map(user).as_ref(), &Proof::none(), self.now, write)
     }
 
-    fn send(&mut self, from: &str, to: Option<&str>, text: &str) {
-        self.try_send(from, to, text).unwrap();
+    /// Sends, and the sender has their answer. Answers whether somebody may wait for it.
+    fn send(&mut self, from: &str, to: Option<&str>, text: &str) -> bool {
+        let message = self.try_send(from, to, text).unwrap();
+        self.state.answered(message)
     }
 
     fn wait(&mut self, name: &str, after: u64, seconds: u64, ticket: u32) -> Result<Vec<Batch<Number>>, Refusal> {
@@ -130,13 +132,38 @@ fn who_waits_is_answered_when_a_message_comes_and_the_others_share_the_answer() 
     assert!(scene.wait("bob", 0, 60, 1).unwrap().is_empty());
     assert!(scene.wait("eve", 0, 60, 2).unwrap().is_empty());
     assert!(scene.due().is_empty());
-    assert!(scene.try_send("ana", None, "hi").unwrap(), "somebody waits for it");
+    assert!(scene.send("ana", None, "hi"), "somebody waits for it");
     let answers = scene.due();
     assert_eq!(answers.len(), 1, "written once for both");
     assert_eq!(answers[0].tickets.len(), 2);
     assert_eq!((texts(&answers[0].news.messages), answers[0].news.last_id), (vec!["1 hi".to_owned()], 1));
     assert_eq!(scene.state.counts().waiting, 0);
-    assert!(!scene.try_send("ana", None, "again").unwrap(), "nobody waits any more");
+    assert!(!scene.send("ana", None, "again"), "nobody waits any more");
+}
+
+#[test]
+fn who_waits_gets_a_message_when_its_sender_has_an_answer() {
+    let mut scene = Scene::with(Limits::default(), &["ana", "bob", "eve"]);
+    assert!(scene.wait("eve", 0, 60, 1).unwrap().is_empty());
+    let [first, second] = ["hi", "there"].map(|text| scene.try_send("ana", None, text).unwrap());
+    // Who does not wait sees what there is.
+    assert_eq!(scene.read("bob"), ["1 hi", "2 there"]);
+    assert_eq!(texts(&scene.wait("bob", 0, 0, 2).unwrap()[0].news.messages), ["1 hi", "2 there"]);
+    assert!(scene.wait("bob", 0, 60, 3).unwrap().is_empty());
+    // In order: the second one waits for the first.
+    assert!(scene.state.answered(second));
+    assert!(scene.due().is_empty());
+    // Who has joined meanwhile has read it, and waits for what is new: the cursor does not go back.
+    let joined = scene.join("ana", "lobby");
+    assert_eq!((texts(&joined.messages).len(), joined.last_id), (2, 2));
+    assert!(scene.wait("ana", 2, 60, 4).unwrap().is_empty());
+    let ended = scene.wait("ana", 2, 0, 5).unwrap();
+    assert_eq!((ended[0].news.messages.len(), ended[0].news.last_id), (0, 2));
+    scene.pass(DELIVERY_GAP);
+    assert!(scene.state.answered(first));
+    let answers = scene.due();
+    assert_eq!((answers.len(), answers[0].tickets.len()), (1, 2));
+    assert_eq!((texts(&answers[0].news.messages), answers[0].news.last_id), (vec!["1 hi".into(), "2 there".into()], 2));
 }
 
 #[test]
@@ -249,7 +276,9 @@ fn time_stamps_increase_whatever_the_wall_clock_does() {
             stamps.push(draft.stamp.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
             Arc::from("x")
         };
-        scene.state.send_message(&user("ana"), &room("lobby"), None, &Proof::none(), scene.now, write).unwrap();
+        let message =
+            scene.state.send_message(&user("ana"), &room("lobby"), None, &Proof::none(), scene.now, write).unwrap();
+        scene.state.answered(message);
     }
     assert_eq!(stamps[..3], ["2026-03-01 12:00:00.000", "2026-03-01 12:00:00.001", "2026-03-01 13:00:00.000"]);
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stamps:?}");
@@ -305,7 +334,9 @@ fn memory_is_bounded_over_all_rooms_and_the_oldest_goes_first() {
     scene.send("ana", None, &long);
     for _ in 0..100 {
         let write = |draft: Draft<'_>| Arc::from(format!("{} {long}", draft.id));
-        scene.state.send_message(&user("bob"), &room("other"), None, &Proof::none(), scene.now, write).unwrap();
+        let message =
+            scene.state.send_message(&user("bob"), &room("other"), None, &Proof::none(), scene.now, write).unwrap();
+        scene.state.answered(message);
         assert!(scene.state.counts().history_bytes <= 4000);
     }
     assert_eq!(scene.read("ana").len(), 0, "the oldest of all was ana's");
@@ -323,9 +354,9 @@ fn a_refused_call_changes_nothing() {
     let full = scene.state.join_room(&user("eve"), &room("lobby"), &Proof::none(), scene.now).unwrap_err();
     assert_eq!(full, Refusal::Limit { what: "users in one room", value: 2 });
     assert_eq!(scene.state.list_users(&room("other"), scene.now).unwrap().len(), 1, "eve is still where she was");
-    assert_eq!(scene.try_send("ana", Some("eve"), "x"), Err(Refusal::NoSuchRecipient));
-    assert_eq!(scene.try_send("eve", None, "x"), Err(Refusal::NotInRoom));
-    assert_eq!(scene.try_send("zoe", None, "x"), Err(Refusal::NoSuchUser));
+    assert_eq!(scene.try_send("ana", Some("eve"), "x").unwrap_err(), Refusal::NoSuchRecipient);
+    assert_eq!(scene.try_send("eve", None, "x").unwrap_err(), Refusal::NotInRoom);
+    assert_eq!(scene.try_send("zoe", None, "x").unwrap_err(), Refusal::NoSuchUser);
     scene.send("ana", None, "x");
     assert!(
         matches!(scene.try_send("ana", None, "y"), Err(Refusal::TooFast { .. })),
@@ -340,6 +371,8 @@ enum Step {
     Join(usize),
     Leave(usize),
     Send(usize, Option<usize>),
+    /// One of the senders who have no answer yet gets it.
+    Answer(usize),
     Wait(usize),
     Deliver,
     Pass(u64),
@@ -353,6 +386,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => person.clone().prop_map(Step::Join),
         1 => person.clone().prop_map(Step::Leave),
         4 => (person.clone(), proptest::option::of(person.clone())).prop_map(|(from, to)| Step::Send(from, to)),
+        3 => (0..4usize).prop_map(Step::Answer),
         4 => person.prop_map(Step::Wait),
         3 => Just(Step::Deliver),
         2 => (0..70_000u64).prop_map(Step::Pass),
@@ -372,6 +406,7 @@ proptest! {
         let mut seen: [Vec<String>; 4] = Default::default();
         let mut serial = 0u64;
         let mut owners: Vec<usize> = Vec::new();
+        let mut unanswered = Vec::new();
         let take = |batches: Vec<Batch<Number>>, owners: &[usize], seen: &mut [Vec<String>; 4], cursor: &mut [u64; 4]| {
             for batch in batches {
                 for ticket in batch.tickets {
@@ -405,13 +440,19 @@ proptest! {
                 Step::Send(from, to) => {
                     let sent = scene.try_send(PEOPLE[from], to.map(|to| PEOPLE[to]), "x");
                     assert_eq!(sent.is_ok(), is_there[from] && to.is_none_or(|to| is_there[to]));
-                    if sent.is_ok() {
+                    if let Ok(message) = sent {
+                        unanswered.push(message);
                         serial += 1;
                         for who in 0..4 {
                             if is_there[who] && (to.is_none() || who == from || Some(who) == to) {
                                 expected[who].push(format!("{serial} x"));
                             }
                         }
+                    }
+                }
+                Step::Answer(which) => {
+                    if !unanswered.is_empty() {
+                        scene.state.answered(unanswered.remove(which % unanswered.len()));
                     }
                 }
                 Step::Wait(who) => {

@@ -83,6 +83,8 @@ pub(super) struct Room<T> {
     history: VecDeque<Message>,
     history_bytes: usize,
     last_id: u64,
+    /// The messages whose senders have no answer yet, in order.
+    unanswered: Vec<u64>,
     last_stamp: NaiveDateTime,
     dropped_unicasts: VecDeque<DroppedUnicast>,
 }
@@ -99,6 +101,7 @@ impl<T> Room<T> {
             history: VecDeque::new(),
             history_bytes: 0,
             last_id: 0,
+            unanswered: Vec::new(),
             last_stamp: NaiveDateTime::MIN,
             dropped_unicasts: VecDeque::new(),
         }
@@ -145,15 +148,26 @@ impl<T> Room<T> {
         (self.last_id + 1, stamp)
     }
 
-    /// Keeps `message` and drops what is then too old.
+    /// Keeps `message` and drops what is then too old. Its sender has no answer yet.
     pub(super) fn keep(&mut self, message: Message, limits: &Limits) {
         self.last_id += 1;
+        self.unanswered.push(self.last_id);
         self.last_stamp = message.stamp;
         self.history_bytes += message.wire.len();
         self.history.push_back(message);
         while self.history.len() > limits.history_messages || self.history_bytes > limits.history_bytes {
             self.drop_oldest(limits);
         }
+    }
+
+    /// The sender of message `id` has their answer.
+    pub(super) fn answered(&mut self, id: u64) {
+        self.unanswered.retain(|unanswered| *unanswered != id);
+    }
+
+    /// The last message before all those whose senders have no answer yet.
+    pub(super) fn last_answered(&self) -> u64 {
+        self.unanswered.first().map_or(self.last_id, |first| first - 1)
     }
 
     /// Drops the oldest message; answers the bytes that this frees.
@@ -182,17 +196,17 @@ impl<T> Room<T> {
         self.last_id + 1 - self.history.len() as u64
     }
 
-    /// The kept messages past the cursor `after`.
-    fn past(&self, after: u64) -> impl DoubleEndedIterator<Item = &Message> {
-        let known = after.saturating_sub(self.first_id() - 1).min(self.history.len() as u64);
-        // It is at most the length of the history, so it fits.
-        self.history.range(known as usize..)
+    /// The kept messages past the cursor `after`, up to the id `until`.
+    fn past(&self, after: u64, until: u64) -> impl DoubleEndedIterator<Item = &Message> {
+        // At most the length of the history, so it fits.
+        let place = |id: u64| id.saturating_sub(self.first_id() - 1).min(self.history.len() as u64) as usize;
+        self.history.range(place(after).min(place(until))..place(until))
     }
 
-    /// Whether there is a message past `after` that `user` may see.
-    pub(super) fn has_news(&self, user: &NameKey, after: u64) -> bool {
+    /// Whether there is a message past `after`, up to the id `until`, that `user` may see.
+    pub(super) fn has_news(&self, user: &NameKey, after: u64, until: u64) -> bool {
         let reader = self.member(user);
-        self.past(self.cursor(after)).any(|message| message.is_seen_by(reader))
+        self.past(self.cursor(after), until).any(|message| message.is_seen_by(reader))
     }
 
     /// A cursor beyond the last message is of an earlier room of this name: it starts again from the first.
@@ -200,25 +214,29 @@ impl<T> Room<T> {
         if after > self.last_id { 0 } else { after }
     }
 
-    /// Whether what is past `after` looks the same for everybody.
-    pub(super) fn is_common(&self, after: u64) -> bool {
+    /// Whether what is past `after`, up to the id `until`, looks the same for everybody.
+    pub(super) fn is_common(&self, after: u64, until: u64) -> bool {
         let after = self.cursor(after);
-        self.past(after).all(|message| message.recipient.is_none())
+        self.past(after, until).all(|message| message.recipient.is_none())
             && self.dropped_unicasts.back().is_none_or(|dropped| dropped.id <= after)
     }
 
-    /// What `user` can read past `after`.
-    pub(super) fn news(&self, user: &NameKey, after: u64) -> News {
+    /// What `user` can read past `after`, up to the id `until`.
+    pub(super) fn news(&self, user: &NameKey, after: u64, until: u64) -> News {
         let after = self.cursor(after);
         let reader = self.member(user);
-        let messages =
-            self.past(after).filter(|message| message.is_seen_by(reader)).map(|message| Arc::clone(&message.wire));
+        let messages = self
+            .past(after, until)
+            .filter(|message| message.is_seen_by(reader))
+            .map(|message| Arc::clone(&message.wire));
         let gone = (self.first_id() - 1).saturating_sub(after);
         let not_theirs = self.dropped_unicasts.iter().rev().take_while(|dropped| dropped.id > after);
         let not_theirs = not_theirs
             .filter(|dropped| ![&dropped.recipient, &dropped.origin].iter().any(|one| Some(*one) == reader))
             .count() as u64;
-        News { messages: messages.collect(), last_id: self.last_id, missed: gone - not_theirs.min(gone) }
+        // A cursor never goes back: what is past `until` can have been read already, and what is dropped is behind it.
+        let last_id = until.max(after).max(self.first_id() - 1);
+        News { messages: messages.collect(), last_id, missed: gone - not_theirs.min(gone) }
     }
 
     /// The newest messages that `user` may see, at most `count`, oldest first.

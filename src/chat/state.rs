@@ -81,6 +81,15 @@ pub struct Draft<'a> {
     pub stamp: NaiveDateTime,
 }
 
+/// A message whose sender has no answer yet. Who waits gets it only when [`State::answered`] takes this back: if the process
+/// is killed before, nobody has seen what the sender sends again.
+#[must_use]
+#[derive(Debug)]
+pub struct Unanswered {
+    room: NameKey,
+    id: u64,
+}
+
 #[derive(Debug)]
 struct User {
     person: Arc<Person>,
@@ -281,7 +290,8 @@ impl<T: Ticket> State<T> {
         Ok((room_name, self.leave(name.key(), now.monotonic)))
     }
 
-    /// Sends a message; `write` turns it into what goes over the wire. Answers whether somebody waits for it.
+    /// Sends a message; `write` turns it into what goes over the wire. Who waits for it gets it after
+    /// [`State::answered`].
     ///
     /// # Errors
     /// There is no such user, room or recipient there, `proof` is not the user's, or they send too fast.
@@ -293,7 +303,7 @@ impl<T: Ticket> State<T> {
         proof: &Proof,
         now: Now,
         write: impl FnOnce(Draft<'_>) -> Arc<str>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Unanswered, Refusal> {
         self.member(name, room_name, proof, now)?;
         let serial = self.serial();
         // Both are there: `member` has just seen them.
@@ -316,15 +326,22 @@ impl<T: Ticket> State<T> {
         room.keep(message, &self.limits);
         self.history_bytes = self.history_bytes + room.bytes() - before;
         self.messages += 1;
-        let wakes = !room.waiting.is_empty();
-        if wakes && !room.is_due {
-            room.is_due = true;
-            self.due_rooms.push(room_name.key().clone());
-        }
         if self.history_bytes > self.limits.memory {
             self.free_memory();
         }
-        Ok(wakes)
+        Ok(Unanswered { room: room_name.key().clone(), id })
+    }
+
+    /// The sender of a message has their answer, or will never have one. Answers whether somebody may wait for it.
+    pub fn answered(&mut self, message: Unanswered) -> bool {
+        let Some(room) = self.rooms.get_mut(&message.room) else { return false };
+        room.answered(message.id);
+        let wakes = !room.waiting.is_empty();
+        if wakes && !room.is_due {
+            room.is_due = true;
+            self.due_rooms.push(message.room);
+        }
+        wakes
     }
 
     /// Drops the oldest messages over all rooms, and some more, so that not every message has to look for them again.
@@ -392,9 +409,11 @@ impl<T: Ticket> State<T> {
             Ok(room) => room,
             Err(refusal) => return Err((refusal, ticket)),
         };
-        let at_once = time.is_zero() || is_ending || room.has_news(user, after) || ticket.is_waited_for();
+        // Who does not wait sees what there is.
+        let until = if time.is_zero() || is_ending { room.last_id() } else { room.last_answered() };
+        let at_once = time.is_zero() || is_ending || room.has_news(user, after, until) || ticket.is_waited_for();
         let replaces = room.waiting.get(user).is_some_and(|waiter| waiter.address == address);
-        let answer = at_once.then(|| room.news(user, after));
+        let answer = at_once.then(|| room.news(user, after, until));
         let limit = self.limits.waits_per_address;
         let waits = address.and_then(|address| self.waits_by_address.get(&address)).copied().unwrap_or(0);
         if !at_once && !replaces && limit > 0 && waits >= limit {
@@ -420,9 +439,11 @@ impl<T: Ticket> State<T> {
 
     /// Ends a user's wait with what there is, which may be nothing.
     fn end_wait(&mut self, room: &NameKey, user: &NameKey, now: Instant) -> Option<Batch<T>> {
+        let is_ending = self.is_ending;
         let room = self.rooms.get_mut(room)?;
         let waiter = room.waiting.remove(user)?;
-        let news = room.news(user, waiter.after);
+        let until = if is_ending { room.last_id() } else { room.last_answered() };
+        let news = room.news(user, waiter.after, until);
         Some(Batch { news, tickets: vec![self.forget(user, waiter, now)] })
     }
 
@@ -491,22 +512,23 @@ impl<T: Ticket> State<T> {
     /// as it contains nothing private.
     fn deliver(&mut self, room_key: &NameKey, answers: &mut Vec<Batch<T>>, now: Instant) {
         let Some(room) = self.rooms.get_mut(room_key) else { return };
+        let until = room.last_answered();
         let mut ready = Vec::new();
         let mut shared: HashMap<u64, Option<usize>> = HashMap::new();
         let waiting = std::mem::take(&mut room.waiting);
         for (user, waiter) in waiting {
-            if !room.has_news(&user, waiter.after) {
+            if !room.has_news(&user, waiter.after, until) {
                 room.waiting.insert(user, waiter);
                 continue;
             }
             let place = shared.entry(waiter.after).or_insert_with(|| {
-                room.is_common(waiter.after).then(|| {
-                    answers.push(Batch { news: room.news(&user, waiter.after), tickets: Vec::new() });
+                room.is_common(waiter.after, until).then(|| {
+                    answers.push(Batch { news: room.news(&user, waiter.after, until), tickets: Vec::new() });
                     answers.len() - 1
                 })
             });
             let place = place.unwrap_or_else(|| {
-                answers.push(Batch { news: room.news(&user, waiter.after), tickets: Vec::new() });
+                answers.push(Batch { news: room.news(&user, waiter.after, until), tickets: Vec::new() });
                 answers.len() - 1
             });
             ready.push((place, user, waiter));

@@ -153,9 +153,8 @@ impl Screen for Console {
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = self.session.send(text, to);
-        let shown = self.show.typed(draft, text, to, now());
-        self.write(&shown);
+        let draft = self.show.typed(text, to);
+        self.session.send(draft, text, to);
     }
 }
 

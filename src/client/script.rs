@@ -34,10 +34,9 @@ pub(super) fn send(options: &Options, words: &'static Words, style: Style, text:
     let mut script = Script::start(options, words, style, &name)?;
     let mut open: Vec<Draft> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-        let draft = script.session.send(text, None);
+        let draft = script.show.typed(text, None);
         open.push(draft);
-        let shown = script.show.typed(draft, text, None, now());
-        script.write(&shown)?;
+        script.session.send(draft, text, None);
     }
     let deadline = Instant::now() + SENDING;
     let mut outcome = Ok(());

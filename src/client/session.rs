@@ -16,7 +16,6 @@ mod position;
 mod worker;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -93,7 +92,6 @@ pub type Unsent = Vec<String>;
 #[derive(Debug)]
 pub struct Session {
     requests: Sender<Request>,
-    drafts: AtomicU64,
 }
 
 impl Session {
@@ -107,7 +105,7 @@ impl Session {
         let worker = Worker::new(setup, received, events);
         crate::program::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
-        Ok((Self { requests, drafts: AtomicU64::new(1) }, shown))
+        Ok((Self { requests }, shown))
     }
 
     /// Finds the server and registers the user. After a refusal another name may be tried.
@@ -143,13 +141,11 @@ impl Session {
     }
 
     /// Sends to `recipient`, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
-    /// [`Event::Refused`] follows, and while there is no connection neither.
-    pub fn send(&self, text: &str, recipient: Option<&str>) -> Draft {
-        let draft = self.drafts.fetch_add(1, Ordering::Relaxed);
+    /// [`Event::Refused`] of this draft follows, and while there is no connection neither.
+    pub fn send(&self, draft: Draft, text: &str, recipient: Option<&str>) {
         let recipient = recipient.map(str::to_owned);
         // When the session has ended, `Event::Ended` has said so.
         let _ = self.requests.send(Request::Send { draft, text: text.to_owned(), recipient });
-        draft
     }
 
     /// The names of all rooms.

@@ -95,11 +95,6 @@ enum Outcome {
     Refused(Fault),
 }
 
-fn take<T>(list: &mut Vec<(Draft, T)>, draft: Draft) -> Option<T> {
-    let place = list.iter().position(|(of, _)| *of == draft)?;
-    Some(list.swap_remove(place).1)
-}
-
 /// A loss of the connection, told in one line.
 #[derive(Debug, Default)]
 struct Outage {
@@ -129,10 +124,9 @@ pub struct Show {
     day: NaiveDate,
     ignored: Vec<String>,
     last_private: Option<String>,
-    /// Drafts that are open: few, and so a list, as below.
+    /// Drafts that are open: few, and so a list.
     typed: Vec<(Draft, Typed)>,
-    /// What was answered before [`Show::typed`] told of it.
-    early: Vec<(Draft, Outcome)>,
+    drafts: Draft,
     outage: Outage,
     /// Who else is in the room, as far as it is known.
     others: Vec<String>,
@@ -155,7 +149,7 @@ impl Show {
             ignored: Vec::new(),
             last_private: None,
             typed: Vec::new(),
-            early: Vec::new(),
+            drafts: 0,
             outage: Outage::default(),
             others: Vec::new(),
             came: Vec::new(),
@@ -322,13 +316,11 @@ impl Show {
         self.note(&told)
     }
 
-    /// What the user has typed is on its way. The lines about it, if it has arrived already.
-    pub fn typed(&mut self, draft: Draft, text: &str, to: Option<&str>, now: NaiveDateTime) -> Vec<Shown> {
-        self.typed.push((draft, Typed { text: text.to_owned(), to: to.map(str::to_owned) }));
-        match take(&mut self.early, draft) {
-            Some(outcome) => self.outcome(draft, outcome, now),
-            None => Vec::new(),
-        }
+    /// The user has typed this. To be called before it is sent, so that whatever becomes of it finds it here.
+    pub fn typed(&mut self, text: &str, to: Option<&str>) -> Draft {
+        self.drafts += 1;
+        self.typed.push((self.drafts, Typed { text: text.to_owned(), to: to.map(str::to_owned) }));
+        self.drafts
     }
 
     /// It has not arrived at once: the lines that say so. Empty if it has.
@@ -364,10 +356,8 @@ impl Show {
     }
 
     fn outcome(&mut self, draft: Draft, outcome: Outcome, now: NaiveDateTime) -> Vec<Shown> {
-        let Some(Typed { text, to }) = take(&mut self.typed, draft) else {
-            self.early.push((draft, outcome));
-            return Vec::new();
-        };
+        let Some(place) = self.typed.iter().position(|(open, _)| *open == draft) else { return Vec::new() };
+        let (_, Typed { text, to }) = self.typed.swap_remove(place);
         let words = self.words;
         match outcome {
             Outcome::Confirmed if self.style.json => {
@@ -735,7 +725,7 @@ mod tests {
         ] {
             assert_eq!(text(&show.event(&event, now())), line);
         }
-        assert_eq!(text(&show.typed(1, "hello", None, now())), "");
+        assert_eq!(show.typed("hello", None), 1);
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 1 }, now())), "14:03 delivered: hello\n");
         show.event(&Event::Lost { cause: "x".into() }, now());
         let retry = Event::Retrying { pause: Duration::from_secs(2) };
@@ -766,14 +756,14 @@ mod tests {
             [Style::default(), Style { plain: true, ..Style::default() }, Style { json: true, ..Style::default() }]
         {
             let mut show = show(style, None);
-            show.typed(7, evil, Some(evil), now());
+            let draft = show.typed(evil, Some(evil));
             let mut all = Vec::new();
             for event in [
                 message(evil, Some(evil), evil),
                 message(evil, None, evil),
                 Event::Joined { room: evil.into(), users: vec![evil.into()], messages: Vec::new() },
                 presence(&[evil], &["bob"]),
-                Event::Refused { draft: 7, text: evil.into(), fault: fault.clone() },
+                Event::Refused { draft, text: evil.into(), fault: fault.clone() },
                 Event::Lost { cause: evil.into() },
                 Event::Forgotten { room: evil.into() },
                 Event::Left { room: evil.into() },
@@ -810,25 +800,24 @@ mod tests {
     #[test]
     fn what_is_typed_is_marked_when_the_server_has_it() {
         let mut show = on_screen();
-        assert_eq!(text(&show.typed(1, "hello", None, now())), "");
+        assert_eq!(show.typed("hello", None), 1);
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 1 }, now())), "14:03✓<ana> hello\n");
-        // The answer may come before the draft is known here.
-        assert_eq!(text(&show.event(&Event::Confirmed { draft: 2 }, now())), "");
-        assert_eq!(text(&show.typed(2, "again", Some("bob"), now())), "14:03✓[ana → bob] again\n");
+        assert_eq!(show.typed("again", Some("bob")), 2);
+        assert_eq!(text(&show.event(&Event::Confirmed { draft: 2 }, now())), "14:03✓[ana → bob] again\n");
         assert_eq!(text(&show.pending(2, now())), "");
     }
 
     #[test]
     fn what_is_late_takes_its_place_only_if_nothing_came_between() {
         let mut show = on_screen();
-        show.typed(1, "one", None, now());
+        show.typed("one", None);
         assert_eq!(text(&show.pending(1, now())), "14:03…<ana> one\n");
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 1 }, now())), "\x1b[1A\r\x1b[J14:03✓<ana> one\n");
-        show.typed(2, "two", None, now());
+        show.typed("two", None);
         show.pending(2, now());
         show.event(&message("bob", None, "hello"), now());
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 2 }, now())), "14:03✓<ana> two\n");
-        show.typed(3, "three", None, now());
+        show.typed("three", None);
         show.pending(3, now());
         show.scrolled();
         assert_eq!(text(&show.event(&Event::Confirmed { draft: 3 }, now())), "14:03✓<ana> three\n");
@@ -837,7 +826,7 @@ mod tests {
     #[test]
     fn a_refusal_says_why() {
         let mut show = on_screen();
-        show.typed(1, "hi", Some("bob"), now());
+        show.typed("hi", Some("bob"));
         let refused = Event::Refused { draft: 1, text: "hi".into(), fault: Fault::new(Fault::NO_SUCH_RECIPIENT, "x") };
         let shown = text(&show.event(&refused, now()));
         assert_eq!(shown, "14:03✗[ana → bob] hi\n      this user is not in the room\n");

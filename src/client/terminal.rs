@@ -390,11 +390,14 @@ impl Screen for Terminal {
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = self.session.send(text, to);
+        let draft = {
+            let mut state = self.output.lock();
+            state.mode = Mode::Held;
+            state.show.typed(text, to)
+        };
         let deadline = Instant::now() + AT_ONCE;
+        self.session.send(draft, text, to);
         let mut state = self.output.lock();
-        state.mode = Mode::Held;
-        state.add(|show| show.typed(draft, text, to, now()));
         while state.show.is_open(draft) && !state.is_away {
             if self.output.changed.wait_until(&mut state, deadline).timed_out() {
                 break;

@@ -18,7 +18,9 @@ mod reply;
 mod request;
 mod supervisor;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -62,17 +64,40 @@ const MAX_SMALL_DRAINS: usize = MAX_DRAINS * LARGEST_DROP / SMALL_DROP;
 const FULL_FOR: Duration = Duration::from_millis(50);
 
 /// Who calls: as much as HTTP says about it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Caller {
     /// The address of the peer.
     pub address: Option<IpAddr>,
     /// HTTP Basic credentials, if the request carried any.
     pub credentials: Option<Credentials>,
+    afterwards: Afterwards,
+}
+
+impl Caller {
+    /// Does `this` when the caller has their answer: when `self` is dropped.
+    pub fn once_answered(&self, this: impl FnOnce() + 'static) {
+        self.afterwards.0.borrow_mut().push(Box::new(this));
+    }
+}
+
+#[derive(Default)]
+struct Afterwards(RefCell<Vec<Box<dyn FnOnce()>>>);
+
+impl Drop for Afterwards {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|this| this());
+    }
+}
+
+impl fmt::Debug for Afterwards {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Afterwards").finish_non_exhaustive()
+    }
 }
 
 /// What answers the documents that are posted.
 pub trait Service: Send + Sync + 'static {
-    /// Answers `body`, now or later and from any thread.
+    /// Answers `body`, now or later and from any thread; `caller` is dropped after an answer that is given now.
     fn call(&self, caller: Caller, body: &[u8], responder: Responder);
 
     /// Another request has arrived on `connection`: an answer that is held back for it should go out now.
@@ -388,6 +413,7 @@ impl Transport {
         let caller = Caller {
             address: Some(peer.ip().to_canonical()),
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
+            ..Caller::default()
         };
         let terms = Terms {
             standing,

@@ -109,8 +109,8 @@ impl Outbox {
         if first.tries >= MAX_TRIES { self.give_back() } else { None }
     }
 
-    /// Everything said up to now has been read: what is in doubt has not arrived, and is sent again. Or it has, and was lost with
-    /// the server's memory: then whoever was handed it before sees it twice, since the other choice is that nobody might.
+    /// Everything said up to now has been read: what is in doubt has not arrived, and is sent again. Or it was lost with the
+    /// server's memory; then nobody has read it, since a server hands a message out when it has answered the sender.
     pub(super) fn settle(&mut self) {
         if let Some(first) = self.queue.front_mut() {
             first.in_doubt = false;
