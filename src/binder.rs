@@ -219,13 +219,15 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
     ];
     dispatcher.publish_limits(&config, &limits.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
     let failed = |error| Failure::while_doing("cannot start", error);
+    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let (janitor, stop) = bounded::<()>(0);
+    let tend = http.tending();
     let sweep = move || {
         while stop.recv_timeout(SWEEP_INTERVAL) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
             binder.registry.lock().sweep(Instant::now());
+            tend();
         }
     };
     crate::program::spawn("janitor", sweep).map_err(failed)?;
-    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     Ok(Running { http, _janitor: janitor })
 }

@@ -187,11 +187,11 @@ fn a_server_that_ran_out_of_descriptors_answers_again_when_they_are_free() {
 }
 
 /// Runs a server that may have so few threads that a burst of connections exceeds them. The limit counts all threads of
-/// a user and does not bind root, so root becomes a user of its own first.
+/// a user and does not bind root, so root becomes a user first that nobody else is.
 const FEW_THREADS: CommandLine = &[
     "sh",
     "-c",
-    "if [ $(id -u) = 0 ]; then exec setpriv --reuid 54321 --regid 54321 --clear-groups prlimit --nproc=40 \"$@\"; fi\n\
+    "if [ $(id -u) = 0 ]; then own=$((100000 + $$)); exec setpriv --reuid $own --regid $own --clear-groups prlimit --nproc=40 \"$@\"; fi\n\
      exec prlimit --nproc=$(($(ps -L -u $(id -u) | wc -l) + 40)) \"$@\"",
     "sh",
     env!("CARGO_BIN_EXE_server"),

@@ -190,16 +190,16 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
 
     let delivered = Arc::clone(&chat);
     spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
+    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let (janitor, stop) = bounded::<()>(0);
-    let swept = Arc::clone(&chat);
+    let (swept, tend) = (Arc::clone(&chat), http.tending());
     let sweep = move || {
         while stop.recv_timeout(round) == Err(RecvTimeoutError::Timeout) {
             swept.state.lock().sweep(Instant::now());
+            tend();
         }
     };
     spawn("janitor", sweep).map_err(failed)?;
-
-    let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let registration = match binder {
         None => None,
         Some(binder) => {

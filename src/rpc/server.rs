@@ -41,7 +41,7 @@ use self::lane::Lane;
 pub use self::reply::{ConnectionId, Responder, Sent};
 use self::reply::{SlowWriter, Terms};
 use self::request::{Refusal, Target, asks_to_close, header, is_unread, read_past, reason, unread_bytes};
-use self::supervisor::Supervisor;
+use self::supervisor::{Look, Supervisor};
 use super::credentials::Credentials;
 use super::metrics::Metrics;
 use crate::program::spawn;
@@ -132,6 +132,8 @@ struct Transport {
     /// Why the accept loop ended, as the workers saw it; the supervisor is woken up for it, and for the shutdown.
     failure: Mutex<Option<io::Error>>,
     wake_supervisor: Sender<()>,
+    /// What the supervisor saw when it looked; nothing while something is wrong.
+    seen: Mutex<Option<Look>>,
     current: Mutex<Arc<Intake>>,
     counters: Counters,
     /// Set first at shutdown: every answer from now on closes its connection.
@@ -190,6 +192,7 @@ impl HttpServer {
             nudges,
             failure: Mutex::new(None),
             wake_supervisor,
+            seen: Mutex::default(),
             current: Mutex::new(intake),
             counters: Counters::default(),
             draining: AtomicBool::new(false),
@@ -221,6 +224,12 @@ impl HttpServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.transport.address
+    }
+
+    /// What the program's janitor has to call every few seconds: so the server has no clock of its own at rest.
+    pub fn tending(&self) -> impl Fn() + Send + 'static {
+        let transport = Arc::clone(&self.transport);
+        move || transport.tend()
     }
 
     /// Refuses new connections, or leaves them to the next start if the socket is the service manager's, and makes every

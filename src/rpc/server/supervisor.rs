@@ -14,10 +14,10 @@ use socket2::Socket;
 use super::{Transport, build, own_status};
 use crate::program::spawn;
 
-/// How often the accept loop is probed; also keeps `accept` from timing out, so it must stay below the idle time.
+/// How often the accept loop is probed while connections come.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// The same at rest, so that an idle server hardly wakes up: when nothing has come since the probe before.
-const REST_INTERVAL: Duration = Duration::from_secs(10);
+/// The same at rest: only to keep `accept` from timing out, so it must stay below the idle time.
+const REST_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a probe may go unanswered before the accept loop counts as dead.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same for one that was just rebuilt: where descriptors are short, the backlog can kill several in a row.
@@ -36,27 +36,24 @@ enum ProbeError {
     NotAnswered(io::Error),
 }
 
-/// What can be seen of the traffic at a time.
-struct Look {
-    at: Instant,
+/// What can be seen of the traffic at a time. While it stays the same nothing has come, not even a silent connection, and the
+/// accept loop, which has a descriptor too, is there: then nothing can have been left behind.
+#[derive(PartialEq)]
+pub(super) struct Look {
     requests: u64,
-    threads: u64,
+    descriptors: usize,
 }
 
 impl Look {
     fn now(transport: &Transport) -> Self {
         let requests = transport.counters.requests.load(Ordering::Relaxed);
-        Self { at: Instant::now(), requests, threads: own_status("Threads") }
-    }
-
-    /// Whether nothing has come since `before`: no request, and no connection that took a thread and is silent. Then nothing
-    /// can have been left behind either.
-    fn is_quiet_since(&self, before: &Self) -> bool {
-        self.requests == before.requests && self.threads <= before.threads
+        let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        Self { requests, descriptors }
     }
 }
 
-/// Builds a new accept loop where one has ended; a thread runs it.
+/// Builds a new accept loop where one has ended; a thread runs it. At rest it sleeps until [`Transport::tend`] wakes it, or
+/// `accept` would time out.
 pub(super) struct Supervisor {
     pub(super) transport: Arc<Transport>,
     pub(super) listener: Socket,
@@ -67,47 +64,43 @@ impl Supervisor {
     pub(super) fn run(self) {
         // The pause before the next attempt while connections are not accepted.
         let mut retry: Option<Duration> = None;
-        // A third of the idle time leaves room for a probe that is late.
-        let rest = REST_INTERVAL.min(self.transport.config.connection_idle / 3);
-        // After the last probe that said nothing bad.
-        let mut probed: Option<Look> = None;
+        // A third of the idle time is left for a probe that is late.
+        let rest = REST_INTERVAL.min(self.transport.config.connection_idle * 2 / 3);
+        let mut next = Instant::now() + PROBE_INTERVAL;
+        // When `accept` has to be kept from timing out.
+        let mut due = next;
         loop {
-            let woken = self.woken.recv_timeout(retry.unwrap_or(PROBE_INTERVAL));
-            if self.transport.draining.load(Ordering::SeqCst) {
+            let woken = self.woken.recv_deadline(next);
+            if self.transport.draining.load(Ordering::SeqCst) || woken == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
-            let failure = match woken {
-                Ok(()) => self.transport.failure.lock().take(),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    let now = Look::now(&self.transport);
-                    let at_rest =
-                        |before: &Look| now.is_quiet_since(before) && now.at + PROBE_INTERVAL <= before.at + rest;
-                    if probed.as_ref().is_some_and(at_rest) {
-                        self.sweep();
-                        continue;
-                    }
-                    match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
-                        Ok(()) => {
-                            if retry.take().is_some() {
-                                info!("connections are accepted again");
-                            }
-                            self.transport.free_stranded(now.threads);
-                            probed = Some(Look::now(&self.transport));
-                            None
-                        }
-                        // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
-                        Err(ProbeError::NotMade(error)) => {
-                            debug!("cannot probe: {error}");
-                            None
-                        }
-                        Err(ProbeError::NotAnswered(error)) => Some(error),
-                    }
+            let mut failure = self.transport.failure.lock().take();
+            if failure.is_none() {
+                let now = Look::now(&self.transport);
+                let quiet = self.transport.seen.lock().as_ref() == Some(&now);
+                if quiet && Instant::now() < due {
+                    next = due;
+                    continue;
                 }
-            };
-            self.sweep();
+                let threads = own_status("Threads");
+                match self.transport.probe(if retry.is_some() { REBUILT_PROBE_TIMEOUT } else { PROBE_TIMEOUT }) {
+                    Ok(()) => {
+                        if retry.take().is_some() {
+                            info!("connections are accepted again");
+                        }
+                        self.transport.free_stranded(threads);
+                        // Before the probe, whose own descriptors may take their time to close.
+                        *self.transport.seen.lock() = Some(now);
+                    }
+                    // The probe itself found no descriptor or no memory: that says nothing about the accept loop.
+                    Err(ProbeError::NotMade(error)) => debug!("cannot probe: {error}"),
+                    Err(ProbeError::NotAnswered(error)) => failure = Some(error),
+                }
+                due = Instant::now() + rest;
+                next = if quiet { due } else { Instant::now() + retry.unwrap_or(PROBE_INTERVAL) };
+            }
             let Some(error) = failure else { continue };
-            probed = None;
+            *self.transport.seen.lock() = None;
             let pause = match retry {
                 None => {
                     error!("the accept loop of {} ended, building a new one: {error}", self.transport.address);
@@ -118,11 +111,8 @@ impl Supervisor {
             retry = Some(pause);
             thread::sleep(pause);
             self.rebuild();
+            next = Instant::now() + pause;
         }
-    }
-
-    fn sweep(&self) {
-        self.transport.connections.sweep(self.transport.config.connection_idle + PROBE_INTERVAL);
     }
 
     fn rebuild(&self) {
@@ -160,8 +150,16 @@ impl Supervisor {
     }
 }
 
-/// Connections to ourselves.
 impl Transport {
+    /// Forgets connections that are closed, and wakes the supervisor if something has come since it looked.
+    pub(super) fn tend(&self) {
+        self.connections.sweep(self.config.connection_idle + PROBE_INTERVAL);
+        let now = Look::now(self);
+        if self.seen.lock().as_ref() != Some(&now) {
+            let _ = self.wake_supervisor.try_send(());
+        }
+    }
+
     /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
     /// the queue afterwards and takes one connection that was left there.
     pub(super) fn nudge(&self) -> io::Result<()> {
@@ -184,13 +182,14 @@ impl Transport {
         }
     }
 
-    /// One request to ourselves, to see whether the accept loop still lives.
+    /// A connection to ourselves, to see whether the accept loop still lives. What comes on it is no request, and so tiny_http
+    /// itself refuses it: no worker is disturbed.
     fn probe(&self, patience: Duration) -> Result<(), ProbeError> {
         let mut stream = TcpStream::connect_timeout(&self.own_address(), patience).map_err(ProbeError::NotMade)?;
         let mut ask = || {
             stream.set_read_timeout(Some(patience))?;
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-            stream.read_exact(&mut [0; 12])
+            stream.write_all(b"probe\r\n")?;
+            stream.read_exact(&mut [0; b"HTTP/1.1 400".len()])
         };
         ask().map_err(ProbeError::NotAnswered)
     }
