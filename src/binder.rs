@@ -8,14 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
 use log::{info, warn};
 use parking_lot::Mutex;
 
 pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Registered, Registry};
 
 use crate::program::{Failure, Flag, HelpWords, Program};
-use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Value, listen, procedures};
+use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Janitor, Value, listen, procedures};
 use crate::secret::{Digest, Key};
 use crate::text::Harmless;
 
@@ -180,8 +179,7 @@ pub const PROGRAM: Program = Program {
 /// A running binder.
 pub struct Running {
     http: HttpServer,
-    /// Ends the janitor when dropped.
-    _janitor: Sender<()>,
+    _janitor: Janitor,
 }
 
 impl Running {
@@ -220,14 +218,7 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
     dispatcher.publish_limits(&config, &limits.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
     let failed = |error| Failure::while_doing("cannot start", error);
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
-    let (janitor, stop) = bounded::<()>(0);
-    let tend = http.tending();
-    let sweep = move || {
-        while stop.recv_timeout(SWEEP_INTERVAL) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-            binder.registry.lock().sweep(Instant::now());
-            tend();
-        }
-    };
-    crate::program::spawn("janitor", sweep).map_err(failed)?;
+    let sweep = move || binder.registry.lock().sweep(Instant::now());
+    let janitor = http.start_janitor(SWEEP_INTERVAL, sweep).map_err(failed)?;
     Ok(Running { http, _janitor: janitor })
 }

@@ -30,6 +30,8 @@ pub use procedure::{
 pub use read::{Call, Limits, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
-pub use server::{Caller, Config, ConnectionId, FLAGS as HTTP_FLAGS, HttpServer, Responder, Sent, Service, listen};
+pub use server::{
+    Caller, Config, ConnectionId, FLAGS as HTTP_FLAGS, HttpServer, Janitor, Responder, Sent, Service, listen,
+};
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

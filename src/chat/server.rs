@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
 use super::delivery::deliver;
 use super::registration::Registration;
 use super::{Chat, Limits, PROCEDURES};
 use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program, spawn};
-use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, listen};
+use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, Janitor, listen};
 use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.
@@ -130,8 +130,7 @@ pub struct Running {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
-    /// Ends the janitor when dropped.
-    _janitor: Sender<()>,
+    _janitor: Janitor,
 }
 
 impl Running {
@@ -191,15 +190,8 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
     let delivered = Arc::clone(&chat);
     spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
-    let (janitor, stop) = bounded::<()>(0);
-    let (swept, tend) = (Arc::clone(&chat), http.tending());
-    let sweep = move || {
-        while stop.recv_timeout(round) == Err(RecvTimeoutError::Timeout) {
-            swept.state.lock().sweep(Instant::now());
-            tend();
-        }
-    };
-    spawn("janitor", sweep).map_err(failed)?;
+    let swept = Arc::clone(&chat);
+    let janitor = http.start_janitor(round, move || swept.state.lock().sweep(Instant::now())).map_err(failed)?;
     let registration = match binder {
         None => None,
         Some(binder) => {

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use log::{debug, warn};
 use nix::sys::socket::{SockaddrStorage, getpeername, getsockname};
 use parking_lot::Mutex;
@@ -169,6 +169,11 @@ pub struct HttpServer {
     listener: Socket,
 }
 
+/// Ends the janitor when dropped.
+pub struct Janitor {
+    _stop: Sender<()>,
+}
+
 impl HttpServer {
     /// Listens and starts the threads. `service` is asked from several of them.
     ///
@@ -226,10 +231,22 @@ impl HttpServer {
         self.transport.address
     }
 
-    /// What the program's janitor has to call every few seconds: so the server has no clock of its own at rest.
-    pub fn tending(&self) -> impl Fn() + Send + 'static {
+    /// Starts the janitor, which does `sweep` every `interval` and looks after the connections: so nothing else has to wake up
+    /// for them at rest.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start_janitor(&self, interval: Duration, sweep: impl Fn() + Send + 'static) -> io::Result<Janitor> {
         let transport = Arc::clone(&self.transport);
-        move || transport.tend()
+        let (janitor, stop) = bounded::<()>(0);
+        let rounds = move || {
+            while stop.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                sweep();
+                transport.tend();
+            }
+        };
+        spawn("janitor", rounds)?;
+        Ok(Janitor { _stop: janitor })
     }
 
     /// Refuses new connections, or leaves them to the next start if the socket is the service manager's, and makes every
