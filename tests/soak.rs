@@ -1,6 +1,5 @@
-//! 200 users who join, leave, speak, wait and vanish at random, held against what each of them must have seen.
-//!
-//! 20 seconds, or as many as `SOAK_SECONDS` says.
+//! What takes its time: 200 users who join, leave, speak, wait and vanish at random, held against what each of them must have
+//! seen, for 20 seconds or as many as `SOAK_SECONDS` says; and programs at rest.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
 
@@ -15,8 +14,8 @@ use std::time::Duration;
 
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Connection, last_call};
-use support::process::{descriptors, status};
-use support::{ANY_PORT, Program, SERVER, eventually};
+use support::process::{descriptors, sleeps, status};
+use support::{ANY_PORT, BINDER, Program, SERVER, eventually};
 
 const USERS: usize = 200;
 const ROOMS: usize = 10;
@@ -233,4 +232,30 @@ fn a_soak_loses_nothing_and_leaves_nothing_behind() {
     // The history that is kept is bounded; the rest of the memory must not grow with the number of calls.
     let history = 16 << 10;
     assert!(after[1].1 < after[0].1 + history, "{after:?}");
+}
+
+/// The janitor every 5 s, and every 20 s a connection of the program to itself.
+#[test]
+fn programs_at_rest_hardly_wake_up() {
+    const WINDOW: Duration = Duration::from_secs(20);
+    let programs = [
+        Program::serve(BINDER, &["--listen", ANY_PORT]),
+        Program::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]),
+    ];
+    for program in &programs {
+        // Something to come to rest after.
+        Connection::open(program.address()).call("system.listMethods", &[]).unwrap();
+    }
+    let all = || [sleeps(programs[0].id()), sleeps(programs[1].id())];
+    let mut before = all();
+    eventually("they come to rest", Duration::from_secs(30), || {
+        thread::sleep(Duration::from_secs(2));
+        let quiet = all().iter().zip(before).all(|(now, before)| now - before <= 1);
+        before = all();
+        quiet
+    });
+    thread::sleep(WINDOW);
+    for (now, before) in all().into_iter().zip(before) {
+        assert!(now - before <= 14, "{} wake-ups in {WINDOW:?}", now - before);
+    }
 }

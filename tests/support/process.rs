@@ -14,6 +14,17 @@ pub fn threads(id: u32) -> u64 {
     status(id, "Threads")
 }
 
+/// How often its threads have gone to sleep, and so have woken up.
+pub fn sleeps(id: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the program runs");
+    let of_thread = |thread: String| {
+        let text = fs::read_to_string(format!("/proc/{id}/task/{thread}/status")).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok());
+        count.unwrap_or(0u64)
+    };
+    threads.map(|thread| of_thread(thread.unwrap().file_name().into_string().unwrap())).sum()
+}
+
 /// How many descriptors it has open.
 pub fn descriptors(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).expect("the program runs").count()
