@@ -56,7 +56,7 @@ fn what_somebody_has_read_was_confirmed_even_by_a_server_that_is_killed() {
         });
         let read = bob.answer().unwrap().value().unwrap();
         server.kill();
-        assert_eq!(contents(&read.member("messages").unwrap().clone()), ["hi"]);
+        assert_eq!(contents(read.member("messages").unwrap()), ["hi"]);
         let mut ana = sending.join().unwrap();
         ana.answer().unwrap_or_else(|error| panic!("round {round}: {error}")).value().unwrap();
     }

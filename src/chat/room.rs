@@ -165,9 +165,13 @@ impl<T> Room<T> {
         self.unanswered.retain(|unanswered| *unanswered != id);
     }
 
-    /// The last message before all those whose senders have no answer yet.
-    pub(super) fn last_answered(&self) -> u64 {
-        self.unanswered.first().map_or(self.last_id, |first| first - 1)
+    /// The last message that is shown: with `all` the last that there is, else the last before those whose senders have no
+    /// answer yet.
+    pub(super) fn last_shown(&self, all: bool) -> u64 {
+        match self.unanswered.first() {
+            Some(first) if !all => first - 1,
+            _ => self.last_id,
+        }
     }
 
     /// Drops the oldest message; answers the bytes that this frees.

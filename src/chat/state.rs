@@ -410,8 +410,9 @@ impl<T: Ticket> State<T> {
             Err(refusal) => return Err((refusal, ticket)),
         };
         // Who does not wait sees what there is.
-        let until = if time.is_zero() || is_ending { room.last_id() } else { room.last_answered() };
-        let at_once = time.is_zero() || is_ending || room.has_news(user, after, until) || ticket.is_waited_for();
+        let never_waits = time.is_zero() || is_ending;
+        let until = room.last_shown(never_waits);
+        let at_once = never_waits || room.has_news(user, after, until) || ticket.is_waited_for();
         let replaces = room.waiting.get(user).is_some_and(|waiter| waiter.address == address);
         let answer = at_once.then(|| room.news(user, after, until));
         let limit = self.limits.waits_per_address;
@@ -442,8 +443,7 @@ impl<T: Ticket> State<T> {
         let is_ending = self.is_ending;
         let room = self.rooms.get_mut(room)?;
         let waiter = room.waiting.remove(user)?;
-        let until = if is_ending { room.last_id() } else { room.last_answered() };
-        let news = room.news(user, waiter.after, until);
+        let news = room.news(user, waiter.after, room.last_shown(is_ending));
         Some(Batch { news, tickets: vec![self.forget(user, waiter, now)] })
     }
 
@@ -512,7 +512,7 @@ impl<T: Ticket> State<T> {
     /// as it contains nothing private.
     fn deliver(&mut self, room_key: &NameKey, answers: &mut Vec<Batch<T>>, now: Instant) {
         let Some(room) = self.rooms.get_mut(room_key) else { return };
-        let until = room.last_answered();
+        let until = room.last_shown(false);
         let mut ready = Vec::new();
         let mut shared: HashMap<u64, Option<usize>> = HashMap::new();
         let waiting = std::mem::take(&mut room.waiting);

@@ -77,7 +77,7 @@ impl Supervisor {
             let mut failure = self.transport.failure.lock().take();
             if failure.is_none() {
                 let now = Look::now(&self.transport);
-                let quiet = self.transport.seen.lock().as_ref() == Some(&now);
+                let quiet = self.transport.has_seen(&now);
                 if quiet && Instant::now() < due {
                     next = due;
                     continue;
@@ -154,10 +154,14 @@ impl Transport {
     /// Forgets connections that are closed, and wakes the supervisor if something has come since it looked.
     pub(super) fn tend(&self) {
         self.connections.sweep(self.config.connection_idle + PROBE_INTERVAL);
-        let now = Look::now(self);
-        if self.seen.lock().as_ref() != Some(&now) {
+        if !self.has_seen(&Look::now(self)) {
             let _ = self.wake_supervisor.try_send(());
         }
+    }
+
+    /// Whether nothing has come since the supervisor looked.
+    fn has_seen(&self, now: &Look) -> bool {
+        self.seen.lock().as_ref() == Some(now)
     }
 
     /// Connects to ourselves, leaves, and waits until that is noticed. A thread that tiny_http starts for it looks into
