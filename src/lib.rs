@@ -8,6 +8,8 @@
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
 //! channel        values from thread to thread
+//! endpoint       hosts and ports
+//! random         random bytes and texts
 //! secret         secrets: read from files, kept as hashes, compared in constant time
 //! stamp          time stamps as text
 //! text           text from a peer, made harmless for terminals and logs
@@ -19,7 +21,9 @@ pub mod binder;
 pub mod channel;
 pub mod chat;
 pub mod client;
+pub mod endpoint;
 pub mod program;
+pub mod random;
 pub mod rpc;
 pub mod secret;
 pub mod stamp;

@@ -5,10 +5,9 @@ pub(crate) mod service;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use backtrace::Backtrace;
 use chrono::Utc;
@@ -194,89 +193,4 @@ pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
     signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
     Ok(move || while signals.wait().is_err() {})
-}
-
-/// `HOST:PORT`, the host a name, an IPv4 address or an IPv6 address in brackets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// The host, without brackets.
-    pub host: String,
-    /// The port; 0 only where the system may choose.
-    pub port: u16,
-}
-
-impl FromStr for Endpoint {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WANTED: &str = "an address is HOST:PORT, for example 127.0.0.1:9000 or [::1]:9000";
-        let (host, port) = text.rsplit_once(':').ok_or(WANTED)?;
-        let bare = host.strip_prefix('[').map(|rest| rest.strip_suffix(']').ok_or(WANTED)).transpose()?;
-        if bare.is_none() && host.contains(':') {
-            return Err(WANTED);
-        }
-        let host = bare.unwrap_or(host);
-        let port = port.parse().map_err(|_| WANTED)?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
-            return Err(WANTED);
-        }
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(formatter, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(formatter, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl From<SocketAddr> for Endpoint {
-    fn from(address: SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), port: address.port() }
-    }
-}
-
-impl Endpoint {
-    /// The first address that the host has.
-    ///
-    /// # Errors
-    /// When the name cannot be resolved.
-    pub fn resolve(&self) -> Result<SocketAddr, Failure> {
-        let mut addresses = (self.host.as_str(), self.port)
-            .to_socket_addrs()
-            .map_err(|error| Failure::while_doing(format_args!("cannot resolve {self}"), error))?;
-        addresses.next().ok_or_else(|| Failure::Failed(format!("{self} has no address")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_read_and_written_alike() {
-        for text in ["127.0.0.1:9000", "[::1]:0", "localhost:65535", "my-host.local:1"] {
-            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
-        }
-        for text in [
-            "",
-            "host",
-            "host:",
-            ":1",
-            "host:65536",
-            "host:-1",
-            "::1:5000",
-            "[::1:5000",
-            "a b:1",
-            "http://host:1",
-            "h\u{1b}:1",
-        ] {
-            assert!(text.parse::<Endpoint>().is_err(), "{text}");
-        }
-    }
 }

@@ -72,9 +72,7 @@ impl Key {
     /// # Errors
     /// When the system has no random numbers.
     pub fn random() -> Result<Self, Failure> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
-        Ok(Self(bytes))
+        crate::random::bytes().map(Self)
     }
 
     /// The hash of `secret` with this key.

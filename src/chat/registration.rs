@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{info, warn};
 
-use crate::program::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::rpc::{CallError, Client, Credentials, Fault, Value};
 
 /// The lease that is asked for. A crashed server is out of the binder's answers after this.

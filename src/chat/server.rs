@@ -11,7 +11,9 @@ use log::warn;
 use super::delivery::deliver;
 use super::registration::Registration;
 use super::{Chat, Limits, PROCEDURES};
-use crate::program::{Endpoint, Failure, Flag, HelpWords, Options, Program, spawn};
+use crate::endpoint::Endpoint;
+use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
+use crate::random;
 use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, Janitor, listen};
 use crate::secret::{self, Key};
 
@@ -200,7 +202,7 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
                 listening: http.address(),
                 advertise,
                 procedures: PROCEDURES.iter().map(|procedure| procedure.name).collect(),
-                instance: random_id()?,
+                instance: random::hex::<16>()?,
                 credentials: binder_credentials,
             };
             let (stop, stopped) = bounded::<()>(0);
@@ -209,11 +211,4 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
         }
     };
     Ok(Running { chat, http, registration, _janitor: janitor })
-}
-
-/// 128 random bits in hexadecimal.
-fn random_id() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::event::Message;
-use crate::program::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::rpc::{CallError, Client, Credentials, Fault, Value};
 use crate::stamp::Stamp;
 

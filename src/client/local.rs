@@ -4,7 +4,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::api;
-use crate::program::{Endpoint, Failure};
+use crate::endpoint::Endpoint;
+use crate::program::Failure;
 use crate::rpc::Config;
 use crate::{binder, chat};
 

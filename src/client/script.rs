@@ -14,6 +14,7 @@ use super::show::{Show, Shown, Style, harmless};
 use super::words::Words;
 use crate::channel::{Receiver, never};
 use crate::program::{self, Failure, Options};
+use crate::random;
 
 /// How long `send` tries.
 const SENDING: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Re
     let stop = when(program::on_stop_signal()?)?;
     let name = match options.text("user") {
         Some(name) => name.to_owned(),
-        None => format!("tail-{}", random()?),
+        None => format!("tail-{}", random::hex::<4>()?),
     };
     let mut script = Script::start(options, words, style, &name)?;
     let outcome = loop {
@@ -95,13 +96,6 @@ pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Re
     };
     let _ = script.session.close(AT_SIGNAL);
     outcome
-}
-
-/// A name that nobody else has: four random bytes in hexadecimal.
-fn random() -> Result<String, Failure> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 struct Script {

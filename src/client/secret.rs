@@ -7,7 +7,9 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::program::{Endpoint, Failure, user_directory};
+use crate::endpoint::Endpoint;
+use crate::program::{Failure, user_directory};
+use crate::random;
 use crate::secret;
 
 /// Where secrets come from. `Debug` shows none.
@@ -55,7 +57,7 @@ impl Secrets {
                     opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
                 });
                 let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
-                Ok(Key { secret: known.map_or_else(random, Ok)?, file })
+                Ok(Key { secret: known.map_or_else(random::hex::<16>, Ok)?, file })
             }
         }
     }
@@ -139,13 +141,6 @@ impl KeptFile {
 /// Where the client keeps what it needs again.
 pub(super) fn state_directory() -> Option<PathBuf> {
     user_directory("XDG_STATE_HOME", ".local/state")
-}
-
-/// 128 random bits in hexadecimal.
-fn random() -> Result<String, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A name for a file, whatever `text` is: letters, digits and hyphens stay, the rest becomes `%` and a number. A name that

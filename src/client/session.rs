@@ -23,7 +23,8 @@ use crossbeam_channel::RecvTimeoutError;
 use super::event::{Draft, Event, Message};
 use super::secret::Secrets;
 use crate::channel::{Receiver, Sender, bounded, unbounded};
-use crate::program::{Endpoint, Failure};
+use crate::endpoint::Endpoint;
+use crate::program::Failure;
 use crate::rpc::{CallError, Fault};
 use worker::{Request, Worker};
 

@@ -15,7 +15,7 @@ use super::outbox::{Echo, Letter, Outbox, is_same_name};
 use super::position::{Position, Verdict};
 use super::{Place, SessionError, Setup, Unsent};
 use crate::channel::{Receiver, Sender, bounded};
-use crate::program::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::rpc::{CallError, Fault};
 
 /// How often to look who is in the room, for a small one; the server is asked less often about a large one.
@@ -648,6 +648,5 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 
 /// Without random numbers, pauses are not shortened.
 fn random() -> u8 {
-    let mut byte = [0];
-    getrandom::fill(&mut byte).map_or(0, |()| byte[0])
+    crate::random::bytes::<1>().map_or(0, |[byte]| byte)
 }

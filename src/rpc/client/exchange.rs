@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{CONNECT_TIMEOUT, CallError};
 use crate::channel;
-use crate::program::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// The largest answer that is read, in bytes: a full history of the largest kind, and some.
 const MAX_ANSWER: u64 = 16 << 20;

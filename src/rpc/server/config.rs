@@ -4,8 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::program::service::{THREAD_STACK, activated};
-use crate::program::{Endpoint, Failure, Flag, Options};
+use crate::program::{Failure, Flag, Options};
 
 /// The shortest idle time: probes must come well within it.
 pub(super) const LEAST_IDLE: Duration = Duration::from_secs(4);
