@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use chat_rpc::rpc::{Limits, Value, read_call, read_call_with_xml_rs, read_response, write};
+use chat_rpc::rpc::{DocumentLimits, Value, read_call, read_call_with_xml_rs, read_response, write};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// A `send_message` call as our own client and as Python's `xmlrpc.client` write it.
@@ -32,7 +32,7 @@ fn message(out: &mut String, id: i64) {
 }
 
 fn reading(criterion: &mut Criterion) {
-    let limits = Limits::default();
+    let limits = DocumentLimits::default();
     let mut group = criterion.benchmark_group("read");
     for (name, call) in calls() {
         group.throughput(Throughput::Bytes(call.len() as u64));

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Registered, Registry};
 
 use crate::program::{Failure, Flag, HelpWords, Program};
-use crate::rpc::{Caller, Config, Dispatcher, Fault, HTTP_FLAGS, HttpServer, Janitor, Value, listen, procedures};
+use crate::rpc::{Caller, Dispatcher, Fault, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Value, listen, procedures};
 use crate::secret::{Digest, Key};
 use crate::text::Harmless;
 
@@ -199,7 +199,7 @@ impl Running {
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
-pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
+pub fn start(config: HttpConfig, secret: Option<&str>) -> Result<Running, Failure> {
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
@@ -208,7 +208,7 @@ pub fn start(config: Config, secret: Option<&str>) -> Result<Running, Failure> {
     }
     let binder = Arc::new(Binder::new(secret)?);
     let mut dispatcher = Dispatcher::new();
-    dispatcher.serve(PROCEDURES, &binder);
+    dispatcher.add_procedures(PROCEDURES, &binder);
     let limits = [
         ("max_instances", MAX_INSTANCES),
         ("max_procedures", MAX_PROCEDURES),

@@ -143,7 +143,7 @@ impl Ticket for Deferred {
     }
 
     fn is_waited_for(&self) -> bool {
-        self.is_waited_for()
+        self.has_pipelined_request()
     }
 }
 
@@ -235,7 +235,7 @@ impl Chat {
         let message =
             self.state.lock().send_message(&username, &room_name, recipient.0.as_ref(), &proof, now(), write)?;
         let (state, bell) = (Arc::clone(&self.state), Arc::clone(&self.bell));
-        caller.once_answered(move || {
+        caller.after_reply(move || {
             let awaited = state.lock().answered(message);
             if awaited {
                 bell.ring();
@@ -313,7 +313,7 @@ impl Chat {
     }
 
     /// Another request arrived on a connection that has a wait.
-    fn hurry(&self, connection: ConnectionId) {
+    fn end_wait_on(&self, connection: ConnectionId) {
         let ended = self.state.lock().hurry(Some(connection), Instant::now());
         answer(ended);
     }

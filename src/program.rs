@@ -1,7 +1,8 @@
 //! What the three programs share: the command line, the log, the signals, and how they end.
 
 pub mod options;
-pub(crate) mod service;
+pub(crate) mod service_manager;
+pub(crate) mod thread;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -17,7 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use simple_logger::SimpleLogger;
 
 pub use options::{Flag, HelpWords, Options, Program};
-pub(crate) use service::spawn;
+pub(crate) use thread::spawn;
 
 use crate::stamp::Stamp;
 
@@ -64,7 +65,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
         options.read_config(program)?;
         start_log(options.get("log-level")?)?;
         log_panics();
-        service::set_stack(&options)?;
+        thread::set_stack(&options)?;
         work(&options)
     });
     match outcome {
@@ -178,9 +179,9 @@ pub fn log_panics() {
 /// When standard output is closed.
 pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAddr) -> Result<(), Failure> {
     print(&format!("{} listening on {address}\n", program.name))?;
-    service::notify(service::READY);
+    service_manager::notify(service_manager::READY);
     stopped();
-    service::notify(service::STOPPING);
+    service_manager::notify(service_manager::STOPPING);
     Ok(())
 }
 

@@ -25,13 +25,14 @@ pub use error::ReadError;
 pub use fault::Fault;
 pub use metrics::Metrics;
 pub use procedure::{
-    Declared, Deferred, Dispatcher, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, Params, Procedure, Reply, Run, Written,
+    Deferred, Dispatcher, Handler, MAX_MULTICALL, MAX_MULTICALL_BYTES, Param, ParamSpec, Params, Procedure, Reply,
+    Written,
 };
-pub use read::{Call, Limits, read_call, read_response};
+pub use read::{Call, DocumentLimits, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 pub use server::{
-    Caller, Config, ConnectionId, FLAGS as HTTP_FLAGS, HttpServer, Janitor, Responder, Sent, Service, listen,
+    Caller, ConnectionId, FLAGS as HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Responder, Sent, Service, listen,
 };
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use chat_rpc::rpc::{
-    Call, DateTime, Fault, Limits, ReadError, Value, forbidden_char, read_call, read_call_with_xml_rs, read_response,
-    read_response_with_xml_rs, write,
+    Call, DateTime, DocumentLimits, Fault, ReadError, Value, forbidden_char, read_call, read_call_with_xml_rs,
+    read_response, read_response_with_xml_rs, write,
 };
 use proptest::prelude::*;
 
@@ -21,8 +21,8 @@ fn call_with(value: &str) -> String {
 /// Reads a call both ways, and insists that there is one answer.
 fn read_both(document: impl AsRef<[u8]>) -> Result<Call, ReadError> {
     let document = document.as_ref();
-    let call = read_call(document, &Limits::default());
-    let slowly = read_call_with_xml_rs(document, &Limits::default());
+    let call = read_call(document, &DocumentLimits::default());
+    let slowly = read_call_with_xml_rs(document, &DocumentLimits::default());
     // Compared as text, since NaN does not equal itself.
     assert_eq!(format!("{call:?}"), format!("{slowly:?}"), "{:?}", String::from_utf8_lossy(document));
     call
@@ -276,8 +276,8 @@ fn the_last_of_two_members_of_one_name_counts() {
 #[test]
 fn an_answer_is_a_value_or_a_fault() {
     let read = |document: &str| {
-        let answer = read_response(document.as_bytes(), &Limits::default());
-        assert_eq!(answer, read_response_with_xml_rs(document.as_bytes(), &Limits::default()));
+        let answer = read_response(document.as_bytes(), &DocumentLimits::default());
+        assert_eq!(answer, read_response_with_xml_rs(document.as_bytes(), &DocumentLimits::default()));
         answer
     };
     assert_eq!(read(&write::response(&written(&"a".into()))), Ok(Ok("a".into())));
@@ -335,7 +335,7 @@ fn base64_that_is_not_quite_some_is_refused() {
         ["A", "AAECAw=", "AAECAw===", "AAE==", "AA==AA==", "====", "=", "AAECAx==", "AAECAx", "AA-_", "AA*A", "ÀAAA"]
     {
         let document = call_with(&format!("<value><base64>{text}</base64></value>"));
-        let error = read_call(document.as_bytes(), &Limits::default()).expect_err(text);
+        let error = read_call(document.as_bytes(), &DocumentLimits::default()).expect_err(text);
         assert!(error.to_string().contains("a <base64> that is none"), "{text}: {error}");
     }
 }
@@ -350,7 +350,7 @@ fn processor_time() -> Duration {
 /// Asserts that the document is refused at once, and hands the reason on.
 fn refused_at_once(document: impl AsRef<[u8]>) -> ReadError {
     let begin = processor_time();
-    let error = read_call(document.as_ref(), &Limits::default()).expect_err("a refusal");
+    let error = read_call(document.as_ref(), &DocumentLimits::default()).expect_err("a refusal");
     let took = processor_time() - begin;
     assert!(took < Duration::from_millis(100), "took {took:?} to say: {error}");
     error
@@ -391,7 +391,7 @@ fn nesting_ends_at_its_limit() {
     assert!(error.to_string().contains("nested deeper than 64 at byte"), "{error}");
     // Exactly at the limit and one past it.
     let document = call_with("<value><int>1</int></value>");
-    let limits = |depth| Limits { depth, ..Limits::default() };
+    let limits = |depth| DocumentLimits { depth, ..DocumentLimits::default() };
     assert!(read_call(document.as_bytes(), &limits(5)).is_ok());
     assert!(matches!(read_call(document.as_bytes(), &limits(4)), Err(ReadError::TooMuch(_))));
 
@@ -475,7 +475,7 @@ fn the_corpus_is_accepted_and_refused_as_it_should_be() {
     let files = corpus();
     assert!(files.len() > 100);
     for (name, document, accepted) in files {
-        let limits = Limits::default();
+        let limits = DocumentLimits::default();
         let call = read_both(&document);
         let response = read_response(&document, &limits);
         assert_eq!(format!("{response:?}"), format!("{:?}", read_response_with_xml_rs(&document, &limits)), "{name}");
@@ -562,10 +562,10 @@ proptest! {
     #[test]
     fn an_answer_survives_writing_and_reading(value in any_value(), code in any::<i32>(), message in clean_text()) {
         let document = write::response(&written(&value));
-        prop_assert_eq!(read_response(document.as_bytes(), &Limits::default()), Ok(Ok(value)));
+        prop_assert_eq!(read_response(document.as_bytes(), &DocumentLimits::default()), Ok(Ok(value)));
         let fault = Fault::new(code, message);
         let document = write::fault_document(&fault);
-        prop_assert_eq!(read_response(document.as_bytes(), &Limits::default()), Ok(Err(fault)));
+        prop_assert_eq!(read_response(document.as_bytes(), &DocumentLimits::default()), Ok(Err(fault)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod corpus;
 use std::sync::{Arc, Mutex};
 
 use chat_rpc::rpc::{
-    Caller, Config, Deferred, Dispatcher, Fault, HttpServer, Value, forbidden_char, listen, procedures,
+    Caller, Deferred, Dispatcher, Fault, HttpConfig, HttpServer, Value, forbidden_char, listen, procedures,
 };
 use chat_rpc::text::Harmless;
 use support::home::Home;
@@ -133,9 +133,9 @@ procedures! { PROCEDURES for Hostile {
 
 #[test]
 fn a_hostile_server_reaches_the_screen_only_as_text() {
-    let config = Config::new("127.0.0.1:0".parse().unwrap());
+    let config = HttpConfig::new("127.0.0.1:0".parse().unwrap());
     let mut dispatcher = Dispatcher::new();
-    dispatcher.serve(PROCEDURES, &Arc::new(Hostile::default()));
+    dispatcher.add_procedures(PROCEDURES, &Arc::new(Hostile::default()));
     let server = HttpServer::start(listen(&config).unwrap(), config, Arc::new(dispatcher)).unwrap();
     let address = server.address().to_string();
 

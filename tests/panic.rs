@@ -7,7 +7,7 @@ mod support;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chat_rpc::program::log_panics;
-use chat_rpc::rpc::{Caller, Config, Deferred, Dispatcher, Fault, HttpServer, listen, procedures};
+use chat_rpc::rpc::{Caller, Deferred, Dispatcher, Fault, HttpConfig, HttpServer, listen, procedures};
 use support::http::Connection;
 
 /// Keeps what is logged.
@@ -66,9 +66,9 @@ fn a_handler_that_panics_answers_32603_and_everything_else_goes_on() {
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Error);
     log_panics();
-    let config = Config::new(([127, 0, 0, 1], 0).into());
+    let config = HttpConfig::new(([127, 0, 0, 1], 0).into());
     let mut dispatcher = Dispatcher::new();
-    dispatcher.serve(PROCEDURES, &Arc::new(Clumsy::default()));
+    dispatcher.add_procedures(PROCEDURES, &Arc::new(Clumsy::default()));
     let server = HttpServer::start(listen(&config).unwrap(), config, Arc::new(dispatcher)).unwrap();
     let mut connection = Connection::open(&server.address().to_string());
     for round in 1..=20 {

@@ -1,10 +1,10 @@
 //! Whatever was read is written so that it reads the same.
 #![no_main]
 
-use chat_rpc::rpc::{Limits, Value, read_call, read_response, write};
+use chat_rpc::rpc::{DocumentLimits, Value, read_call, read_response, write};
 
 /// The writer adds an element to a string without a type.
-const LIMITS: Limits = Limits { depth: 64, elements: 1000 };
+const LIMITS: DocumentLimits = DocumentLimits { depth: 64, elements: 1000 };
 
 libfuzzer_sys::fuzz_target!(|document: &[u8]| {
     if let Ok(call) = chat_rpc_fuzz::call(document) {

@@ -1,12 +1,13 @@
 //! Reading with and without the fast path: it must not make a difference, not even in what an error says.
 
 use chat_rpc::rpc::{
-    Call, Fault, Limits, ReadError, Value, read_call, read_call_with_xml_rs, read_response, read_response_with_xml_rs,
+    Call, DocumentLimits, Fault, ReadError, Value, read_call, read_call_with_xml_rs, read_response,
+    read_response_with_xml_rs,
 };
 
 /// Small, so that short documents reach them.
-fn limits() -> Limits {
-    Limits { depth: 32, elements: 200 }
+fn limits() -> DocumentLimits {
+    DocumentLimits { depth: 32, elements: 200 }
 }
 
 /// Reads a call.

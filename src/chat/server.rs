@@ -14,7 +14,7 @@ use super::{Chat, Limits, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
 use crate::random;
-use crate::rpc::{Config, Credentials, Dispatcher, HTTP_FLAGS, HttpServer, Janitor, listen};
+use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
 use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.
@@ -61,7 +61,7 @@ const FLAGS: &[&[Flag]] = &[
 #[derive(Debug)]
 pub struct Setup {
     /// Where and how to listen.
-    pub http: Config,
+    pub http: HttpConfig,
     /// How much of everything.
     pub limits: Limits,
     /// Whether users may register without credentials.
@@ -79,7 +79,7 @@ impl Setup {
     #[must_use]
     pub fn new(listen: SocketAddr, binder: Option<Endpoint>) -> Self {
         Self {
-            http: Config::new(listen),
+            http: HttpConfig::new(listen),
             limits: Limits::default(),
             open_allowed: true,
             binder,
@@ -105,7 +105,7 @@ impl Setup {
                 Some(with_port.parse::<Endpoint>().map_err(wrong)?)
             }
         };
-        let mut http = Config::from_options(options)?;
+        let mut http = HttpConfig::from_options(options)?;
         http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
         let mut setup = Self {
             http,
@@ -183,9 +183,9 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
     dispatcher.publish_limits(&config, &limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
     let chat = Arc::new(Chat::new(limits, key, open_allowed));
-    dispatcher.serve(PROCEDURES, &chat);
+    dispatcher.add_procedures(PROCEDURES, &chat);
     let instance_of = Arc::clone(&chat);
-    dispatcher.on_hurry(move |connection| instance_of.hurry(connection));
+    dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
     let counted = Arc::clone(&chat);
     dispatcher.on_metrics(move |out| counted.metrics(out));
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::api;
 use crate::endpoint::Endpoint;
 use crate::program::Failure;
-use crate::rpc::Config;
+use crate::rpc::HttpConfig;
 use crate::{binder, chat};
 
 /// The binder's address.
@@ -37,7 +37,7 @@ impl Local {
     /// When nothing answers at an address, and it cannot be listened on either.
     pub fn ensure(&mut self) -> Result<(), Failure> {
         if self.binder.is_none() && !answers(BINDER) {
-            self.binder = start(BINDER, || binder::start(Config::new(BINDER), None))?;
+            self.binder = start(BINDER, || binder::start(HttpConfig::new(BINDER), None))?;
         }
         if self.server.is_none() && !answers(SERVER) {
             self.server = start(SERVER, || chat::start(chat::Setup::new(SERVER, Some(Self::binder()))))?;

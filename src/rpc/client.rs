@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::credentials::Credentials;
-use super::{Fault, Limits, ReadError, Value, read_response, write};
+use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ impl Client {
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         let body =
             exchange::post(&self.address, self.authorization.as_deref(), &write::call(method, params), self.within)?;
-        let limits = Limits { elements: MAX_ANSWER_ELEMENTS, ..Limits::default() };
+        let limits = DocumentLimits { elements: MAX_ANSWER_ELEMENTS, ..DocumentLimits::default() };
         read_response(&body, &limits)?.map_err(CallError::Fault)
     }
 }

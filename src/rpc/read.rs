@@ -7,10 +7,10 @@ use base64ct::{Base64Unpadded, Encoding as _};
 
 use super::error::ReadError;
 use super::fault::Fault;
-use super::scan::Scan;
+use super::scan::SubsetReader;
 use super::token::{Source, Tag, Token};
 use super::value::{DateTime, Value, is_white_space};
-use super::xml::Xml;
+use super::xml::XmlRsReader;
 
 /// A call as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,16 +25,16 @@ pub struct Call {
 ///
 /// The default is meant for calls. An answer can need more elements: 26 for each message, 2 for each name in a list.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct DocumentLimits {
     /// How deep elements may be nested, the root included. 64 by default.
     pub depth: usize,
     /// How many elements a document may have. 10,000 by default.
     pub elements: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { depth: 64, elements: 10_000 }
+impl Default for DocumentLimits {
+    fn default() -> DocumentLimits {
+        DocumentLimits { depth: 64, elements: 10_000 }
     }
 }
 
@@ -46,8 +46,8 @@ impl Default for Limits {
 ///
 /// # Errors
 /// See [`ReadError`].
-pub fn read_call(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
-    let scanned = Scan::new(body).and_then(|mut source| Reader::new(&mut source, limits).call());
+pub fn read_call(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
+    let scanned = SubsetReader::new(body).and_then(|mut source| Reader::new(&mut source, limits).call());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -57,8 +57,8 @@ pub fn read_call(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
 
 /// [`read_call`] without its fast path: what it is compared with.
 #[doc(hidden)]
-pub fn read_call_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Call, ReadError> {
-    let mut source = Xml::new(body);
+pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
+    let mut source = XmlRsReader::new(body);
     let mut reader = Reader::new(&mut source, limits);
     let call = reader.call();
     reader.or_not_even_xml(call)
@@ -69,8 +69,8 @@ pub fn read_call_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Call, ReadE
 ///
 /// # Errors
 /// See [`ReadError`].
-pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
-    let scanned = Scan::new(body).and_then(|mut source| Reader::new(&mut source, limits).response());
+pub fn read_response(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
+    let scanned = SubsetReader::new(body).and_then(|mut source| Reader::new(&mut source, limits).response());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -80,8 +80,8 @@ pub fn read_response(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault
 
 /// [`read_response`] without its fast path: what it is compared with.
 #[doc(hidden)]
-pub fn read_response_with_xml_rs(body: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, ReadError> {
-    let mut source = Xml::new(body);
+pub fn read_response_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
+    let mut source = XmlRsReader::new(body);
     let mut reader = Reader::new(&mut source, limits);
     let response = reader.response();
     reader.or_not_even_xml(response)
@@ -101,13 +101,13 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 struct Reader<'r, 'd> {
     /// Behind a pointer, so that a program has the grammar once and not for each source.
     source: &'r mut dyn Source<'d>,
-    limits: &'r Limits,
+    limits: &'r DocumentLimits,
     depth: usize,
     elements: usize,
 }
 
 impl<'r, 'd> Reader<'r, 'd> {
-    fn new(source: &'r mut dyn Source<'d>, limits: &'r Limits) -> Self {
+    fn new(source: &'r mut dyn Source<'d>, limits: &'r DocumentLimits) -> Self {
         Reader { source, limits, depth: 0, elements: 0 }
     }
 

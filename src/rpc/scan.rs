@@ -30,7 +30,7 @@ const SPECIAL: [bool; 256] = {
     table
 };
 
-pub(super) struct Scan<'d> {
+pub(super) struct SubsetReader<'d> {
     document: &'d str,
     at: usize,
     /// The names of the open elements, `depth` of them.
@@ -46,9 +46,9 @@ fn not_mine() -> ReadError {
     ReadError::NotWellFormed(String::new())
 }
 
-impl<'d> Scan<'d> {
-    pub(super) fn new(document: &'d [u8]) -> Result<Scan<'d>, ReadError> {
-        let mut scan = Scan {
+impl<'d> SubsetReader<'d> {
+    pub(super) fn new(document: &'d [u8]) -> Result<SubsetReader<'d>, ReadError> {
+        let mut scan = SubsetReader {
             document: str::from_utf8(document).map_err(|_| not_mine())?,
             at: 0,
             open: [&[]; DEPTH],
@@ -195,7 +195,7 @@ impl<'d> Scan<'d> {
     }
 }
 
-impl<'d> Source<'d> for Scan<'d> {
+impl<'d> Source<'d> for SubsetReader<'d> {
     fn next(&mut self) -> Result<Token<'d>, ReadError> {
         if self.empty {
             self.empty = false;

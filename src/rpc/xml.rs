@@ -31,14 +31,14 @@ const FREE_NAMESPACES: usize = 16;
 /// would grow with the square of its length: 4.5 s for 67 KB.
 const MAX_COPIES: usize = 5_000;
 
-pub(super) struct Xml<'d> {
+pub(super) struct XmlRsReader<'d> {
     events: EventReader<Guarded<'d>>,
     /// How many namespace declarations were copied, at most.
     copies: usize,
 }
 
-impl<'d> Xml<'d> {
-    pub(super) fn new(document: &'d [u8]) -> Xml<'d> {
+impl<'d> XmlRsReader<'d> {
+    pub(super) fn new(document: &'d [u8]) -> XmlRsReader<'d> {
         let config = ParserConfig::new()
             .whitespace_to_characters(true)
             .cdata_to_characters(true)
@@ -50,7 +50,7 @@ impl<'d> Xml<'d> {
             .max_name_length(MAX_NAME)
             // Nothing is expanded, so nothing is longer than the document.
             .max_data_length(document.len());
-        Xml { events: EventReader::new_with_config(Guarded::new(document), config), copies: 0 }
+        XmlRsReader { events: EventReader::new_with_config(Guarded::new(document), config), copies: 0 }
     }
 
     fn refused(&self, what: &str) -> ReadError {
@@ -76,7 +76,7 @@ impl<'d> Xml<'d> {
     }
 }
 
-impl<'d> Source<'d> for Xml<'d> {
+impl<'d> Source<'d> for XmlRsReader<'d> {
     fn next(&mut self) -> Result<Token<'d>, ReadError> {
         loop {
             return match self.events.next().map_err(|error| self.refused(words(&error)))? {

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use chat_rpc::rpc::{Fault, Limits, Value, read_response, write};
+use chat_rpc::rpc::{DocumentLimits, Fault, Value, read_response, write};
 
 use super::PATIENCE;
 
@@ -37,7 +37,7 @@ pub struct Answer {
 impl Answer {
     /// The answer to a call.
     pub fn value(&self) -> Result<Value, Fault> {
-        let limits = Limits { elements: 1_000_000, ..Limits::default() };
+        let limits = DocumentLimits { elements: 1_000_000, ..DocumentLimits::default() };
         read_response(&self.body, &limits).unwrap_or_else(|error| panic!("not XML-RPC: {error}: {self:?}"))
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::program::service::{THREAD_STACK, activated};
+use crate::program::service_manager::activated;
+use crate::program::thread::THREAD_STACK;
 use crate::program::{Failure, Flag, Options};
 
 /// The shortest idle time: probes must come well within it.
@@ -18,10 +19,10 @@ const OTHER_DESCRIPTORS: u64 = 64;
 
 /// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct HttpConfig {
     /// The address to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// A socket that the service manager listens on, at [`Config::listen`]; without one, [`listen`](super::listen) opens it.
+    /// A socket that the service manager listens on, at [`HttpConfig::listen`]; without one, [`listen`](super::listen) opens it.
     pub activated: Option<Arc<TcpListener>>,
     /// Threads that handle requests. Default 4: handlers do not block, so more of them than cores gain nothing.
     pub workers: usize,
@@ -35,7 +36,7 @@ pub struct Config {
     pub hosts: Vec<String>,
 }
 
-impl Config {
+impl HttpConfig {
     /// The defaults, listening on `listen`.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
@@ -76,7 +77,7 @@ pub const FLAGS: &[Flag] = &[
     ),
 ];
 
-impl Config {
+impl HttpConfig {
     /// Reads [`FLAGS`] and `--listen` from a command line. A socket of the service manager comes before the latter.
     ///
     /// # Errors

@@ -25,14 +25,14 @@ struct Known<R> {
 }
 
 struct Entry<R> {
-    state: State,
+    state: Phase,
     pipelined: VecDeque<R>,
     overflowed: bool,
     seen: Instant,
 }
 
 #[derive(PartialEq)]
-enum State {
+enum Phase {
     Idle,
     Busy,
     Ended,
@@ -95,20 +95,20 @@ impl<R> Connections<R> {
                 return Turn::Now { request, standing: Standing::Passing };
             }
             entries
-                .insert(peer, Entry { state: State::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now });
+                .insert(peer, Entry { state: Phase::Busy, pipelined: VecDeque::new(), overflowed: false, seen: now });
             return Turn::Now { request, standing: Standing::Kept { first: true } };
         };
-        if entry.state == State::Ended && now - entry.seen > ENDING {
-            entry.state = State::Idle;
+        if entry.state == Phase::Ended && now - entry.seen > ENDING {
+            entry.state = Phase::Idle;
         }
         match entry.state {
-            State::Ended => return Turn::Never(request),
-            State::Idle => {
-                entry.state = State::Busy;
+            Phase::Ended => return Turn::Never(request),
+            Phase::Idle => {
+                entry.state = Phase::Busy;
                 entry.seen = now;
                 return Turn::Now { request, standing: Standing::Kept { first: false } };
             }
-            State::Busy => {}
+            Phase::Busy => {}
         }
         if entry.overflowed || entry.pipelined.len() >= MAX_PIPELINED {
             entry.overflowed = true;
@@ -119,7 +119,7 @@ impl<R> Connections<R> {
     }
 
     /// Whether a request waits behind the one being answered.
-    pub(super) fn is_waited_for(&self, peer: SocketAddr) -> bool {
+    pub(super) fn has_pipelined_request(&self, peer: SocketAddr) -> bool {
         self.known.lock().entries.get(&peer).is_some_and(|entry| !entry.pipelined.is_empty())
     }
 
@@ -147,14 +147,14 @@ impl<R> Connections<R> {
         }
         entry.seen = Instant::now();
         if !keep_alive {
-            entry.state = State::Ended;
+            entry.state = Phase::Ended;
             entry.overflowed = false;
             return Next::Dropped(std::mem::take(&mut entry.pipelined));
         }
         match entry.pipelined.pop_front() {
             Some(request) => Next::Request { request, last: entry.overflowed && entry.pipelined.is_empty() },
             None => {
-                entry.state = State::Idle;
+                entry.state = Phase::Idle;
                 Next::Nothing
             }
         }
@@ -164,7 +164,7 @@ impl<R> Connections<R> {
     pub(super) fn sweep(&self, idle: Duration) {
         let now = Instant::now();
         let Known { entries, .. } = &mut *self.known.lock();
-        entries.retain(|_, entry| entry.state == State::Busy || now - entry.seen < idle);
+        entries.retain(|_, entry| entry.state == Phase::Busy || now - entry.seen < idle);
         if entries.capacity() > 4 * entries.len() + 64 {
             entries.shrink_to_fit();
         }
@@ -192,7 +192,7 @@ mod tests {
         assert!(matches!(connections.arrive(peer(), false, 1, 1), Turn::Now { request: 1, standing: NEW }));
         assert!(matches!(connections.arrive(peer(), false, 2, 1), Turn::Later));
         assert!(matches!(connections.arrive(peer(), false, 3, 1), Turn::Later));
-        assert!(connections.is_waited_for(peer()));
+        assert!(connections.has_pipelined_request(peer()));
         assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Request { request: 2, last: false }));
         assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Request { request: 3, last: false }));
         assert!(matches!(connections.finish(peer(), KNOWN, true, false), Next::Nothing));

@@ -12,7 +12,8 @@ use log::debug;
 use parking_lot::Mutex;
 
 use super::connections::Standing;
-use super::{Transport, reason};
+use super::request::reason;
+use super::transport::Transport;
 use crate::program::spawn;
 
 /// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
@@ -86,8 +87,8 @@ impl Responder {
 
     /// Whether another request waits on the same connection for this answer.
     #[must_use]
-    pub fn is_waited_for(&self) -> bool {
-        self.end.transport.connections.is_waited_for(self.end.peer)
+    pub fn has_pipelined_request(&self) -> bool {
+        self.end.transport.connections.has_pipelined_request(self.end.peer)
     }
 
     /// Sends a text that is not XML-RPC, for example a refusal, with this header line.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tiny_http::Request;
 
-use super::config::Config;
+use super::config::HttpConfig;
 
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
 const SMALL_BODY: usize = 1024;
@@ -19,45 +19,45 @@ pub(super) enum Target {
 }
 
 /// An answer other than XML-RPC's. It closes the connection: nothing that follows can be trusted to be a request.
-pub(super) struct Refusal {
+pub(super) struct Rejection {
     pub(super) status: u16,
     pub(super) text: Cow<'static, str>,
     /// A header line, with CR LF; or empty.
     pub(super) header: &'static str,
 }
 
-impl Refusal {
+impl Rejection {
     fn new(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, text: text.into(), header: "" }
     }
 }
 
 /// What the settings say about a request.
-impl Config {
+impl HttpConfig {
     /// Everything about a request that can be judged by its head.
-    pub(super) fn check(&self, request: &Request) -> Result<Target, Refusal> {
+    pub(super) fn check(&self, request: &Request) -> Result<Target, Rejection> {
         use tiny_http::Method::{Get, Head, Post};
         let lengths = headers(request, "Content-Length").count();
         let encodings = headers(request, "Transfer-Encoding").count();
         // `+5` is a number for tiny_http, and perhaps another one for a proxy on the way.
         let is_number = header(request, "Content-Length").is_none_or(|value| value.bytes().all(|b| b.is_ascii_digit()));
         if lengths + encodings > 1 || (lengths == 1 && request.body_length().is_none()) || !is_number {
-            return Err(Refusal::new(400, "the length of the body must be given once, as a number or by chunks\n"));
+            return Err(Rejection::new(400, "the length of the body must be given once, as a number or by chunks\n"));
         }
         if header(request, "Transfer-Encoding").is_some_and(|value| !value.eq_ignore_ascii_case("chunked")) {
-            return Err(Refusal::new(501, "the only transfer encoding is chunked\n"));
+            return Err(Rejection::new(501, "the only transfer encoding is chunked\n"));
         }
         if encodings > 0 && asks_to_upgrade(request) {
             // tiny_http would hand out the chunks as they are.
-            return Err(Refusal::new(501, "a request for an upgrade cannot be chunked\n"));
+            return Err(Rejection::new(501, "a request for an upgrade cannot be chunked\n"));
         }
         if headers(request, "Host").count() > 1 {
-            return Err(Refusal::new(400, "a request has one Host header\n"));
+            return Err(Rejection::new(400, "a request has one Host header\n"));
         }
         if let Some(host) = header(request, "Host")
             && !self.is_own_name(host)
         {
-            return Err(Refusal::new(
+            return Err(Rejection::new(
                 421,
                 "this name is not one of the server's; use its address, or start it with --allow-host NAME\n",
             ));
@@ -66,18 +66,24 @@ impl Config {
         match (path, request.method()) {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {
-                return Err(Refusal { header: "Allow: POST\r\n", ..Refusal::new(405, "XML-RPC is spoken by POST\n") });
+                return Err(Rejection {
+                    header: "Allow: POST\r\n",
+                    ..Rejection::new(405, "XML-RPC is spoken by POST\n")
+                });
             }
             // Its body would never be read, and be dropped with the request; see `LARGEST_DROP`.
             ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
-                return Err(Refusal::new(413, "this is read without a body\n"));
+                return Err(Rejection::new(413, "this is read without a body\n"));
             }
             ("/healthz", Get | Head) => return Ok(Target::Health),
             ("/metrics", Get | Head) => return Ok(Target::Metrics),
             ("/healthz" | "/metrics", _) => {
-                return Err(Refusal { header: "Allow: GET, HEAD\r\n", ..Refusal::new(405, "this is read by GET\n") });
+                return Err(Rejection {
+                    header: "Allow: GET, HEAD\r\n",
+                    ..Rejection::new(405, "this is read by GET\n")
+                });
             }
-            _ => return Err(Refusal::new(404, "there is nothing here; XML-RPC is at / and /RPC2\n")),
+            _ => return Err(Rejection::new(404, "there is nothing here; XML-RPC is at / and /RPC2\n")),
         }
         let media_type =
             header(request, "Content-Type").map(|value| value.split(';').next().unwrap_or_default().trim());
@@ -85,10 +91,10 @@ impl Config {
             media.eq_ignore_ascii_case("text/xml") || media.eq_ignore_ascii_case("application/xml")
         }) {
             // A web page can post any other type to any address without asking first.
-            return Err(Refusal::new(415, "the Content-Type must be text/xml\n"));
+            return Err(Rejection::new(415, "the Content-Type must be text/xml\n"));
         }
         if lengths + encodings == 0 {
-            return Err(Refusal::new(411, "a call needs a Content-Length or chunks\n"));
+            return Err(Rejection::new(411, "a call needs a Content-Length or chunks\n"));
         }
         if request.body_length().is_some_and(|length| length > self.max_body_bytes) {
             return Err(self.too_large());
@@ -96,17 +102,17 @@ impl Config {
         Ok(Target::Call)
     }
 
-    pub(super) fn too_many(&self) -> Refusal {
+    pub(super) fn too_many(&self) -> Rejection {
         let text = format!("there are {} connections, as many as there may be\n", self.max_connections);
-        Refusal { header: "Retry-After: 1\r\n", ..Refusal::new(503, text) }
+        Rejection { header: "Retry-After: 1\r\n", ..Rejection::new(503, text) }
     }
 
-    fn too_large(&self) -> Refusal {
-        Refusal::new(413, format!("a call may have {} bytes\n", self.max_body_bytes))
+    fn too_large(&self) -> Rejection {
+        Rejection::new(413, format!("a call may have {} bytes\n", self.max_body_bytes))
     }
 
     /// Reads the body, as a whole until `deadline`.
-    pub(super) fn read_body(&self, request: &mut Request, deadline: Instant) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn read_body(&self, request: &mut Request, deadline: Instant) -> Result<Vec<u8>, Rejection> {
         let announced = request.body_length();
         let limit = self.max_body_bytes;
         let mut body = Vec::with_capacity(announced.unwrap_or(SMALL_BODY).min(limit));
@@ -117,7 +123,7 @@ impl Config {
                 Ok(0) => break,
                 Ok(count) => body.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(Refusal::new(400, "the body ended early or was not well chunked\n")),
+                Err(_) => return Err(Rejection::new(400, "the body ended early or was not well chunked\n")),
             }
             if body.len() > limit {
                 return Err(self.too_large());
@@ -126,11 +132,11 @@ impl Config {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(Refusal::new(408, "the body came too slowly\n"));
+                return Err(Rejection::new(408, "the body came too slowly\n"));
             }
         }
         if announced.is_some_and(|length| body.len() < length) {
-            return Err(Refusal::new(400, "the body is shorter than its Content-Length\n"));
+            return Err(Rejection::new(400, "the body is shorter than its Content-Length\n"));
         }
         Ok(body)
     }

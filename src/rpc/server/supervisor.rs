@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{debug, error, info};
 use socket2::Socket;
 
-use super::{Transport, build, own_status};
+use super::procfs::own_status;
+use super::transport::{Transport, build};
 use crate::program::spawn;
 
 /// How often the accept loop is probed while connections come.

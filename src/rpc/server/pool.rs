@@ -13,20 +13,20 @@ const LINGER: Duration = Duration::from_secs(5);
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A queue of jobs and the threads that take from it. Jobs beyond `max_threads` wait for one to end.
-pub(super) struct Lane {
+pub(super) struct Pool {
     name: &'static str,
     max_threads: usize,
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<(Mutex<Queue>, Condvar)>,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     queue: VecDeque<Job>,
     idle: usize,
     threads: usize,
 }
 
-impl Lane {
+impl Pool {
     pub(super) fn new(name: &'static str, max_threads: usize) -> Self {
         Self { name, max_threads, state: Arc::default() }
     }
@@ -48,7 +48,7 @@ impl Lane {
     }
 }
 
-fn work(shared: &(Mutex<State>, Condvar)) {
+fn work(shared: &(Mutex<Queue>, Condvar)) {
     let (mutex, condvar) = shared;
     let mut state = mutex.lock();
     loop {

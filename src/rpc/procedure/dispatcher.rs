@@ -1,0 +1,262 @@
+//! What makes calls of procedures, and meters them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
+use super::{Handler, ParamSpec, Procedure};
+use crate::rpc::metrics::Metrics;
+use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Responder, Sent, Service};
+use crate::rpc::{DocumentLimits, Fault, Value, read_call, write};
+
+/// The right to answer one call later. Dropped without an answer, it answers fault -32603.
+#[derive(Debug)]
+pub struct Deferred {
+    responder: Option<Responder>,
+    entry: Arc<Meter>,
+}
+
+impl Deferred {
+    /// Answers with a whole document, which many calls can share. What is returned is dropped once all of them are
+    /// answered, see [`Responder::xml`].
+    pub fn document(mut self, document: &str) -> Option<Sent> {
+        self.responder.take()?.xml(document.as_bytes())
+    }
+
+    /// Answers with a fault.
+    pub fn fault(mut self, fault: &Fault) {
+        self.fail(fault);
+    }
+
+    /// The connection that the call came on.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.responder.as_ref().map(Responder::connection)
+    }
+
+    /// Whether another request waits on the same connection for this answer.
+    #[must_use]
+    pub fn has_pipelined_request(&self) -> bool {
+        self.responder.as_ref().is_some_and(Responder::has_pipelined_request)
+    }
+
+    fn fail(&mut self, fault: &Fault) {
+        if let Some(responder) = self.responder.take() {
+            self.entry.faults.fetch_add(1, Ordering::Relaxed);
+            responder.xml(write::fault_document(fault).as_bytes());
+        }
+    }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        self.fail(&internal_error());
+    }
+}
+
+fn internal_error() -> Fault {
+    Fault::new(Fault::INTERNAL, "internal error; the server's log has the cause")
+}
+
+/// How often a procedure was called, and how often it answered a fault.
+#[derive(Debug, Default)]
+struct Meter {
+    calls: AtomicU64,
+    faults: AtomicU64,
+}
+
+type RunNow = Box<dyn Fn(&Dispatcher, &Caller, Vec<Value>, &mut String) -> Result<(), Fault> + Send + Sync>;
+type RunLater = Box<dyn Fn(&Caller, Vec<Value>, Deferred) + Send + Sync>;
+
+enum BoundHandler {
+    Now(RunNow),
+    Later(RunLater),
+}
+
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) answers: &'static [&'static str],
+    pub(super) params: &'static [ParamSpec],
+    meter: Arc<Meter>,
+    run: BoundHandler,
+}
+
+/// Answers calls from tables of procedures, and the `system.*` procedures about them.
+pub struct Dispatcher {
+    /// In the order of their tables. There are so few that a search through all of them takes no longer than a hash.
+    pub(super) entries: Vec<Entry>,
+    /// What `system.getCapabilities` publishes under `limits`.
+    pub(super) published: Vec<(&'static str, i64)>,
+    limits: DocumentLimits,
+    on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
+    extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
+}
+
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Dispatcher").field("entries", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+impl Dispatcher {
+    /// A dispatcher that knows the `system.*` procedures.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut dispatcher = Self {
+            entries: Vec::new(),
+            published: Vec::new(),
+            limits: DocumentLimits::default(),
+            on_pipelined: Box::new(|_| {}),
+            extra_metrics: Box::new(|_| {}),
+        };
+        for row in SYSTEM {
+            let run = match row.run {
+                Handler::Now(run) => BoundHandler::Now(Box::new(run)),
+                Handler::Later(_) => continue,
+            };
+            dispatcher.add(row, run);
+        }
+        dispatcher
+    }
+
+    /// Adds `table`, whose handlers get `state`.
+    pub fn add_procedures<S: Send + Sync>(&mut self, table: &'static [Procedure<S>], state: &Arc<S>) {
+        for row in table {
+            let state = Arc::clone(state);
+            let run = match row.run {
+                Handler::Now(run) => {
+                    BoundHandler::Now(Box::new(move |_, caller, values, out| run(&state, caller, values, out)))
+                }
+                Handler::Later(run) => {
+                    BoundHandler::Later(Box::new(move |caller, values, deferred| run(&state, caller, values, deferred)))
+                }
+            };
+            self.add(row, run);
+        }
+    }
+
+    fn add<S>(&mut self, row: &'static Procedure<S>, run: BoundHandler) {
+        let Procedure { name, help, answers, params, .. } = *row;
+        self.entries.push(Entry { name, help, answers, params, meter: Arc::default(), run });
+    }
+
+    /// Publishes limits as the capability `limits`: `own`, and those that every server has.
+    pub fn publish_limits(&mut self, config: &HttpConfig, own: &[(&'static str, i64)]) {
+        let common = [
+            ("max_body_bytes", config.max_body_bytes),
+            ("max_connections", config.max_connections),
+            ("max_nesting", self.limits.depth),
+            ("max_elements", self.limits.elements),
+            ("max_multicall_calls", MAX_MULTICALL),
+            ("max_multicall_bytes", MAX_MULTICALL_BYTES),
+        ];
+        self.published.extend_from_slice(own);
+        self.published.extend(common.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
+    }
+
+    /// Sets what is done when another request arrives on a connection that waits for a deferred answer.
+    pub fn on_pipelined(&mut self, on_pipelined: impl Fn(ConnectionId) + Send + Sync + 'static) {
+        self.on_pipelined = Box::new(on_pipelined);
+    }
+
+    /// Adds metrics to those of the calls.
+    pub fn on_metrics(&mut self, metrics: impl Fn(&mut Metrics) + Send + Sync + 'static) {
+        self.extra_metrics = Box::new(metrics);
+    }
+
+    /// Makes one call of a procedure that answers at once, and returns the answer's `<value>`.
+    ///
+    /// # Errors
+    /// The procedure's fault, or one of the protocol: no such procedure, or one that answers later.
+    pub fn call(&self, caller: &Caller, name: &str, params: Vec<Value>) -> Result<String, Fault> {
+        let mut out = String::new();
+        match self.find(name)? {
+            Entry { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, &mut out)?,
+            Entry { run: BoundHandler::Later(_), .. } => {
+                return Err(Fault::new(Fault::INVALID_CALL, "a procedure that waits cannot be called here"));
+            }
+        }
+        Ok(out)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Result<&Entry, Fault> {
+        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            Fault::new(Fault::NO_SUCH_PROCEDURE, "no such procedure; system.listMethods names those that there are")
+        })
+    }
+
+    /// A handler that panics answers -32603; the panic hook has written the cause to the log.
+    fn run_now(
+        &self,
+        run: &RunNow,
+        meter: &Meter,
+        caller: &Caller,
+        params: Vec<Value>,
+        out: &mut String,
+    ) -> Result<(), Fault> {
+        meter.calls.fetch_add(1, Ordering::Relaxed);
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| run(self, caller, params, out))).unwrap_or_else(|_| Err(internal_error()));
+        if outcome.is_err() {
+            meter.faults.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl Service for Dispatcher {
+    fn call(&self, caller: Caller, body: &[u8], responder: Responder) {
+        let call = match read_call(body, &self.limits) {
+            Ok(call) => call,
+            Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
+        };
+        let entry = match self.find(&call.method) {
+            Ok(entry) => entry,
+            Err(fault) => return drop(responder.xml(write::fault_document(&fault).as_bytes())),
+        };
+        match &entry.run {
+            BoundHandler::Now(run) => {
+                let mut document = String::with_capacity(256);
+                write::response_start(&mut document);
+                match self.run_now(run, &entry.meter, &caller, call.params, &mut document) {
+                    Ok(()) => {
+                        write::response_end(&mut document);
+                        responder.xml(document.as_bytes());
+                    }
+                    Err(fault) => drop(responder.xml(write::fault_document(&fault).as_bytes())),
+                }
+            }
+            BoundHandler::Later(run) => {
+                entry.meter.calls.fetch_add(1, Ordering::Relaxed);
+                let deferred = Deferred { responder: Some(responder), entry: Arc::clone(&entry.meter) };
+                // A panic drops the right to answer, which answers -32603.
+                let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, call.params, deferred)));
+            }
+        }
+    }
+
+    fn pipelined(&self, connection: ConnectionId) {
+        (self.on_pipelined)(connection);
+    }
+
+    fn metrics(&self, out: &mut Metrics) {
+        (self.extra_metrics)(out);
+        let by_procedure = |read: fn(&Meter) -> &AtomicU64| {
+            self.entries.iter().map(move |entry| (entry.name, read(&entry.meter).load(Ordering::Relaxed)))
+        };
+        out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|meter| &meter.calls));
+        out.counters(
+            "rpc_faults_total",
+            "Calls answered with a fault, by procedure",
+            "procedure",
+            by_procedure(|meter| &meter.faults),
+        );
+    }
+}
