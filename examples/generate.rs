@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use chat_rpc::client::command::COMMANDS;
-use chat_rpc::client::words::ENGLISH;
+use chat_rpc::client::locale::ENGLISH;
 use chat_rpc::program::{Flag, Program};
 use chat_rpc::{binder, chat, client};
 

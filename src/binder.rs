@@ -15,8 +15,8 @@ pub use registry::{Address, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES
 
 use crate::program::{Failure, Flag, HelpWords, Program};
 use crate::rpc::{Caller, Dispatcher, Fault, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Value, listen, procedures};
+use crate::sanitize::Sanitized;
 use crate::secret::{Digest, Key};
-use crate::text::Harmless;
 
 /// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ impl Binder {
         let Registered { lease, is_new, replaced } =
             self.registry.lock().register_service(instance, address, procedures, lease_seconds, Instant::now())?;
         if is_new {
-            info!("a server at {} registered {count} procedures", Harmless(&new.to_string()));
+            info!("a server at {} registered {count} procedures", Sanitized(&new.to_string()));
         }
         for old in replaced {
             log_replaced(caller, &old, &new, "some of its procedures");
@@ -134,7 +134,7 @@ impl Binder {
 fn log_replaced(caller: &Caller, old: &Address, new: &Address, what: &str) {
     let peer = caller.address.map_or_else(|| "somebody".to_owned(), |address| address.to_string());
     let text = format!("{new} now answers instead of {old} for {what}; {peer} registered it");
-    warn!("{}", Harmless(&text));
+    warn!("{}", Sanitized(&text));
 }
 
 impl From<Offer> for Value {

@@ -1,33 +1,33 @@
-//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, [`show`] puts it into [`words`].
+//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, [`render`] puts it into [`locale`].
 //!
 //! ```text
-//! terminal, line or script -> conversation (command) -> session -> api -> the server
+//! terminal, plain or script -> conversation (command) -> session -> api -> the server
 //!            ^                                             |
-//!            +------ show (words) <- Event <- channel <----+
+//!            +----- render (locale) <- Event <- channel <--+
 //! ```
 
 pub mod api;
 pub mod command;
 mod conversation;
 pub mod event;
-mod line;
 pub mod local;
+pub mod locale;
+mod plain;
+pub mod render;
 mod script;
 pub mod secret;
 pub mod session;
-pub mod show;
 #[cfg(feature = "terminal")]
 mod terminal;
-pub mod words;
 
 use std::io::IsTerminal as _;
 
 use crate::program::{Failure, Flag, Options, Program, limit_descriptors};
 use local::Local;
+use locale::Locale;
+use render::Style;
 use secret::Secrets;
 use session::{Place, Setup};
-use show::Style;
-use words::Words;
 
 /// The program.
 pub const PROGRAM: Program = Program {
@@ -53,12 +53,12 @@ pub const PROGRAM: Program = Program {
         ("client --local", "starts the chat, or joins it"),
         ("client send --user bot --room ops \"deployed\"", "sends and ends"),
     ],
-    words: |options| language(options).map_or(&words::ENGLISH.help, |words| &words.help),
+    words: |options| language(options).map_or(&locale::ENGLISH.help, |words| &words.help),
 };
 
 /// The language that the command line and the environment ask for.
-fn language(options: &Options) -> Result<&'static Words, &'static str> {
-    Words::choose(options.text("lang"), |name| std::env::var(name).ok())
+fn language(options: &Options) -> Result<&'static Locale, &'static str> {
+    Locale::choose(options.text("lang"), |name| std::env::var(name).ok())
 }
 
 /// Runs the client.
@@ -79,7 +79,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     if !style.plain {
         return terminal::run(options, words, style);
     }
-    line::run(options, words, Style { plain: true, ..style })
+    plain::run(options, words, Style { plain: true, ..style })
 }
 
 /// How lines look: plain ones wherever nothing can be redrawn.

@@ -10,9 +10,9 @@
 //! channel        values from thread to thread
 //! endpoint       hosts and ports
 //! random         random bytes and texts
+//! sanitize       text from a peer, made harmless for terminals and logs
 //! secret         secrets: read from files, kept as hashes, compared in constant time
 //! stamp          time stamps as text
-//! text           text from a peer, made harmless for terminals and logs
 //! ```
 //!
 //! Arrows point down only: `client` starts `chat` and `binder` with `--local`, these know `rpc`, all know `program`.
@@ -25,6 +25,6 @@ pub mod endpoint;
 pub mod program;
 pub mod random;
 pub mod rpc;
+pub mod sanitize;
 pub mod secret;
 pub mod stamp;
-pub mod text;

@@ -7,7 +7,7 @@ mod support;
 mod generate;
 
 use chat_rpc::client::PROGRAM;
-use chat_rpc::client::words::LANGUAGES;
+use chat_rpc::client::locale::LANGUAGES;
 use support::{PATIENCE, Program};
 
 fn file(path: &str) -> String {

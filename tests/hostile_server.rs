@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use chat_rpc::rpc::{
     Caller, Deferred, Dispatcher, Fault, HttpConfig, HttpServer, Value, forbidden_char, listen, procedures,
 };
-use chat_rpc::text::Harmless;
+use chat_rpc::sanitize::Sanitized;
 use support::home::Home;
 use support::{CLIENT, PATIENCE, Program};
 
@@ -145,7 +145,7 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
     let mut client = Program::start(&line, &["--server", &address, "--user", "ana", "--log-level", "trace"]);
     // Each command is answered before the next is sent, so that nothing is missed.
     client.send_line("join lobby");
-    let last = Harmless(attacks().last().unwrap()).to_string();
+    let last = Sanitized(attacks().last().unwrap()).to_string();
     client.stdout.wait_for_line(&format!("c{last}"), PATIENCE);
     for (command, said) in [("list", "Rooms: "), ("users", "Users: "), ("create x", "Error: ")] {
         client.send_line(command);
@@ -158,12 +158,12 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
 
     let lines = [client.stdout.lines(), client.stderr.lines()].concat();
     for attack in attacks() {
-        let shown = Harmless(&format!("c{attack}")).to_string();
+        let shown = Sanitized(&format!("c{attack}")).to_string();
         assert!(lines.iter().any(|line| line.contains(&shown)), "{attack:?} is not shown");
     }
     for line in &lines {
         // What is harmless stays as it is, so a line in which something changes has let something through.
-        assert_eq!(Harmless(line).to_string(), *line);
+        assert_eq!(Sanitized(line).to_string(), *line);
         assert!(!line.starts_with("2026-01-01"), "a forged line: {line}");
     }
 }

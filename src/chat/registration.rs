@@ -67,7 +67,7 @@ impl Registration {
                         warn!(
                             "cannot register at the binder {}, trying again: {}",
                             self.binder,
-                            crate::text::Harmless(&text)
+                            crate::sanitize::Sanitized(&text)
                         );
                     }
                     (registered, said) = (None, Some(text));

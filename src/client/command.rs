@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub enum Command {
     /// Makes a room.
     Create,
     /// Goes to a room.
@@ -39,7 +39,7 @@ pub enum Verb {
 
 /// What a command takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum Argument {
     /// A room: the rest of the line, since names of rooms have spaces.
     Room,
     /// A user: one word, with or without `@`.
@@ -54,49 +54,54 @@ pub enum Takes {
 
 /// A row of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct CommandSpec {
     /// Which command.
-    pub verb: Verb,
+    pub verb: Command,
     /// Its name and its other names.
     pub names: &'static [&'static str],
     /// What it takes, in order.
-    pub takes: &'static [Takes],
+    pub takes: &'static [Argument],
     /// Whether it works without what it takes last; otherwise the client asks for it.
     pub optional: bool,
     /// Whether it is one of the original's, which need no slash in a room.
-    pub bare: bool,
+    pub slash_optional: bool,
     /// A line that uses it.
     pub example: &'static str,
 }
 
 /// All commands.
-pub const COMMANDS: &[Row] = &[
-    row(Verb::Create, &["create"], &[Takes::Room], "/create lobby").original(),
-    row(Verb::Join, &["join", "j"], &[Takes::Room], "/join lobby").original(),
-    row(Verb::Leave, &["leave", "part"], &[], "/leave").original(),
-    row(Verb::Send, &["send", "say"], &[Takes::Text], "/send @bob just for you").original(),
-    row(Verb::Msg, &["msg", "m", "w"], &[Takes::User, Takes::Text], "/msg bob just for you"),
-    row(Verb::Reply, &["reply", "r"], &[Takes::Text], "/reply see you there"),
-    row(Verb::List, &["list", "rooms"], &[], "/list").original(),
-    row(Verb::Users, &["users", "names", "who"], &[Takes::Room], "/users").optional().original(),
-    row(Verb::History, &["history"], &[Takes::Count], "/history 20").optional(),
-    row(Verb::Whoami, &["whoami"], &[], "/whoami"),
-    row(Verb::Ignore, &["ignore"], &[Takes::User], "/ignore bob").optional(),
-    row(Verb::Help, &["help", "h", "?"], &[Takes::Command], "/help join").optional().original(),
-    row(Verb::Exit, &["exit", "quit", "q"], &[], "/exit").original(),
+pub const COMMANDS: &[CommandSpec] = &[
+    row(Command::Create, &["create"], &[Argument::Room], "/create lobby").original(),
+    row(Command::Join, &["join", "j"], &[Argument::Room], "/join lobby").original(),
+    row(Command::Leave, &["leave", "part"], &[], "/leave").original(),
+    row(Command::Send, &["send", "say"], &[Argument::Text], "/send @bob just for you").original(),
+    row(Command::Msg, &["msg", "m", "w"], &[Argument::User, Argument::Text], "/msg bob just for you"),
+    row(Command::Reply, &["reply", "r"], &[Argument::Text], "/reply see you there"),
+    row(Command::List, &["list", "rooms"], &[], "/list").original(),
+    row(Command::Users, &["users", "names", "who"], &[Argument::Room], "/users").optional().original(),
+    row(Command::History, &["history"], &[Argument::Count], "/history 20").optional(),
+    row(Command::Whoami, &["whoami"], &[], "/whoami"),
+    row(Command::Ignore, &["ignore"], &[Argument::User], "/ignore bob").optional(),
+    row(Command::Help, &["help", "h", "?"], &[Argument::Command], "/help join").optional().original(),
+    row(Command::Exit, &["exit", "quit", "q"], &[], "/exit").original(),
 ];
 
-const fn row(verb: Verb, names: &'static [&'static str], takes: &'static [Takes], example: &'static str) -> Row {
-    Row { verb, names, takes, optional: false, bare: false, example }
+const fn row(
+    verb: Command,
+    names: &'static [&'static str],
+    takes: &'static [Argument],
+    example: &'static str,
+) -> CommandSpec {
+    CommandSpec { verb, names, takes, optional: false, slash_optional: false, example }
 }
 
-impl Row {
+impl CommandSpec {
     const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 
     const fn original(self) -> Self {
-        Self { bare: true, ..self }
+        Self { slash_optional: true, ..self }
     }
 
     /// The name under which the command is listed.
@@ -116,7 +121,7 @@ impl Row {
                 break;
             }
             let (one, after) = if at + 1 == self.takes.len() { (rest, "") } else { first_word(rest) };
-            found.push(if *takes == Takes::User { one.trim_start_matches('@') } else { one }.to_owned());
+            found.push(if *takes == Argument::User { one.trim_start_matches('@') } else { one }.to_owned());
             rest = after;
         }
         found
@@ -125,14 +130,14 @@ impl Row {
 
 /// The row of a command.
 #[must_use]
-pub fn row_of(verb: Verb) -> &'static Row {
+pub fn spec_of(verb: Command) -> &'static CommandSpec {
     // Every verb has its row: a test walks them.
     COMMANDS.iter().find(|row| row.verb == verb).unwrap_or(&COMMANDS[0])
 }
 
 /// The row whose name or other name is `word`, in capitals or small letters.
 #[must_use]
-pub fn named(word: &str) -> Option<&'static Row> {
+pub fn named(word: &str) -> Option<&'static CommandSpec> {
     COMMANDS.iter().find(|row| row.names.iter().any(|name| name.eq_ignore_ascii_case(word)))
 }
 
@@ -149,7 +154,7 @@ pub enum Line {
         text: String,
     },
     /// A command with the rest of the line.
-    Command(Verb, String),
+    Command(Command, String),
     /// No command has this name.
     Unknown {
         /// What was typed, without the slash.
@@ -180,7 +185,7 @@ pub fn parse(line: &str, in_room: bool) -> Line {
     }
     let (word, rest) = first_word(line);
     match named(word) {
-        Some(row) if !in_room || is_bare(row, word, rest) => command(row, rest),
+        Some(row) if !in_room || needs_no_slash(row, word, rest) => command(row, rest),
         _ if in_room => say(line, in_room),
         _ if nearest(word).is_some() => unknown(word),
         _ => Line::Nowhere,
@@ -188,21 +193,25 @@ pub fn parse(line: &str, in_room: bool) -> Line {
 }
 
 /// Whether a word that begins a line in a room is meant as the command.
-fn is_bare(row: &Row, word: &str, rest: &str) -> bool {
+fn needs_no_slash(row: &CommandSpec, word: &str, rest: &str) -> bool {
     // The short names are too likely to be words.
-    if !row.bare || word.len() < 4 {
+    if !row.slash_optional || word.len() < 4 {
         return false;
     }
     match row.takes.first() {
         None => rest.is_empty(),
-        Some(Takes::Text) => true,
-        Some(Takes::Command) => rest.is_empty() || named(rest).is_some(),
+        Some(Argument::Text) => true,
+        Some(Argument::Command) => rest.is_empty() || named(rest).is_some(),
         Some(_) => !rest.contains(char::is_whitespace),
     }
 }
 
-fn command(row: &'static Row, rest: &str) -> Line {
-    if row.verb == Verb::Send && !rest.is_empty() { to_or_all(rest) } else { Line::Command(row.verb, rest.to_owned()) }
+fn command(row: &'static CommandSpec, rest: &str) -> Line {
+    if row.verb == Command::Send && !rest.is_empty() {
+        to_or_all(rest)
+    } else {
+        Line::Command(row.verb, rest.to_owned())
+    }
 }
 
 fn say(text: &str, in_room: bool) -> Line {
@@ -274,14 +283,14 @@ pub struct Known {
 #[must_use]
 pub fn takes_room(typed: &str, in_room: bool) -> bool {
     typed.contains(char::is_whitespace)
-        && row_in(typed, in_room).is_some_and(|row| row.takes.first() == Some(&Takes::Room))
+        && row_in(typed, in_room).is_some_and(|row| row.takes.first() == Some(&Argument::Room))
 }
 
 /// The row of the command that a line begins with.
-fn row_in(typed: &str, in_room: bool) -> Option<&'static Row> {
+fn row_in(typed: &str, in_room: bool) -> Option<&'static CommandSpec> {
     let (first, _) = first_word(typed);
     let slashed = first.strip_prefix('/');
-    named(slashed.unwrap_or(first)).filter(|row| slashed.is_some() || !in_room || row.bare)
+    named(slashed.unwrap_or(first)).filter(|row| slashed.is_some() || !in_room || row.slash_optional)
 }
 
 /// The ways to complete the beginning `typed` of a line: from which byte on, and with what.
@@ -313,14 +322,14 @@ pub fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
     }
     let (first, _) = first_word(typed);
     match row_in(typed, known.in_room).and_then(|row| row.takes.first()) {
-        Some(Takes::Room) => {
+        Some(Argument::Room) => {
             let at = typed.len() - typed.get(first.len()..).unwrap_or_default().trim_start().len();
             let beginning = typed.get(at..).unwrap_or_default();
             let rooms = matching(known.rooms.iter().map(String::as_str), beginning);
             (at, rooms.map(str::to_owned).collect())
         }
-        Some(Takes::User) if first.len() + 1 == word_at => (word_at, users(word).map(|name| name + " ").collect()),
-        Some(Takes::Command) => (word_at, commands("", word)),
+        Some(Argument::User) if first.len() + 1 == word_at => (word_at, users(word).map(|name| name + " ").collect()),
+        Some(Argument::Command) => (word_at, commands("", word)),
         // Anywhere in a text, a name is just a word.
         _ if !word.is_empty() => (word_at, users(word).collect()),
         _ => (word_at, Vec::new()),
@@ -347,7 +356,7 @@ mod tests {
         Line::Say { to: Some(to.into()), text: text.into() }
     }
 
-    fn run(verb: Verb, rest: &str) -> Line {
+    fn run(verb: Command, rest: &str) -> Line {
         Line::Command(verb, rest.into())
     }
 
@@ -358,27 +367,27 @@ mod tests {
             ("  ", Line::Empty),
             ("hello all", say("hello all")),
             ("//etc is a directory", say("/etc is a directory")),
-            ("/join lobby", run(Verb::Join, "lobby")),
-            ("/JOIN my room", run(Verb::Join, "my room")),
-            ("join lobby", run(Verb::Join, "lobby")),
-            ("join", run(Verb::Join, "")),
+            ("/join lobby", run(Command::Join, "lobby")),
+            ("/JOIN my room", run(Command::Join, "my room")),
+            ("join lobby", run(Command::Join, "lobby")),
+            ("join", run(Command::Join, "")),
             ("join us at noon", say("join us at noon")),
             ("create a list", say("create a list")),
-            ("create lists", run(Verb::Create, "lists")),
-            ("leave", run(Verb::Leave, "")),
+            ("create lists", run(Command::Create, "lists")),
+            ("leave", run(Command::Leave, "")),
             ("leave me alone", say("leave me alone")),
-            ("list", run(Verb::List, "")),
-            ("help", run(Verb::Help, "")),
-            ("help join", run(Verb::Help, "join")),
+            ("list", run(Command::List, "")),
+            ("help", run(Command::Help, "")),
+            ("help join", run(Command::Help, "join")),
             ("help me", say("help me")),
-            ("exit", run(Verb::Exit, "")),
-            ("quit", run(Verb::Exit, "")),
+            ("exit", run(Command::Exit, "")),
+            ("quit", run(Command::Exit, "")),
             ("q", say("q")),
             ("who", say("who")),
             ("history", say("history")),
-            ("/history 20", run(Verb::History, "20")),
+            ("/history 20", run(Command::History, "20")),
             ("send hello", say("hello")),
-            ("send", run(Verb::Send, "")),
+            ("send", run(Command::Send, "")),
             ("send @bob just for you", whisper("bob", "just for you")),
             ("@bob just for you", whisper("bob", "just for you")),
             ("@bob", say("@bob")),
@@ -396,8 +405,8 @@ mod tests {
         for (line, meant) in [
             ("hello all", Line::Nowhere),
             ("//etc", Line::Nowhere),
-            ("whoami", run(Verb::Whoami, "")),
-            ("join us at noon", run(Verb::Join, "us at noon")),
+            ("whoami", run(Command::Whoami, "")),
+            ("join us at noon", run(Command::Join, "us at noon")),
             ("jion lobby", Line::Unknown { word: "jion".into(), nearest: Some("join") }),
             ("@bob hello", Line::Nowhere),
         ] {
@@ -413,7 +422,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), all, "a name stands twice");
         for row in COMMANDS {
-            assert_eq!(row_of(row.verb).name(), row.name());
+            assert_eq!(spec_of(row.verb).name(), row.name());
             // The example of `send` is text for bob.
             let Line::Command(verb, _) = parse(row.example, true) else { continue };
             assert_eq!(verb, row.verb, "{}", row.example);
@@ -422,10 +431,10 @@ mod tests {
 
     #[test]
     fn commands_are_split_into_what_they_take() {
-        assert_eq!(row_of(Verb::Msg).split("@bob  see you"), ["bob", "see you"]);
-        assert_eq!(row_of(Verb::Msg).split("bob"), ["bob"]);
-        assert_eq!(row_of(Verb::Join).split(" my room "), ["my room"]);
-        assert_eq!(row_of(Verb::Leave).split("at once"), [""; 0]);
+        assert_eq!(spec_of(Command::Msg).split("@bob  see you"), ["bob", "see you"]);
+        assert_eq!(spec_of(Command::Msg).split("bob"), ["bob"]);
+        assert_eq!(spec_of(Command::Join).split(" my room "), ["my room"]);
+        assert_eq!(spec_of(Command::Leave).split("at once"), [""; 0]);
     }
 
     #[test]

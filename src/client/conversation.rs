@@ -1,9 +1,9 @@
 //! What a user does in a session, wherever the lines come from.
 
-use super::command::{self, COMMANDS, Line, Row, Takes, Verb};
+use super::command::{self, Argument, COMMANDS, Command, CommandSpec, Line};
+use super::locale::Locale;
+use super::render::{Rendered, Renderer, list, sanitized};
 use super::session::{Session, SessionError};
-use super::show::{Show, Shown, harmless, list};
-use super::words::Words;
 use crate::program::{Failure, Options};
 
 /// How many messages `history` shows unless it is told.
@@ -23,10 +23,10 @@ pub(super) trait Screen {
     fn read(&mut self, question: Option<&str>) -> Option<String>;
 
     /// Shows what `make` makes.
-    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>);
+    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>);
 
     /// Calls `look` once, with what the lines are made with.
-    fn with(&mut self, look: &mut dyn FnMut(&mut Show));
+    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer));
 
     /// Sends what the user typed, and shows it if that is not done elsewhere.
     fn send(&mut self, text: &str, to: Option<&str>);
@@ -37,16 +37,16 @@ pub(super) trait Screen {
 ///
 /// # Errors
 /// When the server cannot be reached, or refuses what the options say.
-pub(super) fn run(screen: &mut dyn Screen, words: &'static Words, options: &Options) -> Result<(), Failure> {
-    let Some(name) = register(screen, words, options.text("user"))? else { return Ok(()) };
-    screen.with(&mut |show| show.set_name(&name));
-    let mut conversation = Conversation { screen, words, in_room: false };
-    conversation.say(&(words.welcome)(&harmless(&name)));
+pub(super) fn run(screen: &mut dyn Screen, locale: &'static Locale, options: &Options) -> Result<(), Failure> {
+    let Some(name) = register(screen, locale, options.text("user"))? else { return Ok(()) };
+    screen.with(&mut |renderer| renderer.set_name(&name));
+    let mut conversation = Conversation { screen, locale, in_room: false };
+    conversation.say(&(locale.welcome)(&sanitized(&name)));
     if let Some(room) = options.text("room") {
-        enter(conversation.screen.session(), room).map_err(|error| Failure::Failed(explain(words, &error)))?;
+        enter(conversation.screen.session(), room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
         conversation.entered(room);
     } else if conversation.screen.is_interactive() {
-        conversation.say(words.where_to);
+        conversation.say(locale.where_to);
     }
     while let Some(line) = conversation.screen.read(None) {
         if !conversation.lines(&line) {
@@ -57,11 +57,11 @@ pub(super) fn run(screen: &mut dyn Screen, words: &'static Words, options: &Opti
 }
 
 /// Registers `given`, or what the user types until the server takes it. `None` if the user types nothing more.
-fn register(screen: &mut dyn Screen, words: &Words, given: Option<&str>) -> Result<Option<String>, Failure> {
+fn register(screen: &mut dyn Screen, locale: &Locale, given: Option<&str>) -> Result<Option<String>, Failure> {
     let mut given = given.map(str::to_owned);
     loop {
         let is_given = given.is_some();
-        let Some(name) = given.take().or_else(|| screen.read(Some(words.ask_name))) else {
+        let Some(name) = given.take().or_else(|| screen.read(Some(locale.ask_name))) else {
             return if screen.is_interactive() { Ok(None) } else { Err(Failure::Failed("no user name".into())) };
         };
         let name = name.trim();
@@ -72,10 +72,10 @@ fn register(screen: &mut dyn Screen, words: &Words, given: Option<&str>) -> Resu
             Ok(()) => return Ok(Some(name.to_owned())),
             // Without a person the next line is no answer to this.
             Err(error @ SessionError::Refused(_)) if screen.is_interactive() || !is_given => {
-                let text = (words.error)(&explain(words, &error));
-                screen.show(&mut |show| vec![show.note(&text)]);
+                let text = (locale.error)(&explain(locale, &error));
+                screen.show(&mut |renderer| vec![renderer.note(&text)]);
             }
-            Err(error) => return Err(Failure::Failed(explain(words, &error))),
+            Err(error) => return Err(Failure::Failed(explain(locale, &error))),
         }
     }
 }
@@ -89,19 +89,19 @@ pub(super) fn enter(session: &Session, room: &str) -> Result<(), SessionError> {
 }
 
 /// Why something has failed, in words.
-pub(super) fn explain(words: &Words, error: &SessionError) -> String {
+pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
     match error {
-        SessionError::Refused(fault) => words.refusal(fault),
-        SessionError::Unreachable(cause) => (words.unreachable)(&harmless(cause)),
-        SessionError::NobodyOffers => words.nobody_offers.into(),
-        SessionError::InNoRoom => words.in_no_room.into(),
-        SessionError::Ended => words.over.into(),
+        SessionError::Refused(fault) => locale.refusal(fault),
+        SessionError::Unreachable(cause) => (locale.unreachable)(&sanitized(cause)),
+        SessionError::NobodyOffers => locale.nobody_offers.into(),
+        SessionError::InNoRoom => locale.in_no_room.into(),
+        SessionError::Ended => locale.over.into(),
     }
 }
 
 struct Conversation<'a> {
     screen: &'a mut dyn Screen,
-    words: &'static Words,
+    locale: &'static Locale,
     in_room: bool,
 }
 
@@ -110,10 +110,10 @@ impl Conversation<'_> {
     fn lines(&mut self, typed: &str) -> bool {
         let lines: Vec<_> = typed.lines().filter(|line| !line.trim().is_empty()).collect();
         if lines.len() > PASTED_LINES {
-            let question = (self.words.ask_paste)(lines.len());
+            let question = (self.locale.ask_paste)(lines.len());
             let Some(answer) = self.screen.read(Some(&question)) else { return false };
-            if !self.words.yes.contains(&answer.trim().to_lowercase().as_str()) {
-                self.say(self.words.paste_dropped);
+            if !self.locale.yes.contains(&answer.trim().to_lowercase().as_str()) {
+                self.say(self.locale.paste_dropped);
                 return true;
             }
         }
@@ -133,103 +133,103 @@ impl Conversation<'_> {
         match command::parse(line, self.in_room) {
             Line::Empty => {}
             Line::Say { to, text } => self.screen.send(&text, to.as_deref()),
-            Line::Nowhere => self.say(self.words.where_to),
-            Line::Unknown { word, nearest } => self.say(&(self.words.unknown)(&harmless(&word), nearest)),
+            Line::Nowhere => self.say(self.locale.where_to),
+            Line::Unknown { word, nearest } => self.say(&(self.locale.unknown)(&sanitized(&word), nearest)),
             Line::Command(verb, rest) => return self.command(verb, &rest),
         }
         true
     }
 
-    fn command(&mut self, verb: Verb, rest: &str) -> bool {
-        let row = command::row_of(verb);
+    fn command(&mut self, verb: Command, rest: &str) -> bool {
+        let row = command::spec_of(verb);
         let Some(arguments) = self.arguments(row, rest) else { return false };
         let mut arguments = arguments.into_iter();
         let (first, second) = (arguments.next(), arguments.next());
         let one = first.as_deref().unwrap_or_default();
-        let words = self.words;
+        let locale = self.locale;
         let session = self.screen.session();
         let outcome = match verb {
-            Verb::Create => session.create_room(one).map(|()| self.say(&(words.created)(&harmless(one)))),
-            Verb::Join => session.join(one).map(|()| self.entered(one)),
-            Verb::Leave => session.leave().map(|()| {
+            Command::Create => session.create_room(one).map(|()| self.say(&(locale.created)(&sanitized(one)))),
+            Command::Join => session.join(one).map(|()| self.entered(one)),
+            Command::Leave => session.leave().map(|()| {
                 self.in_room = false;
-                self.screen.with(&mut |show| show.set_room(None));
+                self.screen.with(&mut |renderer| renderer.set_room(None));
             }),
-            Verb::Send => {
-                let Some(to) = self.screen.read(Some(words.ask_recipient)) else { return false };
+            Command::Send => {
+                let Some(to) = self.screen.read(Some(locale.ask_recipient)) else { return false };
                 let to = Some(to.trim().trim_start_matches('@')).filter(|to| !to.is_empty());
                 self.screen.send(one, to);
                 Ok(())
             }
-            Verb::Msg => {
+            Command::Msg => {
                 self.screen.send(&second.unwrap_or_default(), Some(one));
                 Ok(())
             }
-            Verb::Reply => {
+            Command::Reply => {
                 let mut last = None;
-                self.screen.with(&mut |show| last = show.last_private().map(str::to_owned));
+                self.screen.with(&mut |renderer| last = renderer.last_private().map(str::to_owned));
                 match last {
                     Some(to) => self.screen.send(one, Some(&to)),
-                    None => self.fail(words.nobody_to_reply),
+                    None => self.fail(locale.nobody_to_reply),
                 }
                 Ok(())
             }
-            Verb::List => session.rooms().map(|rooms| {
-                let text = if rooms.is_empty() { words.no_rooms.to_owned() } else { (words.rooms)(&list(&rooms)) };
+            Command::List => session.rooms().map(|rooms| {
+                let text = if rooms.is_empty() { locale.no_rooms.to_owned() } else { (locale.rooms)(&list(&rooms)) };
                 self.say(&text);
             }),
-            Verb::Users => session.users(first.as_deref()).map(|users| {
-                let text = if users.is_empty() { words.no_users.to_owned() } else { (words.users)(&list(&users)) };
+            Command::Users => session.users(first.as_deref()).map(|users| {
+                let text = if users.is_empty() { locale.no_users.to_owned() } else { (locale.users)(&list(&users)) };
                 self.say(&text);
             }),
-            Verb::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
+            Command::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
                 Ok(count) => session.history(count).map(|messages| {
                     if messages.is_empty() {
-                        self.say(words.no_history);
+                        self.say(locale.no_history);
                     }
-                    self.screen.show(&mut |show| show.messages(&messages));
+                    self.screen.show(&mut |renderer| renderer.messages(&messages));
                 }),
                 Err(_) => {
-                    self.fail(words.not_a_number);
+                    self.fail(locale.not_a_number);
                     Ok(())
                 }
             },
-            Verb::Whoami => {
-                self.screen.show(&mut |show| {
-                    let room = show.room().map(harmless);
-                    let text = (words.whoami)(&harmless(show.name()), room.as_deref());
-                    vec![show.note(&text)]
+            Command::Whoami => {
+                self.screen.show(&mut |renderer| {
+                    let room = renderer.room().map(sanitized);
+                    let text = (locale.whoami)(&sanitized(renderer.name()), room.as_deref());
+                    vec![renderer.note(&text)]
                 });
                 Ok(())
             }
-            Verb::Ignore => {
+            Command::Ignore => {
                 self.ignore(first.as_deref());
                 Ok(())
             }
-            Verb::Help => {
+            Command::Help => {
                 self.help(first.as_deref());
                 Ok(())
             }
-            Verb::Exit => return false,
+            Command::Exit => return false,
         };
         if let Err(error) = outcome {
-            let text = explain(words, &error);
+            let text = explain(locale, &error);
             self.fail(&text);
         }
         true
     }
 
     /// What a command takes, from its line, and where that lacks something, from the user. `None` at the end of input.
-    fn arguments(&mut self, row: &Row, rest: &str) -> Option<Vec<String>> {
+    fn arguments(&mut self, row: &CommandSpec, rest: &str) -> Option<Vec<String>> {
         let mut arguments = row.split(rest);
         for (at, takes) in row.takes.iter().enumerate().skip(arguments.len()) {
             if row.optional && at + 1 == row.takes.len() {
                 break;
             }
             let question = match takes {
-                Takes::Room => self.words.ask_room,
-                Takes::User => self.words.ask_user,
-                Takes::Text | Takes::Count | Takes::Command => self.words.ask_text,
+                Argument::Room => self.locale.ask_room,
+                Argument::User => self.locale.ask_user,
+                Argument::Text | Argument::Count | Argument::Command => self.locale.ask_text,
             };
             arguments.push(self.screen.read(Some(question))?.trim().to_owned());
         }
@@ -238,56 +238,56 @@ impl Conversation<'_> {
 
     fn entered(&mut self, room: &str) {
         self.in_room = true;
-        self.screen.with(&mut |show| show.set_room(Some(room)));
+        self.screen.with(&mut |renderer| renderer.set_room(Some(room)));
     }
 
     fn ignore(&mut self, name: Option<&str>) {
-        let words = self.words;
-        self.screen.show(&mut |show| {
+        let locale = self.locale;
+        self.screen.show(&mut |renderer| {
             let text = match name {
-                Some(name) if show.ignore(name) => (words.ignored)(&harmless(name)),
-                Some(name) => (words.unignored)(&harmless(name)),
-                None if show.ignored().is_empty() => words.ignoring_nobody.to_owned(),
-                None => (words.ignoring)(&list(show.ignored())),
+                Some(name) if renderer.ignore(name) => (locale.ignored)(&sanitized(name)),
+                Some(name) => (locale.unignored)(&sanitized(name)),
+                None if renderer.ignored().is_empty() => locale.ignoring_nobody.to_owned(),
+                None => (locale.ignoring)(&list(renderer.ignored())),
             };
-            vec![show.note(&text)]
+            vec![renderer.note(&text)]
         });
     }
 
     fn help(&mut self, name: Option<&str>) {
-        let words = self.words;
+        let locale = self.locale;
         let Some(name) = name else {
-            self.screen.show(&mut |show| {
-                let left = |row: &Row| format!("  {:<20} ", words.usage(row));
+            self.screen.show(&mut |renderer| {
+                let left = |row: &CommandSpec| format!("  {:<20} ", locale.usage(row));
                 let mut lines: Vec<_> =
-                    COMMANDS.iter().map(|row| show.entry(&left(row), (words.command)(row.verb))).collect();
-                lines.push(show.note(words.help_more));
+                    COMMANDS.iter().map(|row| renderer.entry(&left(row), (locale.command)(row.verb))).collect();
+                lines.push(renderer.note(locale.help_more));
                 lines
             });
             return;
         };
         let name = name.trim_start_matches('/');
         let Some(row) = command::named(name) else {
-            return self.say(&(words.unknown)(&harmless(name), command::nearest(name)));
+            return self.say(&(locale.unknown)(&sanitized(name), command::nearest(name)));
         };
-        self.screen.show(&mut |show| {
-            let mut lines = vec![show.entry(&format!("/{}: ", words.usage(row)), (words.command)(row.verb))];
+        self.screen.show(&mut |renderer| {
+            let mut lines = vec![renderer.entry(&format!("/{}: ", locale.usage(row)), (locale.command)(row.verb))];
             if let [_, others @ ..] = row.names
                 && !others.is_empty()
             {
-                lines.push(show.note(&format!("{}: {}", words.also, others.join(", "))));
+                lines.push(renderer.note(&format!("{}: {}", locale.also, others.join(", "))));
             }
-            lines.push(show.note(&format!("{}: {}", words.example, row.example)));
+            lines.push(renderer.note(&format!("{}: {}", locale.example, row.example)));
             lines
         });
     }
 
     fn say(&mut self, text: &str) {
-        self.screen.show(&mut |show| vec![show.note(text)]);
+        self.screen.show(&mut |renderer| vec![renderer.note(text)]);
     }
 
     fn fail(&mut self, text: &str) {
-        let text = (self.words.error)(text);
+        let text = (self.locale.error)(text);
         self.say(&text);
     }
 }

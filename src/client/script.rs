@@ -8,10 +8,10 @@ use crossbeam_channel::select;
 
 use super::conversation::{enter, explain};
 use super::event::{Draft, Event};
-use super::line::{AT_SIGNAL, now, when};
+use super::locale::Locale;
+use super::plain::{SIGNAL_TIMEOUT, now, when};
+use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::Session;
-use super::show::{Show, Shown, Style, harmless};
-use super::words::Words;
 use crate::channel::{Receiver, never};
 use crate::program::{self, Failure, Options};
 use crate::random;
@@ -23,7 +23,7 @@ const SENDING: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the server cannot be reached, refuses something, or does not answer in time.
-pub(super) fn send(options: &Options, words: &'static Words, style: Style, text: &[String]) -> Result<(), Failure> {
+pub(super) fn send(options: &Options, locale: &'static Locale, style: Style, text: &[String]) -> Result<(), Failure> {
     let name: String = options.get("user")?;
     let texts = match text {
         [] => std::io::stdin()
@@ -32,10 +32,10 @@ pub(super) fn send(options: &Options, words: &'static Words, style: Style, text:
             .map_err(|error| Failure::while_doing("cannot read standard input", error))?,
         words => vec![words.join(" ")],
     };
-    let mut script = Script::start(options, words, style, &name)?;
+    let mut script = Script::start(options, locale, style, &name)?;
     let mut open: Vec<Draft> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-        let draft = script.show.typed(text, None);
+        let draft = script.renderer.typed(text, None);
         open.push(draft);
         script.session.send(draft, text, None);
     }
@@ -48,17 +48,17 @@ pub(super) fn send(options: &Options, words: &'static Words, style: Style, text:
         };
         match &event {
             Event::Confirmed { draft } => open.retain(|open| open != draft),
-            Event::Refused { fault, .. } => outcome = Err(Failure::Failed(words.refusal(fault))),
-            Event::Ended { cause } => outcome = Err(Failure::Failed(harmless(cause))),
+            Event::Refused { fault, .. } => outcome = Err(Failure::Failed(locale.refusal(fault))),
+            Event::Ended { cause } => outcome = Err(Failure::Failed(sanitized(cause))),
             // What others say meanwhile is not what the script is for.
             _ => continue,
         }
-        let shown = script.show.event(&event, now());
+        let shown = script.renderer.event(&event, now());
         if outcome.is_ok() && style.json {
             script.write(&shown)?;
         }
     }
-    let _ = script.session.close(AT_SIGNAL);
+    let _ = script.session.close(SIGNAL_TIMEOUT);
     outcome
 }
 
@@ -66,24 +66,24 @@ pub(super) fn send(options: &Options, words: &'static Words, style: Style, text:
 ///
 /// # Errors
 /// When the server cannot be reached, or the session ends by itself.
-pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
+pub(super) fn tail(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let stop = when(program::on_stop_signal()?)?;
     let name = match options.text("user") {
         Some(name) => name.to_owned(),
         None => format!("tail-{}", random::hex::<4>()?),
     };
-    let mut script = Script::start(options, words, style, &name)?;
+    let mut script = Script::start(options, locale, style, &name)?;
     let outcome = loop {
         select! {
             recv(script.events.count()) -> event => match script.events.take(event) {
-                Ok(Event::Ended { cause }) => break Err(Failure::Failed(harmless(&cause))),
+                Ok(Event::Ended { cause }) => break Err(Failure::Failed(sanitized(&cause))),
                 Ok(event) => {
                     let shown = match event {
                         // What was said before has its own command.
                         Event::Joined { room, users, .. } => {
-                            script.show.event(&Event::Joined { room, users, messages: Vec::new() }, now())
+                            script.renderer.event(&Event::Joined { room, users, messages: Vec::new() }, now())
                         }
-                        event => script.show.event(&event, now()),
+                        event => script.renderer.event(&event, now()),
                     };
                     if let Err(failure) = script.write(&shown) {
                         break Err(failure);
@@ -94,34 +94,34 @@ pub(super) fn tail(options: &Options, words: &'static Words, style: Style) -> Re
             recv(stop.count()) -> _ => break Ok(()),
         }
     };
-    let _ = script.session.close(AT_SIGNAL);
+    let _ = script.session.close(SIGNAL_TIMEOUT);
     outcome
 }
 
 struct Script {
     session: Session,
     events: Receiver<Event>,
-    show: Show,
+    renderer: Renderer,
 }
 
 impl Script {
     /// Registers and goes to the room.
-    fn start(options: &Options, words: &'static Words, style: Style, name: &str) -> Result<Self, Failure> {
+    fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
         let room: String = options.get("room")?;
         let (session, events) = Session::start(super::setup(options)?)?;
-        let failed = |error| Failure::Failed(explain(words, &error));
+        let failed = |error| Failure::Failed(explain(locale, &error));
         session.register(name).map_err(failed)?;
         if let Err(error) = enter(&session, &room) {
-            let _ = session.close(AT_SIGNAL);
+            let _ = session.close(SIGNAL_TIMEOUT);
             return Err(failed(error));
         }
-        let mut show = Show::new(words, Style { plain: true, ..style }, name, now());
-        show.set_room(Some(&room));
-        Ok(Self { session, events, show })
+        let mut renderer = Renderer::new(locale, Style { plain: true, ..style }, name, now());
+        renderer.set_room(Some(&room));
+        Ok(Self { session, events, renderer })
     }
 
-    fn write(&self, shown: &[Shown]) -> Result<(), Failure> {
-        for Shown { text, is_message } in shown {
+    fn write(&self, shown: &[Rendered]) -> Result<(), Failure> {
+        for Rendered { text, is_message } in shown {
             if *is_message {
                 program::print(text)?;
             } else {

@@ -26,13 +26,13 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrin
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::command::{self, Known, Line as Parsed, Verb, complete, parse};
+use super::command::{self, Command, Known, Line, complete, parse};
 use super::conversation::{self, Screen};
 use super::event::Event;
-use super::line::{AT_SIGNAL, now};
+use super::locale::Locale;
+use super::plain::{SIGNAL_TIMEOUT, now};
+use super::render::{Rendered, Renderer, Size, Style, sanitized};
 use super::session::Session;
-use super::show::{Show, Shown, Size, Style, harmless};
-use super::words::Words;
 use crate::channel::{Receiver, bounded};
 use crate::program::{self, Failure, Options};
 
@@ -55,7 +55,7 @@ const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 ///
 /// # Errors
 /// [`Failure::Failed`] when the server cannot be reached.
-pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
+pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::while_doing("cannot use the terminal", error);
     let stopped = program::on_stop_signal()?;
     let modes = Modes::set().map_err(|error| failed(&error))?;
@@ -78,11 +78,11 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
         // The prompt carries the lines above it, with colours or without.
         .color_mode(ColorMode::Forced)
         .build();
-    let mut editor = Editor::<Line, DefaultHistory>::with_config(config).map_err(|error| failed(&error))?;
+    let mut editor = Editor::<EditorHelper, DefaultHistory>::with_config(config).map_err(|error| failed(&error))?;
     let mut printer = editor.create_external_printer().map_err(|error| failed(&error))?;
     let output = Arc::new(Output {
-        state: Mutex::new(State {
-            show: Show::new(words, style, "", now()),
+        state: Mutex::new(ScreenState {
+            renderer: Renderer::new(locale, style, "", now()),
             mode: Mode::Free,
             waiting: String::new(),
             is_waking: false,
@@ -93,7 +93,7 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
         changed: Condvar::new(),
         modes,
     });
-    editor.set_helper(Some(Line { output: Arc::clone(&output), session: Arc::clone(&session) }));
+    editor.set_helper(Some(EditorHelper { output: Arc::clone(&output), session: Arc::clone(&session) }));
     let history = history_file();
     if let Some(path) = &history {
         // There is none the first time.
@@ -116,11 +116,11 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
     )?;
 
     let mut terminal = Terminal { editor, output: Arc::clone(&output), session: Arc::clone(&session), history };
-    let outcome = conversation::run(&mut terminal, words, options);
+    let outcome = conversation::run(&mut terminal, locale, options);
     // What is still shown has no prompt below it.
     output.free();
     if let Ok(unsent) = session.close(AT_EXIT) {
-        output.show(|show| unsent.iter().map(|text| show.unsent(text)).collect());
+        output.show(|renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
     }
     // The other threads keep the output.
     output.modes.restore();
@@ -136,7 +136,7 @@ fn history_file() -> Option<PathBuf> {
 
 /// What threads share: the screen.
 struct Output {
-    state: Mutex<State>,
+    state: Mutex<ScreenState>,
     /// Something was shown.
     changed: Condvar,
     modes: Modes,
@@ -167,8 +167,8 @@ impl Drop for Modes {
     }
 }
 
-struct State {
-    show: Show,
+struct ScreenState {
+    renderer: Renderer,
     mode: Mode,
     /// Lines to be written above the prompt.
     waiting: String,
@@ -193,11 +193,11 @@ enum Mode {
     Editing,
 }
 
-impl State {
+impl ScreenState {
     /// Writes lines, or keeps them for later. Answers whether the editor has to be woken up.
-    fn add(&mut self, make: impl FnOnce(&mut Show) -> Vec<Shown>) -> bool {
-        self.show.resize(size());
-        for shown in make(&mut self.show) {
+    fn add(&mut self, make: impl FnOnce(&mut Renderer) -> Vec<Rendered>) -> bool {
+        self.renderer.resize(size());
+        for shown in make(&mut self.renderer) {
             self.waiting.push_str(&shown.text);
         }
         match self.mode {
@@ -219,12 +219,12 @@ impl State {
 }
 
 impl Output {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ScreenState> {
         self.state.lock()
     }
 
     /// Shows lines from the main thread, which is not in the editor.
-    fn show(&self, make: impl FnOnce(&mut Show) -> Vec<Shown>) {
+    fn show(&self, make: impl FnOnce(&mut Renderer) -> Vec<Rendered>) {
         self.lock().add(make);
     }
 
@@ -246,15 +246,15 @@ impl Output {
                 Event::Refused { draft, .. } => {
                     // A line that has been begun since must not be touched.
                     is_late = state.mode == Mode::Editing;
-                    state.refused = state.show.line_of(*draft).filter(|_| !is_late);
+                    state.refused = state.renderer.line_of(*draft).filter(|_| !is_late);
                 }
                 _ => {}
             }
-            let has_to_wake = state.add(|show| {
-                let mut shown = show.event(&event, now());
+            let has_to_wake = state.add(|renderer| {
+                let mut shown = renderer.event(&event, now());
                 if is_late {
-                    let hint = show.words().given_back;
-                    shown.push(show.note(hint));
+                    let hint = renderer.locale().given_back;
+                    shown.push(renderer.note(hint));
                 }
                 shown
             });
@@ -272,7 +272,7 @@ impl Output {
 
     /// Ends the program from outside of the editor, which cannot be interrupted: the terminal gets its modes back.
     fn end(&self, session: &Session, code: i32) -> ! {
-        let unsent = session.close(AT_SIGNAL);
+        let unsent = session.close(SIGNAL_TIMEOUT);
         let mut state = self.lock();
         if state.mode == Mode::Editing {
             // The prompt stays, and the rest goes below it.
@@ -283,7 +283,7 @@ impl Output {
         state.mode = Mode::Free;
         state.flush();
         if let Ok(unsent) = unsent {
-            state.add(|show| unsent.iter().map(|text| show.unsent(text)).collect());
+            state.add(|renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
         }
         // With the lock, so that the editor does not paint any more.
         std::process::exit(code);
@@ -322,7 +322,7 @@ fn rows(prompt: &str, line: &str, columns: usize) -> usize {
 }
 
 struct Terminal {
-    editor: Editor<Line, DefaultHistory>,
+    editor: Editor<EditorHelper, DefaultHistory>,
     output: Arc<Output>,
     session: Arc<Session>,
     history: Option<PathBuf>,
@@ -341,8 +341,9 @@ impl Screen for Terminal {
         loop {
             let (prompt, given_back) = {
                 let mut state = self.output.lock();
-                state.show.resize(size());
-                let prompt = question.map_or_else(|| state.show.prompt(), |text| (text.to_owned(), text.to_owned()));
+                state.renderer.resize(size());
+                let prompt =
+                    question.map_or_else(|| state.renderer.prompt(), |text| (text.to_owned(), text.to_owned()));
                 state.mode = Mode::Free;
                 state.flush();
                 state.mode = Mode::Editing;
@@ -362,10 +363,10 @@ impl Screen for Terminal {
             write(format!("{erase}{waiting}").as_bytes());
             match outcome {
                 Ok(line) => {
-                    if question.is_some() || !is_said(&line, &state.show) {
-                        let echo: String = line.lines().map(|line| harmless(line) + "\n").collect();
+                    if question.is_some() || !is_said(&line, &state.renderer) {
+                        let echo: String = line.lines().map(|line| sanitized(line) + "\n").collect();
                         write(format!("{}{}", prompt.1, if echo.is_empty() { "\n" } else { &echo }).as_bytes());
-                        state.show.scrolled();
+                        state.renderer.scrolled();
                         state.mode = Mode::Free;
                     }
                     drop(state);
@@ -381,29 +382,29 @@ impl Screen for Terminal {
         }
     }
 
-    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>) {
+    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
         self.output.show(make);
     }
 
-    fn with(&mut self, look: &mut dyn FnMut(&mut Show)) {
-        look(&mut self.output.lock().show);
+    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer)) {
+        look(&mut self.output.lock().renderer);
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
         let draft = {
             let mut state = self.output.lock();
             state.mode = Mode::Held;
-            state.show.typed(text, to)
+            state.renderer.typed(text, to)
         };
         let deadline = Instant::now() + AT_ONCE;
         self.session.send(draft, text, to);
         let mut state = self.output.lock();
-        while state.show.is_open(draft) && !state.is_away {
+        while state.renderer.is_open(draft) && !state.is_away {
             if self.output.changed.wait_until(&mut state, deadline).timed_out() {
                 break;
             }
         }
-        state.add(|show| show.pending(draft, now()));
+        state.add(|renderer| renderer.pending(draft, now()));
         state.mode = Mode::Free;
         state.flush();
     }
@@ -422,29 +423,29 @@ impl Terminal {
 }
 
 /// Whether a line is shown again as a message.
-fn is_said(line: &str, show: &Show) -> bool {
+fn is_said(line: &str, renderer: &Renderer) -> bool {
     let first = line.lines().next().unwrap_or_default();
-    let is_whole = |verb, rest: &str| command::row_of(verb).split(rest).len() == command::row_of(verb).takes.len();
+    let is_whole = |verb, rest: &str| command::spec_of(verb).split(rest).len() == command::spec_of(verb).takes.len();
     line.lines().count() <= conversation::PASTED_LINES
-        && match parse(first, show.room().is_some()) {
-            Parsed::Say { .. } => true,
-            Parsed::Command(Verb::Msg, rest) => is_whole(Verb::Msg, &rest),
-            Parsed::Command(Verb::Reply, rest) => is_whole(Verb::Reply, &rest) && show.last_private().is_some(),
+        && match parse(first, renderer.room().is_some()) {
+            Line::Say { .. } => true,
+            Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),
+            Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private().is_some(),
             _ => false,
         }
 }
 
 /// What the editor asks while a line is being typed.
-struct Line {
+struct EditorHelper {
     output: Arc<Output>,
     session: Arc<Session>,
 }
 
-impl Helper for Line {}
+impl Helper for EditorHelper {}
 
-impl Validator for Line {}
+impl Validator for EditorHelper {}
 
-impl Highlighter for Line {
+impl Highlighter for EditorHelper {
     /// The lines that wait come before the prompt; see the top of this file.
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
         let mut waiting = self.output.lock().take();
@@ -456,7 +457,7 @@ impl Highlighter for Line {
     }
 }
 
-impl Hinter for Line {
+impl Hinter for EditorHelper {
     type Hint = String;
 
     /// There are no hints; but Ctrl-C has to know whether there is a line.
@@ -466,14 +467,14 @@ impl Hinter for Line {
     }
 }
 
-impl Completer for Line {
+impl Completer for EditorHelper {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let typed = line.get(..pos).unwrap_or_default();
         let mut known = {
             let state = self.output.lock();
-            Known { rooms: Vec::new(), users: state.show.others(), in_room: state.show.room().is_some() }
+            Known { rooms: Vec::new(), users: state.renderer.others(), in_room: state.renderer.room().is_some() }
         };
         if command::takes_room(typed, known.in_room) {
             known.rooms = self.rooms();
@@ -481,13 +482,13 @@ impl Completer for Line {
         let found = complete(typed, &known);
         if found.1.len() > 1 {
             // The editor lists them above the prompt.
-            self.output.lock().show.scrolled();
+            self.output.lock().renderer.scrolled();
         }
         Ok(found)
     }
 }
 
-impl Line {
+impl EditorHelper {
     /// The rooms, unless the server takes its time.
     fn rooms(&self) -> Vec<String> {
         let (answer, rooms) = bounded(1);
@@ -505,7 +506,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::words::ENGLISH;
+    use crate::client::locale::ENGLISH;
 
     #[test]
     fn rows_are_those_of_the_editor() {
@@ -525,9 +526,9 @@ mod tests {
 
     #[test]
     fn messages_come_back_with_their_mark_and_commands_as_they_were() {
-        let mut show = Show::new(&ENGLISH, Style::default(), "ana", now());
-        assert!(!is_said("hello", &show));
-        show.set_room(Some("lobby"));
+        let mut renderer = Renderer::new(&ENGLISH, Style::default(), "ana", now());
+        assert!(!is_said("hello", &renderer));
+        renderer.set_room(Some("lobby"));
         for (line, wanted) in [
             ("hello", true),
             ("one\ntwo", true),
@@ -537,7 +538,7 @@ mod tests {
             ("/msg bob", false),
             ("/reply hello", false),
         ] {
-            assert_eq!(is_said(line, &show), wanted, "{line}");
+            assert_eq!(is_said(line, &renderer), wanted, "{line}");
         }
     }
 }

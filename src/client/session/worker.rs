@@ -518,7 +518,7 @@ impl Worker {
             self.come_back()
         });
         let Err(error) = outcome else { return true };
-        debug!("cannot come back: {}", crate::text::Harmless(&error.to_string()));
+        debug!("cannot come back: {}", crate::sanitize::Sanitized(&error.to_string()));
         let Some(outage) = &mut self.outage else { return true };
         // Other refusals pass, such as too many registrations at a time.
         let is_final = matches!(&error, SessionError::Refused(fault)

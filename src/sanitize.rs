@@ -26,14 +26,14 @@ pub const MAX_MARKS: usize = 4;
 /// ends a shortened text included: `{:.80}`.
 ///
 /// ```
-/// use chat_rpc::text::Harmless;
-/// assert_eq!(Harmless("olá\x1b[2J\u{202e}").to_string(), r"olá␛[2J\u{202e}");
-/// assert_eq!(format!("{:.6}", Harmless("one\ntwo")), "one␊t…");
+/// use chat_rpc::sanitize::Sanitized;
+/// assert_eq!(Sanitized("olá\x1b[2J\u{202e}").to_string(), r"olá␛[2J\u{202e}");
+/// assert_eq!(format!("{:.6}", Sanitized("one\ntwo")), "one␊t…");
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Harmless<'a>(pub &'a str);
+pub struct Sanitized<'a>(pub &'a str);
 
-impl fmt::Display for Harmless<'_> {
+impl fmt::Display for Sanitized<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match f.precision() {
             None => pieces(self.0).try_for_each(|piece| piece.write(f)),

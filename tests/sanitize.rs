@@ -1,6 +1,6 @@
 //! Text from a peer does nothing but be read.
 
-use chat_rpc::text::{Harmless, MAX_MARKS};
+use chat_rpc::sanitize::{MAX_MARKS, Sanitized};
 use proptest::prelude::*;
 use unicode_normalization::char::is_combining_mark;
 
@@ -8,7 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 mod terminal;
 
 fn shown(text: &str) -> String {
-    Harmless(text).to_string()
+    Sanitized(text).to_string()
 }
 
 /// Written down apart from the implementation, which decides by other tables: everything that a terminal obeys, that
@@ -67,10 +67,10 @@ fn marks_pass_up_to_the_limit_and_are_spelled_past_it() {
 #[test]
 fn a_precision_bounds_the_characters_and_cuts_no_escape() {
     for (most, expected) in [(0, ""), (1, "…"), (2, "a…"), (7, "a…"), (8, r"a\u{9b}b")] {
-        assert_eq!(format!("{:.most$}", Harmless("a\u{9b}b")), expected, "{most}");
+        assert_eq!(format!("{:.most$}", Sanitized("a\u{9b}b")), expected, "{most}");
     }
-    assert_eq!(format!("{:.3}", Harmless("abc")), "abc");
-    assert_eq!(format!("{:.3}", Harmless("abcd")), "ab…");
+    assert_eq!(format!("{:.3}", Sanitized("abc")), "abc");
+    assert_eq!(format!("{:.3}", Sanitized("abcd")), "ab…");
 }
 
 /// Any text, with more of what matters than chance would bring.
@@ -85,7 +85,7 @@ fn text() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn nothing_forbidden_is_in_the_output_whatever_the_input(text in text(), most in 0usize..200) {
-        for shown in [shown(&text), format!("{:.most$}", Harmless(&text))] {
+        for shown in [shown(&text), format!("{:.most$}", Sanitized(&text))] {
             let all: Vec<char> = shown.chars().collect();
             for (at, &c) in all.iter().enumerate() {
                 let joined = at > 0 && matches!(all[at - 1], '\u{fe0f}' | '❤' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn the_output_is_bounded(text in text(), most in 0usize..200) {
         prop_assert!(shown(&text).len() <= 4 * text.len());
-        let short = format!("{:.most$}", Harmless(&text));
+        let short = format!("{:.most$}", Sanitized(&text));
         prop_assert!(short.chars().count() <= most);
         match short.strip_suffix('…') {
             Some(front) if short != shown(&text) => prop_assert!(shown(&text).starts_with(front)),

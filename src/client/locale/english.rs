@@ -1,11 +1,11 @@
 //! English.
 
-use super::{Takes, Verb, Words, figure};
+use super::{Argument, Command, Locale, figure};
 use crate::program::HelpWords;
 use crate::rpc::Fault;
 
 /// English.
-pub const ENGLISH: Words = Words {
+pub const ENGLISH: Locale = Locale {
     code: "en",
     help: HelpWords::ENGLISH,
 
@@ -95,26 +95,26 @@ pub const ENGLISH: Words = Words {
     example: "Example",
     also: "also",
     command: |verb| match verb {
-        Verb::Create => "make a room",
-        Verb::Join => "go to a room, and leave the one before",
-        Verb::Leave => "leave the room",
-        Verb::Send => "say something to all, or with @NAME to one user alone",
-        Verb::Msg => "say something to one user alone",
-        Verb::Reply => "answer the last private message",
-        Verb::List => "show the rooms",
-        Verb::Users => "show who is in a room",
-        Verb::History => "show what was said, the last 20 messages or as many as you say",
-        Verb::Whoami => "show your name and room",
-        Verb::Ignore => "hide what a user says, or show it again",
-        Verb::Help => "explain the commands, or one of them",
-        Verb::Exit => "leave the chat",
+        Command::Create => "make a room",
+        Command::Join => "go to a room, and leave the one before",
+        Command::Leave => "leave the room",
+        Command::Send => "say something to all, or with @NAME to one user alone",
+        Command::Msg => "say something to one user alone",
+        Command::Reply => "answer the last private message",
+        Command::List => "show the rooms",
+        Command::Users => "show who is in a room",
+        Command::History => "show what was said, the last 20 messages or as many as you say",
+        Command::Whoami => "show your name and room",
+        Command::Ignore => "hide what a user says, or show it again",
+        Command::Help => "explain the commands, or one of them",
+        Command::Exit => "leave the chat",
     },
     takes: |takes| match takes {
-        Takes::Room => "ROOM",
-        Takes::User => "USER",
-        Takes::Text => "TEXT",
-        Takes::Count => "COUNT",
-        Takes::Command => "COMMAND",
+        Argument::Room => "ROOM",
+        Argument::User => "USER",
+        Argument::Text => "TEXT",
+        Argument::Count => "COUNT",
+        Argument::Command => "COMMAND",
     },
 
     date: |weekday, day, month, year| format!("{weekday}, {day} {month} {year}"),

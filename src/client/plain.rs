@@ -9,22 +9,22 @@ use crossbeam_channel::select;
 
 use super::conversation::{self, Screen};
 use super::event::Event;
+use super::locale::Locale;
+use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::{Session, SessionError};
-use super::show::{Show, Shown, Style, harmless};
-use super::words::Words;
 use crate::channel::{Receiver, bounded, never, unbounded};
 use crate::program::{self, Failure, Options};
 
 /// How long the end of input waits for what was typed to be sent.
 const AT_END_OF_INPUT: Duration = Duration::from_secs(15);
 /// How long a signal waits for it.
-pub(super) const AT_SIGNAL: Duration = Duration::from_millis(500);
+pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Runs the client until the end of input, `exit`, or a signal.
 ///
 /// # Errors
 /// [`Failure::Failed`] when the server cannot be reached, or there is something that could not be sent.
-pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Result<(), Failure> {
+pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let (session, events) = Session::start(super::setup(options)?)?;
     let mut console = Console {
@@ -32,13 +32,13 @@ pub(super) fn run(options: &Options, words: &'static Words, style: Style) -> Res
         events,
         lines: read_lines()?,
         stop: when(stopped)?,
-        show: Show::new(words, style, "", now()),
+        renderer: Renderer::new(locale, style, "", now()),
         is_terminal: std::io::stdin().is_terminal(),
         is_prompted: false,
         end: None,
         refused: 0,
     };
-    let outcome = conversation::run(&mut console, words, options);
+    let outcome = conversation::run(&mut console, locale, options);
     outcome.and(console.close())
 }
 
@@ -84,7 +84,7 @@ struct Console {
     events: Receiver<Event>,
     lines: Receiver<String>,
     stop: Receiver<()>,
-    show: Show,
+    renderer: Renderer,
     is_terminal: bool,
     /// Whether the line that the cursor is in begins with a prompt.
     is_prompted: bool,
@@ -107,7 +107,7 @@ impl Screen for Console {
             return None;
         }
         let question = question.map(str::to_owned);
-        let prompt = move |show: &Show| question.clone().unwrap_or_else(|| show.prompt().0);
+        let prompt = move |renderer: &Renderer| question.clone().unwrap_or_else(|| renderer.prompt().0);
         self.prompt(&prompt);
         loop {
             select! {
@@ -139,21 +139,21 @@ impl Screen for Console {
         }
     }
 
-    fn show(&mut self, make: &mut dyn FnMut(&mut Show) -> Vec<Shown>) {
+    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
         // What has happened before the answer is shown before it.
         while let Some(event) = self.next_event() {
             self.happened(&event);
         }
-        let shown = make(&mut self.show);
+        let shown = make(&mut self.renderer);
         self.write(&shown);
     }
 
-    fn with(&mut self, look: &mut dyn FnMut(&mut Show)) {
-        look(&mut self.show);
+    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer)) {
+        look(&mut self.renderer);
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = self.show.typed(text, to);
+        let draft = self.renderer.typed(text, to);
         self.session.send(draft, text, to);
     }
 }
@@ -173,14 +173,14 @@ impl Console {
     /// Shows an event; answers whether there was something to show.
     fn happened(&mut self, event: &Event) -> bool {
         self.refused += usize::from(matches!(event, Event::Refused { .. }));
-        let shown = self.show.event(event, now());
+        let shown = self.renderer.event(event, now());
         self.write(&shown);
         !shown.is_empty()
     }
 
     /// The outputs may be closed by whoever reads them; that ends nothing here.
-    fn write(&mut self, shown: &[Shown]) {
-        for Shown { text, is_message } in shown {
+    fn write(&mut self, shown: &[Rendered]) {
+        for Rendered { text, is_message } in shown {
             // On a terminal the prompt stands in the line, perhaps with something typed.
             let start = if std::mem::take(&mut self.is_prompted) { "\n" } else { "" };
             let text = format!("{start}{text}");
@@ -192,15 +192,15 @@ impl Console {
         }
     }
 
-    fn prompt(&mut self, prompt: impl FnOnce(&Show) -> String) {
+    fn prompt(&mut self, prompt: impl FnOnce(&Renderer) -> String) {
         if self.is_terminal {
-            self.is_prompted = program::print(&prompt(&self.show)).is_ok();
+            self.is_prompted = program::print(&prompt(&self.renderer)).is_ok();
         }
     }
 
     /// Sends what was typed, as long as the reason to end allows, and unregisters.
     fn close(mut self) -> Result<(), Failure> {
-        let patience = if matches!(self.end, Some(End::Signal)) { AT_SIGNAL } else { AT_END_OF_INPUT };
+        let patience = if matches!(self.end, Some(End::Signal)) { SIGNAL_TIMEOUT } else { AT_END_OF_INPUT };
         let unsent = match self.session.close(patience) {
             Err(SessionError::Ended) => Vec::new(),
             closed => closed.map_err(|error| Failure::Failed(error.to_string()))?,
@@ -209,11 +209,11 @@ impl Console {
             self.happened(&event);
         }
         for text in &unsent {
-            let shown = self.show.unsent(text);
+            let shown = self.renderer.unsent(text);
             self.write(&[shown]);
         }
         match &self.end {
-            Some(End::Session(cause)) => Err(Failure::Failed(harmless(cause))),
+            Some(End::Session(cause)) => Err(Failure::Failed(sanitized(cause))),
             _ if !self.is_terminal && unsent.len() + self.refused > 0 => {
                 Err(Failure::Failed(format!("{} messages were not sent", unsent.len() + self.refused)))
             }

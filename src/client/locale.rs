@@ -6,17 +6,17 @@ mod portuguese;
 
 use chrono::{Datelike as _, NaiveDate};
 
-use super::command::{Row, Takes, Verb};
+use super::command::{Argument, Command, CommandSpec};
 use crate::program::HelpWords;
 use crate::rpc::Fault;
-use crate::text::Harmless;
+use crate::sanitize::Sanitized;
 
 pub use english::ENGLISH;
 pub use portuguese::PORTUGUESE;
 
 /// The texts of one language. Names and other texts from peers that are passed in are harmless already.
 #[derive(Debug)]
-pub struct Words {
+pub struct Locale {
     /// Its code, as `--lang` takes it.
     pub code: &'static str,
     /// What `--help` is made of.
@@ -107,7 +107,7 @@ pub struct Words {
     /// The session is over.
     pub over: &'static str,
 
-    /// What the server refuses, by fault code; see [`Words::refusal`].
+    /// What the server refuses, by fault code; see [`Locale::refusal`].
     fault: fn(&Fault) -> String,
     /// Something has failed.
     pub error: fn(&str) -> String,
@@ -131,9 +131,9 @@ pub struct Words {
     /// Stands before the other names of a command.
     pub also: &'static str,
     /// What a command does.
-    pub command: fn(Verb) -> &'static str,
+    pub command: fn(Command) -> &'static str,
     /// What stands for what a command takes.
-    pub takes: fn(Takes) -> &'static str,
+    pub takes: fn(Argument) -> &'static str,
 
     /// A date, with the day of the week.
     pub date: fn(weekday: &str, day: u32, month: &str, year: i32) -> String,
@@ -144,9 +144,9 @@ pub struct Words {
 }
 
 /// Every language there is; the first is for whoever speaks none of them.
-pub const LANGUAGES: [&Words; 2] = [&ENGLISH, &PORTUGUESE];
+pub const LANGUAGES: [&Locale; 2] = [&ENGLISH, &PORTUGUESE];
 
-impl Words {
+impl Locale {
     /// The language that `--lang` names, or else the first that is set of `LC_ALL`, `LC_MESSAGES` and `LANG`.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Words {
     pub fn choose(
         option: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<&'static Words, &'static str> {
+    ) -> Result<&'static Locale, &'static str> {
         if let Some(wanted) = option {
             return Self::find(wanted).ok_or("the languages are en and pt");
         }
@@ -164,7 +164,7 @@ impl Words {
     }
 
     /// The language of `pt`, `pt_BR.UTF-8` or `pt-BR`.
-    fn find(tag: &str) -> Option<&'static Words> {
+    fn find(tag: &str) -> Option<&'static Locale> {
         let code = tag.split(['_', '-', '.', '@']).next().unwrap_or_default();
         LANGUAGES.into_iter().find(|words| words.code.eq_ignore_ascii_case(code))
     }
@@ -172,12 +172,12 @@ impl Words {
     /// Why the server refuses something.
     #[must_use]
     pub fn refusal(&self, fault: &Fault) -> String {
-        (self.fault)(&Fault::new(fault.code, Harmless(&fault.message).to_string()))
+        (self.fault)(&Fault::new(fault.code, Sanitized(&fault.message).to_string()))
     }
 
     /// A command with what it takes; in brackets what it can do without.
     #[must_use]
-    pub fn usage(&self, row: &Row) -> String {
+    pub fn usage(&self, row: &CommandSpec) -> String {
         let mut text = row.name().to_owned();
         for (at, takes) in row.takes.iter().enumerate() {
             let takes = (self.takes)(*takes);
@@ -215,7 +215,7 @@ mod tests {
     fn the_language_is_the_option_or_the_first_variable_that_is_set() {
         let choose = |option: Option<&str>, set: &[(&str, &str)]| {
             let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            Words::choose(option, variable).map(|words| words.code)
+            Locale::choose(option, variable).map(|words| words.code)
         };
         assert_eq!(choose(None, &[]), Ok("en"));
         assert_eq!(choose(None, &[("LANG", "pt_BR.UTF-8")]), Ok("pt"));

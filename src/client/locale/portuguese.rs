@@ -1,11 +1,11 @@
 //! Portuguese, as written in Brazil.
 
-use super::{Takes, Verb, Words, figure};
+use super::{Argument, Command, Locale, figure};
 use crate::program::HelpWords;
 use crate::rpc::Fault;
 
 /// Portuguese.
-pub const PORTUGUESE: Words = Words {
+pub const PORTUGUESE: Locale = Locale {
     code: "pt",
     help: HelpWords {
         about: Some("Conversa no terminal; os comandos: help no chat. O resto: man chat-client"),
@@ -136,26 +136,26 @@ pub const PORTUGUESE: Words = Words {
     example: "Exemplo",
     also: "também",
     command: |verb| match verb {
-        Verb::Create => "cria uma sala",
-        Verb::Join => "entra em uma sala e sai da anterior",
-        Verb::Leave => "sai da sala",
-        Verb::Send => "diz algo a todos ou, com @NOME, só a um usuário",
-        Verb::Msg => "diz algo só a um usuário",
-        Verb::Reply => "responde à última mensagem particular",
-        Verb::List => "mostra as salas",
-        Verb::Users => "mostra quem está em uma sala",
-        Verb::History => "mostra o que foi dito: as últimas 20 mensagens ou quantas você pedir",
-        Verb::Whoami => "mostra o seu nome e a sua sala",
-        Verb::Ignore => "esconde o que um usuário diz ou volta a mostrar",
-        Verb::Help => "explica os comandos ou um deles",
-        Verb::Exit => "sai do chat",
+        Command::Create => "cria uma sala",
+        Command::Join => "entra em uma sala e sai da anterior",
+        Command::Leave => "sai da sala",
+        Command::Send => "diz algo a todos ou, com @NOME, só a um usuário",
+        Command::Msg => "diz algo só a um usuário",
+        Command::Reply => "responde à última mensagem particular",
+        Command::List => "mostra as salas",
+        Command::Users => "mostra quem está em uma sala",
+        Command::History => "mostra o que foi dito: as últimas 20 mensagens ou quantas você pedir",
+        Command::Whoami => "mostra o seu nome e a sua sala",
+        Command::Ignore => "esconde o que um usuário diz ou volta a mostrar",
+        Command::Help => "explica os comandos ou um deles",
+        Command::Exit => "sai do chat",
     },
     takes: |takes| match takes {
-        Takes::Room => "SALA",
-        Takes::User => "USUÁRIO",
-        Takes::Text => "TEXTO",
-        Takes::Count => "QUANTAS",
-        Takes::Command => "COMANDO",
+        Argument::Room => "SALA",
+        Argument::User => "USUÁRIO",
+        Argument::Text => "TEXTO",
+        Argument::Count => "QUANTAS",
+        Argument::Command => "COMANDO",
     },
 
     date: |weekday, day, month, year| format!("{weekday}, {day} de {month} de {year}"),

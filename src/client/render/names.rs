@@ -1,0 +1,52 @@
+//! Names in a line: of users and rooms.
+
+use crate::client::locale::Locale;
+use crate::sanitize::Sanitized;
+
+/// The most names in a list of those who came or left; further ones are counted.
+const MAX_NAMES: usize = 5;
+/// The most characters of a name in a line. Our server allows no longer ones.
+const MAX_NAME: usize = 64;
+
+/// Returns a list of names.
+#[must_use]
+pub fn list(names: &[String]) -> String {
+    names.iter().map(|user| name(user)).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns text from the network so that it can only be read.
+#[must_use]
+pub fn sanitized(text: &str) -> String {
+    Sanitized(text).to_string()
+}
+
+pub(super) fn name(user: &str) -> String {
+    format!("{:.MAX_NAME$}", Sanitized(user))
+}
+
+/// Returns a list of names that is cut short.
+pub(super) fn few(locale: &Locale, names: &[String]) -> String {
+    match names.get(..MAX_NAMES) {
+        // Counting a single one takes as much space as its name.
+        Some(first) if names.len() > MAX_NAMES + 1 => (locale.and_more)(&list(first), names.len() - MAX_NAMES),
+        _ => list(names),
+    }
+}
+
+/// Returns whether two spellings differ in capitals at most.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
+}
+
+/// Returns whether `text` has `name` as a word in it, in capitals or small letters.
+pub(super) fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    if name.is_empty() {
+        return false;
+    }
+    text.match_indices(&name).any(|(at, found)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + found.len()..).and_then(|after| after.chars().next());
+        ![before, after].into_iter().flatten().any(char::is_alphanumeric)
+    })
+}

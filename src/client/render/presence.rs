@@ -1,0 +1,43 @@
+//! Who else is in the room, and who came and left lately.
+
+use super::names::few;
+use crate::client::locale::Locale;
+
+/// The other members of the room, as far as they are known, and the changes that one line tells.
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    pub(super) others: Vec<String>,
+    came: Vec<String>,
+    went: Vec<String>,
+}
+
+impl Presence {
+    /// Begins a new line: what was told stays told.
+    pub(super) fn begin_line(&mut self) {
+        self.came.clear();
+        self.went.clear();
+    }
+
+    /// Notes who came and who went.
+    pub(super) fn change(&mut self, came: &[String], went: &[String]) {
+        let nobody = &mut Vec::new();
+        gather(came, &mut self.others, nobody);
+        gather(went, nobody, &mut self.others);
+        gather(came, &mut self.came, &mut self.went);
+        gather(went, &mut self.went, &mut self.came);
+    }
+
+    /// Returns the line about all changes since it began; empty if they cancel each other out.
+    pub(super) fn told(&self, locale: &Locale) -> String {
+        let told = [(&self.came, locale.came), (&self.went, locale.went)];
+        let told = told.into_iter().filter(|(names, _)| !names.is_empty());
+        told.map(|(names, tell)| tell(&few(locale, names), names.len() > 1)).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// Adds `names` to one list and takes them out of the other.
+fn gather(names: &[String], to: &mut Vec<String>, from: &mut Vec<String>) {
+    from.retain(|name| !names.contains(name));
+    to.retain(|name| !names.contains(name));
+    to.extend_from_slice(names);
+}
