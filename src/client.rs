@@ -27,7 +27,7 @@ use local::Local;
 use locale::Locale;
 use render::Style;
 use secret::Secrets;
-use session::{Place, Setup};
+use session::{Discovery, SessionConfig};
 
 /// The program.
 pub const PROGRAM: Program = Program {
@@ -99,7 +99,7 @@ fn style(options: &Options) -> Result<Style, Failure> {
 }
 
 /// Reads from the command line how to find the server.
-fn setup(options: &Options) -> Result<Setup, Failure> {
+fn setup(options: &Options) -> Result<SessionConfig, Failure> {
     let given: Vec<_> = ["binder", "server", "local"].into_iter().filter(|name| options.has(name)).collect();
     if let [one, other, ..] = given[..] {
         return Err(Failure::Usage(format!("--{one} and --{other} exclude each other")));
@@ -108,11 +108,15 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
     if options.has("local") {
         limit_descriptors(u64::MAX);
         let mut local = Local::default();
-        return Ok(Setup { place: Place::Binder(Local::binder()), secrets, prepare: Box::new(move || local.ensure()) });
+        return Ok(SessionConfig {
+            discovery: Discovery::Binder(Local::binder()),
+            secrets,
+            prepare: Box::new(move || local.ensure()),
+        });
     }
-    let place = match options.find("server")? {
-        Some(server) => Place::Server(server),
-        None => Place::Binder(options.get("binder")?),
+    let discovery = match options.find("server")? {
+        Some(server) => Discovery::Server(server),
+        None => Discovery::Binder(options.get("binder")?),
     };
-    Ok(Setup { place, secrets, prepare: Box::new(|| Ok(())) })
+    Ok(SessionConfig { discovery, secrets, prepare: Box::new(|| Ok(())) })
 }

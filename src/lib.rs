@@ -7,7 +7,6 @@
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
-//! channel        values from thread to thread
 //! endpoint       hosts and ports
 //! random         random bytes and texts
 //! sanitize       text from a peer, made harmless for terminals and logs
@@ -18,7 +17,6 @@
 //! Arrows point down only: `client` starts `chat` and `binder` with `--local`, these know `rpc`, all know `program`.
 
 pub mod binder;
-pub mod channel;
 pub mod chat;
 pub mod client;
 pub mod endpoint;

@@ -86,7 +86,7 @@ fn an_answer_of_a_megabyte_is_read() {
 fn a_server_that_never_answers_is_given_up_when_the_time_is_over() {
     let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let start = Instant::now();
-    let answer = Client::new(server.address()).within(Duration::from_millis(300)).call("never", &[]);
+    let answer = Client::new(server.address()).with_timeout(Duration::from_millis(300)).call("never", &[]);
     assert!(matches!(&answer, Err(error @ CallError::NoAnswer(_)) if !error.is_safe_to_repeat()), "{answer:?}");
     assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 }

@@ -43,7 +43,7 @@ enum Kind {
 impl Registration {
     /// Registers again and again until `stop` is disconnected, and then unregisters.
     pub(super) fn keep(self, stop: &Receiver<()>) {
-        let mut client = Client::new(&self.binder.to_string()).within(PATIENCE);
+        let mut client = Client::new(&self.binder.to_string()).with_timeout(PATIENCE);
         if let Some(credentials) = &self.credentials {
             client = client.with_credentials(credentials);
         }
@@ -82,7 +82,9 @@ impl Registration {
             }
         }
         if registered == Some(Kind::Leases) {
-            let _ = client.within(Duration::from_secs(1)).call("unregister_service", &[self.instance.as_str().into()]);
+            let _ = client
+                .with_timeout(Duration::from_secs(1))
+                .call("unregister_service", &[self.instance.as_str().into()]);
         }
     }
 

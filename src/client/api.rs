@@ -37,7 +37,7 @@ pub struct Api {
     user: String,
 }
 
-/// What `join_room` answers.
+/// The reply of `join_room`.
 #[derive(Debug)]
 pub struct Joined {
     /// Who is there.
@@ -48,9 +48,9 @@ pub struct Joined {
     pub last_id: Option<u64>,
 }
 
-/// What `wait_messages` answers.
+/// The reply of `wait_messages`.
 #[derive(Debug)]
-pub struct News {
+pub struct WaitReply {
     /// The messages past the cursor.
     pub messages: Vec<Message>,
     /// The next cursor.
@@ -69,8 +69,8 @@ impl Api {
 
     /// The same calls, each taking at most `time`.
     #[must_use]
-    pub fn within(&self, time: Duration) -> Self {
-        Self { client: self.client.within(time), user: self.user.clone() }
+    pub fn with_timeout(&self, time: Duration) -> Self {
+        Self { client: self.client.with_timeout(time), user: self.user.clone() }
     }
 
     /// Registers the user, or resumes their session.
@@ -155,14 +155,14 @@ impl Api {
     ///
     /// # Errors
     /// As above.
-    pub fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<News, CallError> {
+    pub fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<WaitReply, CallError> {
         // Time for the answer beside the wait.
         const MARGIN: Duration = Duration::from_secs(10);
         let params = [self.user(), room.into(), after.cast_signed().into(), time.as_secs().cast_signed().into()];
-        let answer = self.within(time + MARGIN).call("wait_messages", &params)?;
+        let answer = self.with_timeout(time + MARGIN).call("wait_messages", &params)?;
         let member =
             |name| answer.member(name).ok_or_else(|| unlike("a struct of messages, last_id and missed", &answer));
-        Ok(News {
+        Ok(WaitReply {
             messages: messages(member("messages")?)?,
             last_id: number(member("last_id")?)?,
             missed: number(member("missed")?)?,

@@ -19,8 +19,8 @@ pub struct Message {
     pub timestamp: String,
 }
 
-/// What a message that was typed here is told apart by, until the server has it.
-pub type Draft = u64;
+/// Identifies a typed message until the server accepts or refuses it.
+pub type DraftId = u64;
 
 /// Something to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +44,13 @@ pub enum Event {
     Message(Message),
     /// The server has what was typed here.
     Confirmed {
-        /// Which.
-        draft: Draft,
+        /// The draft.
+        draft: DraftId,
     },
     /// The server refuses what was typed here.
     Refused {
-        /// Which.
-        draft: Draft,
+        /// The draft.
+        draft: DraftId,
         /// The text, to be given back to the user.
         text: String,
         /// Why.

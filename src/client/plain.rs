@@ -5,14 +5,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use chrono::{Local, NaiveDateTime};
-use crossbeam_channel::select;
+use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
 
 use super::conversation::{self, Screen};
 use super::event::Event;
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::{Session, SessionError};
-use crate::channel::{Receiver, bounded, never, unbounded};
 use crate::program::{self, Failure, Options};
 
 /// How long the end of input waits for what was typed to be sent.
@@ -111,7 +110,7 @@ impl Screen for Console {
         self.prompt(&prompt);
         loop {
             select! {
-                recv(self.events.count()) -> event => match self.events.take(event) {
+                recv(self.events) -> event => match event {
                     Ok(Event::Ended { cause }) => {
                         self.end = Some(End::Session(cause));
                         return None;
@@ -123,15 +122,14 @@ impl Screen for Console {
                     }
                     Err(_) => self.events = never(),
                 },
-                recv(self.lines.count()) -> line => {
-                    let line = self.lines.take(line);
+                recv(self.lines) -> line => {
                     self.is_prompted = false;
                     if line.is_err() {
                         self.end = Some(End::OfInput);
                     }
                     return line.ok();
                 }
-                recv(self.stop.count()) -> _ => {
+                recv(self.stop) -> _ => {
                     self.end = Some(End::Signal);
                     return None;
                 }

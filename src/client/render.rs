@@ -17,7 +17,7 @@ mod wrap;
 use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::event::{Draft, Event, Message};
+use super::event::{DraftId, Event, Message};
 use super::locale::Locale;
 use crate::rpc::Fault;
 use crate::sanitize::Sanitized;
@@ -48,7 +48,7 @@ pub struct Rendered {
 enum Topic {
     Outage,
     Presence,
-    Own(Draft),
+    Own(DraftId),
 }
 
 /// The last lines on the screen.
@@ -265,12 +265,12 @@ impl Renderer {
     }
 
     /// The user has typed this. To be mentioned before it is sent, so that whatever becomes of it finds it here.
-    pub fn typed(&mut self, text: &str, to: Option<&str>) -> Draft {
+    pub fn typed(&mut self, text: &str, to: Option<&str>) -> DraftId {
         self.drafts.add(text, to)
     }
 
     /// It has not arrived at once: the lines that say so. Empty if it has.
-    pub fn pending(&mut self, draft: Draft, now: NaiveDateTime) -> Vec<Rendered> {
+    pub fn pending(&mut self, draft: DraftId, now: NaiveDateTime) -> Vec<Rendered> {
         match self.drafts.get(draft).cloned() {
             Some(Typed { text, to }) if !self.style.plain => self.own(&text, to.as_deref(), '…', now, draft),
             _ => Vec::new(),
@@ -279,17 +279,17 @@ impl Renderer {
 
     /// Whether the server has not answered yet.
     #[must_use]
-    pub fn is_open(&self, draft: Draft) -> bool {
+    pub fn is_open(&self, draft: DraftId) -> bool {
         self.drafts.get(draft).is_some()
     }
 
     /// The line that the user would type for a draft that is open.
     #[must_use]
-    pub fn line_of(&self, draft: Draft) -> Option<String> {
+    pub fn line_of(&self, draft: DraftId) -> Option<String> {
         self.drafts.get(draft).map(Typed::line)
     }
 
-    fn outcome(&mut self, draft: Draft, outcome: Outcome, now: NaiveDateTime) -> Vec<Rendered> {
+    fn outcome(&mut self, draft: DraftId, outcome: Outcome, now: NaiveDateTime) -> Vec<Rendered> {
         let Some(Typed { text, to }) = self.drafts.take(draft) else { return Vec::new() };
         let locale = self.locale;
         match outcome {
@@ -321,7 +321,7 @@ impl Renderer {
     }
 
     /// A line of the user's own, in the place of an earlier one about the same draft.
-    fn own(&mut self, text: &str, to: Option<&str>, sign: char, now: NaiveDateTime, draft: Draft) -> Vec<Rendered> {
+    fn own(&mut self, text: &str, to: Option<&str>, sign: char, now: NaiveDateTime, draft: DraftId) -> Vec<Rendered> {
         let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
         let name = self.name.clone();
         let body_style = if to.is_some() { PRIVATE } else { "" };

@@ -4,15 +4,14 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::select;
+use crossbeam_channel::{Receiver, never, select};
 
 use super::conversation::{enter, explain};
-use super::event::{Draft, Event};
+use super::event::{DraftId, Event};
 use super::locale::Locale;
 use super::plain::{SIGNAL_TIMEOUT, now, when};
 use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::Session;
-use crate::channel::{Receiver, never};
 use crate::program::{self, Failure, Options};
 use crate::random;
 
@@ -33,7 +32,7 @@ pub(super) fn send(options: &Options, locale: &'static Locale, style: Style, tex
         words => vec![words.join(" ")],
     };
     let mut script = Script::start(options, locale, style, &name)?;
-    let mut open: Vec<Draft> = Vec::new();
+    let mut open: Vec<DraftId> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
         let draft = script.renderer.typed(text, None);
         open.push(draft);
@@ -75,7 +74,7 @@ pub(super) fn tail(options: &Options, locale: &'static Locale, style: Style) -> 
     let mut script = Script::start(options, locale, style, &name)?;
     let outcome = loop {
         select! {
-            recv(script.events.count()) -> event => match script.events.take(event) {
+            recv(script.events) -> event => match event {
                 Ok(Event::Ended { cause }) => break Err(Failure::Failed(sanitized(&cause))),
                 Ok(event) => {
                     let shown = match event {
@@ -91,7 +90,7 @@ pub(super) fn tail(options: &Options, locale: &'static Locale, style: Style) -> 
                 }
                 Err(_) => script.events = never(),
             },
-            recv(stop.count()) -> _ => break Ok(()),
+            recv(stop) -> _ => break Ok(()),
         }
     };
     let _ = script.session.close(SIGNAL_TIMEOUT);

@@ -47,9 +47,9 @@ impl Secrets {
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn open(&self, server: &Endpoint, user: &str) -> Result<Key, Failure> {
+    pub fn open(&self, server: &Endpoint, user: &str) -> Result<ActiveSecret, Failure> {
         match self {
-            Self::Given(secret) => Ok(Key { secret: secret.clone(), file: None }),
+            Self::Given(secret) => Ok(ActiveSecret { secret: secret.clone(), file: None }),
             Self::Kept(directory) => {
                 let kept = directory.as_ref().and_then(|directory| {
                     let path = directory.join(file_name(&server.to_string())).join(file_name(user));
@@ -57,25 +57,25 @@ impl Secrets {
                     opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
                 });
                 let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
-                Ok(Key { secret: known.map_or_else(random::hex::<16>, Ok)?, file })
+                Ok(ActiveSecret { secret: known.map_or_else(random::hex::<16>, Ok)?, file })
             }
         }
     }
 }
 
 /// A secret that is in use.
-pub struct Key {
+pub struct ActiveSecret {
     secret: String,
     file: Option<KeptFile>,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ActiveSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Key")
+        formatter.write_str("ActiveSecret")
     }
 }
 
-impl Key {
+impl ActiveSecret {
     /// The secret itself.
     #[must_use]
     pub fn secret(&self) -> &str {

@@ -4,44 +4,46 @@
 //! waits for messages and hands them to the worker. What happens goes through a channel as [`Event`]s.
 //!
 //! ```text
-//! Session --Request--> worker --Event--> whoever shows it
+//! Session --Request--> worker --Event--> whatever shows it
 //!                        ^
-//! listener --News--------+
+//! listener --Report------+
 //! ```
 
 mod backoff;
 mod listener;
 mod outbox;
 mod position;
+mod receive;
+mod reconnect;
+mod send;
 mod worker;
 
 use std::fmt;
 use std::time::Duration;
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use super::event::{Draft, Event, Message};
+use super::event::{DraftId, Event, Message};
 use super::secret::Secrets;
-use crate::channel::{Receiver, Sender, bounded, unbounded};
 use crate::endpoint::Endpoint;
 use crate::program::Failure;
 use crate::rpc::{CallError, Fault};
-use worker::{Request, Worker};
+use worker::{Request, Task, Worker};
 
 /// How to find the server.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum Discovery {
     /// At this address.
     Server(Endpoint),
-    /// Wherever this binder says.
+    /// By asking this binder.
     Binder(Endpoint),
 }
 
-/// What a session needs.
-pub struct Setup {
+/// The configuration of a session.
+pub struct SessionConfig {
     /// How to find the server.
-    pub place: Place,
-    /// What proves that the name is ours.
+    pub discovery: Discovery,
+    /// The secrets that prove that a name is ours.
     pub secrets: Secrets,
     /// Called before each attempt to reach the server.
     pub prepare: Box<dyn FnMut() -> Result<(), Failure> + Send>,
@@ -53,7 +55,7 @@ pub struct Setup {
 pub enum SessionError {
     /// The server refuses it, and nothing has changed there.
     Refused(Fault),
-    /// There is no connection, or it broke: the cause, as the system says it.
+    /// There is no connection, or it broke: the cause, in the words of the system.
     Unreachable(String),
     /// The binder knows no server.
     NobodyOffers,
@@ -86,10 +88,10 @@ impl From<CallError> for SessionError {
     }
 }
 
-/// What was typed and not sent when the session was closed.
+/// The texts that were typed and not sent when the session was closed.
 pub type Unsent = Vec<String>;
 
-/// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's answer.
+/// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's reply.
 #[derive(Debug)]
 pub struct Session {
     requests: Sender<Request>,
@@ -99,11 +101,11 @@ impl Session {
     /// Starts a session without a user; [`Session::register`] comes next.
     ///
     /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(setup: Setup) -> Result<(Self, Receiver<Event>), Failure> {
+    /// If a thread cannot be started.
+    pub fn start(config: SessionConfig) -> Result<(Self, Receiver<Event>), Failure> {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
-        let worker = Worker::new(setup, received, events);
+        let worker = Worker::new(config, received, events);
         crate::program::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
         Ok((Self { requests }, shown))
@@ -112,72 +114,77 @@ impl Session {
     /// Finds the server and registers the user. After a refusal another name may be tried.
     ///
     /// # Errors
-    /// The server refuses the name, or cannot be reached.
+    /// If the server refuses the name, or cannot be reached.
     pub fn register(&self, name: &str) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Register { name: name.to_owned(), reply })
+        let name = name.to_owned();
+        self.ask(Request::AtOnce, move |worker| worker.register(name))
     }
 
     /// Creates a room.
     ///
     /// # Errors
-    /// The server refuses, or cannot be reached; so for all that follow.
+    /// If the server refuses, or cannot be reached.
     pub fn create_room(&self, room: &str) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Create { room: room.to_owned(), reply })
+        let room = room.to_owned();
+        self.ask(Request::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
     }
 
     /// Joins a room, once everything typed before has been sent. [`Event::Joined`] says what is there.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses, or cannot be reached.
     pub fn join(&self, room: &str) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Join { room: room.to_owned(), reply })
+        let room = room.to_owned();
+        self.ask(Request::InOrder, move |worker| worker.join(room))
     }
 
     /// Leaves the room, once everything typed before has been sent.
     ///
     /// # Errors
-    /// As above; or the user is in no room.
+    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub fn leave(&self) -> Result<(), SessionError> {
-        self.ask(|reply| Request::Leave { reply })
+        self.ask(Request::InOrder, Worker::leave)
     }
 
     /// Sends to `recipient`, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
     /// [`Event::Refused`] of this draft follows, and while there is no connection neither.
-    pub fn send(&self, draft: Draft, text: &str, recipient: Option<&str>) {
-        let recipient = recipient.map(str::to_owned);
-        // When the session has ended, `Event::Ended` has said so.
-        let _ = self.requests.send(Request::Send { draft, text: text.to_owned(), recipient });
+    pub fn send(&self, draft: DraftId, text: &str, recipient: Option<&str>) {
+        let (text, recipient) = (text.to_owned(), recipient.map(str::to_owned));
+        let task: Task = Box::new(move |worker| worker.post(draft, text, recipient));
+        // After the end of the session, `Event::Ended` has said so.
+        let _ = self.requests.send(Request::AtOnce(task));
     }
 
-    /// The names of all rooms.
+    /// Returns the names of all rooms.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses, or cannot be reached.
     pub fn rooms(&self) -> Result<Vec<String>, SessionError> {
-        self.ask(|reply| Request::Rooms { reply })
+        self.ask(Request::AtOnce, |worker| worker.call(super::api::Api::list_rooms))
     }
 
-    /// Who is in `room`, or in the room that the user is in.
+    /// Returns the users in `room`, or in the room that the user is in.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] without a room.
     pub fn users(&self, room: Option<&str>) -> Result<Vec<String>, SessionError> {
-        self.ask(|reply| Request::Users { room: room.map(str::to_owned), reply })
+        let room = room.map(str::to_owned);
+        self.ask(Request::AtOnce, move |worker| worker.users(room))
     }
 
-    /// The newest messages of the room that the user is in, at most `count`, oldest first.
+    /// Returns the newest messages of the room that the user is in, at most `count`, oldest first.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub fn history(&self, count: usize) -> Result<Vec<Message>, SessionError> {
-        self.ask(|reply| Request::History { count, reply })
+        self.ask(Request::AtOnce, move |worker| worker.history(count))
     }
 
-    /// Sends what was typed, at most for `patience`, and unregisters the user. Answers what could not be sent. Takes at most
+    /// Sends what was typed, for at most `patience`, and unregisters the user. Returns what could not be sent. Takes at most
     /// a few seconds more than `patience`.
     ///
     /// # Errors
-    /// The session has ended before, or does not end in time, because a call waits for its answer.
+    /// If the session has ended before, or does not end in time, because a call waits for its reply.
     pub fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
         let (reply, answer) = bounded(1);
@@ -188,9 +195,38 @@ impl Session {
         })
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Sender<Result<T, SessionError>>) -> Request) -> Result<T, SessionError> {
+    /// Has the worker do `work`, and returns what comes of it.
+    fn ask<T: Send + 'static>(
+        &self,
+        order: fn(Task) -> Request,
+        work: impl FnOnce(&mut Worker) -> Result<T, SessionError> + Send + 'static,
+    ) -> Result<T, SessionError> {
         let (reply, answer) = bounded(1);
-        self.requests.send(request(reply)).map_err(|_| SessionError::Ended)?;
+        let task: Task = Box::new(move |worker| {
+            // The caller waits below.
+            let _ = reply.try_send(work(worker));
+        });
+        self.requests.send(order(task)).map_err(|_| SessionError::Ended)?;
+        // A task that is dropped undone drops its sender.
         answer.recv().unwrap_or(Err(SessionError::Ended))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_request_whose_session_ends_gets_an_error() {
+        let (requests, received) = unbounded();
+        let session = Session { requests };
+        let asking = thread::spawn(move || session.rooms());
+        while received.is_empty() {
+            thread::yield_now();
+        }
+        drop(received);
+        assert_eq!(asking.join().unwrap(), Err(SessionError::Ended));
     }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, bounded};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -33,7 +34,6 @@ use super::locale::Locale;
 use super::plain::{SIGNAL_TIMEOUT, now};
 use super::render::{Rendered, Renderer, Size, Style, sanitized};
 use super::session::Session;
-use crate::channel::{Receiver, bounded};
 use crate::program::{self, Failure, Options};
 
 /// How long to wait for the server before the prompt comes back: what is refused at once is in the prompt again.

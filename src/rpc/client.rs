@@ -6,7 +6,7 @@
 //!
 //! let server = Client::new("127.0.0.1:9000");
 //! let rooms = server.call("list_rooms", &[])?;
-//! let news = server.within(Duration::from_secs(70)).call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()])?;
+//! let news = server.with_timeout(Duration::from_secs(70)).call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()])?;
 //! # Ok::<(), chat_rpc::rpc::CallError>(())
 //! ```
 
@@ -20,7 +20,7 @@ use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a call may take as a whole, unless [`Client::within`] says otherwise.
+/// How long a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most elements in an answer: 10,000 messages of 20 elements each.
 const MAX_ANSWER_ELEMENTS: usize = 250_000;
@@ -30,7 +30,7 @@ const MAX_ANSWER_ELEMENTS: usize = 250_000;
 pub struct Client {
     address: String,
     authorization: Option<String>,
-    within: Duration,
+    timeout: Duration,
 }
 
 /// Why a call has no answer.
@@ -78,7 +78,7 @@ impl Client {
     /// A client for the server at `address`, which is `HOST:PORT`.
     #[must_use]
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), authorization: None, within: CALL_TIMEOUT }
+        Self { address: address.to_owned(), authorization: None, timeout: CALL_TIMEOUT }
     }
 
     /// The same client, calling with `credentials`.
@@ -90,8 +90,8 @@ impl Client {
 
     /// The same client, with another time for a call as a whole.
     #[must_use]
-    pub fn within(&self, time: Duration) -> Self {
-        Self { within: time, ..self.clone() }
+    pub fn with_timeout(&self, time: Duration) -> Self {
+        Self { timeout: time, ..self.clone() }
     }
 
     /// Calls `method` with `params`.
@@ -100,7 +100,7 @@ impl Client {
     /// The server's fault, or why there is no answer.
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         let body =
-            exchange::post(&self.address, self.authorization.as_deref(), &write::call(method, params), self.within)?;
+            exchange::post(&self.address, self.authorization.as_deref(), &write::call(method, params), self.timeout)?;
         let limits = DocumentLimits { elements: MAX_ANSWER_ELEMENTS, ..DocumentLimits::default() };
         read_response(&body, &limits)?.map_err(CallError::Fault)
     }

@@ -17,13 +17,13 @@ pub struct Peer {
 impl Peer {
     /// Without credentials.
     pub fn open(server: &Program) -> Self {
-        Self { client: Client::new(server.address()).within(PATIENCE * 2) }
+        Self { client: Client::new(server.address()).with_timeout(PATIENCE * 2) }
     }
 
     /// With credentials.
     pub fn with(server: &Program, user: &str, secret: &str) -> Self {
         let credentials = Credentials { user: user.to_owned(), secret: secret.to_owned() };
-        Self { client: Client::new(server.address()).within(PATIENCE * 2).with_credentials(&credentials) }
+        Self { client: Client::new(server.address()).with_timeout(PATIENCE * 2).with_credentials(&credentials) }
     }
 
     /// Makes a call that reaches the server and comes back.

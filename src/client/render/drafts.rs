@@ -1,6 +1,6 @@
 //! Messages typed here whose fate the server has not told yet.
 
-use crate::client::event::Draft;
+use crate::client::event::DraftId;
 
 /// A message that was typed here.
 #[derive(Debug, Clone)]
@@ -12,25 +12,25 @@ pub(super) struct Typed {
 /// The open drafts: few, and so a list.
 #[derive(Debug, Default)]
 pub(super) struct Drafts {
-    open: Vec<(Draft, Typed)>,
-    last: Draft,
+    open: Vec<(DraftId, Typed)>,
+    last: DraftId,
 }
 
 impl Drafts {
     /// Adds a draft and returns its number.
-    pub(super) fn add(&mut self, text: &str, to: Option<&str>) -> Draft {
+    pub(super) fn add(&mut self, text: &str, to: Option<&str>) -> DraftId {
         self.last += 1;
         self.open.push((self.last, Typed { text: text.to_owned(), to: to.map(str::to_owned) }));
         self.last
     }
 
     /// Returns a draft that is open.
-    pub(super) fn get(&self, draft: Draft) -> Option<&Typed> {
+    pub(super) fn get(&self, draft: DraftId) -> Option<&Typed> {
         self.open.iter().find(|(open, _)| *open == draft).map(|(_, typed)| typed)
     }
 
     /// Closes a draft and returns it.
-    pub(super) fn take(&mut self, draft: Draft) -> Option<Typed> {
+    pub(super) fn take(&mut self, draft: DraftId) -> Option<Typed> {
         let index = self.open.iter().position(|(open, _)| *open == draft)?;
         Some(self.open.swap_remove(index).1)
     }

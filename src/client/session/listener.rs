@@ -3,12 +3,11 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::super::api::Api;
 use super::super::event::Message;
 use super::position::Position;
-use crate::channel::{Receiver, Sender, bounded};
 use crate::rpc::{CallError, Fault};
 
 /// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
@@ -19,17 +18,17 @@ const POLL: Duration = Duration::from_secs(2);
 /// pause the two would end each other's waits as fast as they can.
 const REPLACED: Duration = Duration::from_secs(1);
 
-/// What came while waiting.
+/// A report of a listener to the worker.
 #[derive(Debug)]
-pub(super) struct News {
-    /// Of which listener it is; that of an earlier one is of no interest any more.
+pub(super) struct Report {
+    /// Identifies the listener; reports of earlier ones are dropped.
     pub(super) number: u64,
-    pub(super) outcome: Result<Batch, CallError>,
+    pub(super) outcome: Result<Fetched, CallError>,
 }
 
-/// Messages, and how far the room is read with them.
+/// Fetched messages, and the position after them.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Fetched {
     pub(super) messages: Vec<Message>,
     pub(super) missed: u64,
     pub(super) position: Position,
@@ -49,16 +48,23 @@ impl Listener {
         api: Api,
         room: String,
         position: Position,
-        news: Sender<News>,
+        reports: Sender<Report>,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
-        let listen = move || listen(number, &api, &room, position, &news, &stopped);
+        let listen = move || listen(number, &api, &room, position, &reports, &stopped);
         crate::program::spawn("listen", listen)?;
         Ok(Self { number, _stop: stop })
     }
 }
 
-fn listen(number: u64, api: &Api, room: &str, mut position: Position, news: &Sender<News>, stopped: &Receiver<()>) {
+fn listen(
+    number: u64,
+    api: &Api,
+    room: &str,
+    mut position: Position,
+    reports: &Sender<Report>,
+    stopped: &Receiver<()>,
+) {
     // None where too many wait from this address already: then the server is asked from time to time.
     let mut wait = WAIT;
     loop {
@@ -79,7 +85,7 @@ fn listen(number: u64, api: &Api, room: &str, mut position: Position, news: &Sen
             position = batch.position.clone();
         }
         let failed = outcome.is_err();
-        if news.send(News { number, outcome }).is_err() || failed {
+        if reports.send(Report { number, outcome }).is_err() || failed {
             return;
         }
         if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
@@ -89,17 +95,17 @@ fn listen(number: u64, api: &Api, room: &str, mut position: Position, news: &Sen
 }
 
 /// What there is past `position`, waiting for it at most for `time` where the server can.
-pub(super) fn fetch(api: &Api, room: &str, position: Position, time: Duration) -> Result<Batch, CallError> {
+pub(super) fn fetch(api: &Api, room: &str, position: Position, time: Duration) -> Result<Fetched, CallError> {
     match position {
         Position::Numbered(mut cursor) => {
             let news = api.wait_messages(room, cursor.id, time)?;
             cursor.advance(&news.messages, news.last_id);
-            Ok(Batch { messages: news.messages, missed: news.missed, position: Position::Numbered(cursor) })
+            Ok(Fetched { messages: news.messages, missed: news.missed, position: Position::Numbered(cursor) })
         }
         Position::Stamped(mut overlap) => {
             let answer = api.receive_new_messages(room, &overlap.asks_from())?;
             let messages = overlap.advance(answer);
-            Ok(Batch { messages, missed: 0, position: Position::Stamped(overlap) })
+            Ok(Fetched { messages, missed: 0, position: Position::Stamped(overlap) })
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::super::event::{Draft, Message};
+use super::super::event::{DraftId, Message};
 use crate::chat::name::UserName;
 
 /// Most confirmed messages whose echo is awaited. More of them are only there when echoes were lost with a server's memory.
@@ -14,7 +14,7 @@ const MAX_TRIES: u8 = 3;
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Letter {
-    pub(super) draft: Draft,
+    pub(super) draft: DraftId,
     pub(super) room: String,
     pub(super) text: String,
     pub(super) recipient: Option<String>,
@@ -25,7 +25,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn new(draft: Draft, room: String, text: String, recipient: Option<String>) -> Self {
+    pub(super) fn new(draft: DraftId, room: String, text: String, recipient: Option<String>) -> Self {
         Self { draft, room, text, recipient, tries: 0, in_doubt: false }
     }
 
@@ -45,7 +45,7 @@ pub(super) enum Echo {
     /// Known to have arrived.
     Known,
     /// The one whose answer was lost: it has arrived.
-    Confirms(Draft),
+    Confirms(DraftId),
     /// Sent by another program of this user.
     Foreign,
 }
@@ -84,7 +84,7 @@ impl Outbox {
     }
 
     /// The server has the first one.
-    pub(super) fn sent(&mut self) -> Option<Draft> {
+    pub(super) fn sent(&mut self) -> Option<DraftId> {
         self.not_before = None;
         let letter = self.queue.pop_front()?;
         let draft = letter.draft;
@@ -102,7 +102,7 @@ impl Outbox {
     }
 
     /// The answer about the first one was lost. Answers it if it is to be given back.
-    pub(super) fn doubt(&mut self) -> Option<Letter> {
+    pub(super) fn mark_in_doubt(&mut self) -> Option<Letter> {
         let first = self.queue.front_mut()?;
         first.tries += 1;
         first.in_doubt = true;
@@ -111,7 +111,7 @@ impl Outbox {
 
     /// Everything said up to now has been read: what is in doubt has not arrived, and is sent again. Or it was lost with the
     /// server's memory; then nobody has read it, since a server hands a message out when it has answered the sender.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn clear_doubt(&mut self) {
         if let Some(first) = self.queue.front_mut() {
             first.in_doubt = false;
         }
@@ -123,9 +123,9 @@ impl Outbox {
     }
 
     /// What the user's own `message` is.
-    pub(super) fn hear(&mut self, message: &Message) -> Echo {
-        if let Some(place) = self.echoes.iter().position(|letter| letter.is(message)) {
-            self.echoes.remove(place);
+    pub(super) fn match_echo(&mut self, message: &Message) -> Echo {
+        if let Some(index) = self.echoes.iter().position(|letter| letter.is(message)) {
+            self.echoes.remove(index);
             return Echo::Known;
         }
         match self.queue.pop_front_if(|first| first.in_doubt && first.is(message)) {
@@ -153,7 +153,7 @@ mod tests {
     fn outbox(texts: &[&str]) -> Outbox {
         let mut outbox = Outbox::default();
         for (draft, text) in texts.iter().enumerate() {
-            outbox.push(Letter::new(draft as Draft, "r".into(), (*text).into(), None));
+            outbox.push(Letter::new(draft as DraftId, "r".into(), (*text).into(), None));
         }
         outbox
     }
@@ -172,27 +172,27 @@ mod tests {
     fn a_confirmed_message_comes_back_once() {
         let mut outbox = outbox(&["a"]);
         assert_eq!(outbox.sent(), Some(0));
-        assert_eq!(outbox.hear(&echo("a")), Echo::Known);
-        assert_eq!(outbox.hear(&echo("a")), Echo::Foreign);
+        assert_eq!(outbox.match_echo(&echo("a")), Echo::Known);
+        assert_eq!(outbox.match_echo(&echo("a")), Echo::Foreign);
     }
 
     #[test]
     fn what_is_in_doubt_is_sent_again_unless_it_was_heard() {
         let mut outbox = outbox(&["a", "b"]);
-        assert_eq!(outbox.doubt(), None);
-        assert_eq!(outbox.hear(&echo("b")), Echo::Foreign, "it has not been sent yet");
-        assert_eq!(outbox.hear(&echo("a")), Echo::Confirms(0));
-        assert_eq!(outbox.doubt(), None);
-        outbox.settle();
-        assert_eq!(outbox.hear(&echo("b")), Echo::Foreign);
+        assert_eq!(outbox.mark_in_doubt(), None);
+        assert_eq!(outbox.match_echo(&echo("b")), Echo::Foreign, "it has not been sent yet");
+        assert_eq!(outbox.match_echo(&echo("a")), Echo::Confirms(0));
+        assert_eq!(outbox.mark_in_doubt(), None);
+        outbox.clear_doubt();
+        assert_eq!(outbox.match_echo(&echo("b")), Echo::Foreign);
         assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
     }
 
     #[test]
     fn what_never_gets_an_answer_is_given_back() {
         let mut outbox = outbox(&["a", "b"]);
-        assert_eq!((outbox.doubt(), outbox.doubt()), (None, None));
-        assert_eq!(outbox.doubt().map(|letter| letter.text), Some("a".into()));
+        assert_eq!((outbox.mark_in_doubt(), outbox.mark_in_doubt()), (None, None));
+        assert_eq!(outbox.mark_in_doubt().map(|letter| letter.text), Some("a".into()));
         assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(Letter::new(1, "r".into(), "x".into(), Some("Bob".into())));
         outbox.sent();
-        assert_eq!(outbox.hear(&echo("x")), Echo::Foreign);
-        assert_eq!(outbox.hear(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
+        assert_eq!(outbox.match_echo(&echo("x")), Echo::Foreign);
+        assert_eq!(outbox.match_echo(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
     }
 }

@@ -105,7 +105,7 @@ impl Overlap {
         let mut fresh = Vec::new();
         for message in answer {
             match known.iter().position(|known| *known == message) {
-                Some(place) => drop(known.swap_remove(place)),
+                Some(index) => drop(known.swap_remove(index)),
                 None => fresh.push(message),
             }
         }

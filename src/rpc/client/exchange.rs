@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use super::{CONNECT_TIMEOUT, CallError};
-use crate::channel;
 use crate::endpoint::Endpoint;
 
 /// The largest answer that is read, in bytes: a full history of the largest kind, and some.
@@ -67,7 +66,7 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         return Ok(vec![(ip, endpoint.port).into()]);
     }
-    let (answer, found) = channel::bounded(1);
+    let (answer, found) = crossbeam_channel::bounded(1);
     let look_up = move || {
         let addresses = (endpoint.host.as_str(), endpoint.port).to_socket_addrs();
         // Nobody waits for it any more if it took too long.

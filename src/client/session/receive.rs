@@ -1,0 +1,179 @@
+//! The room that the user is in: joining and leaving it, its messages, and its members.
+
+use std::time::{Duration, Instant};
+
+use super::super::api::{Api, UNNUMBERED};
+use super::super::event::{Event, Message};
+use super::SessionError;
+use super::backoff::Backoff;
+use super::listener::{Listener, Report};
+use super::outbox::{Echo, is_same_name};
+use super::position::Position;
+use super::worker::Worker;
+use crate::rpc::{CallError, Fault};
+
+/// How often to look who is in the room, for a small one; the server is asked less often about a large one.
+pub(super) const PRESENCE: Duration = Duration::from_secs(10);
+/// Users per [`PRESENCE`] added to the interval.
+const PRESENCE_USERS: u32 = 100;
+
+/// The room that the user is in.
+pub(super) struct JoinedRoom {
+    pub(super) name: String,
+    pub(super) position: Position,
+    /// Sorted.
+    members: Vec<String>,
+    pub(super) look_at: Instant,
+    /// `None` while there is no connection.
+    pub(super) listener: Option<Listener>,
+}
+
+impl Worker {
+    pub(super) fn join(&mut self, name: String) -> Result<(), SessionError> {
+        let joined = self.call(|api| api.join_room(&name))?;
+        let is_here = self.room.as_ref().is_some_and(|room| is_same_name(&room.name, &name));
+        if is_here {
+            // Its messages have been shown, and new ones come through the listener.
+            self.tell(Event::Joined { room: name, users: joined.users, messages: Vec::new() });
+            return Ok(());
+        }
+        self.outbox.forget_echoes();
+        self.room = Some(JoinedRoom {
+            name: name.clone(),
+            position: Position::after(joined.last_id, &joined.messages),
+            members: sorted(joined.users.clone()),
+            look_at: Instant::now() + PRESENCE,
+            listener: None,
+        });
+        self.tell(Event::Joined { room: name, users: joined.users, messages: joined.messages });
+        self.listen();
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self) -> Result<(), SessionError> {
+        if self.room.is_none() {
+            return Err(SessionError::InNoRoom);
+        }
+        let outcome = self.call(Api::leave_room);
+        // The server may have removed the user from the room by itself; then that is done as well.
+        match outcome {
+            Ok(()) => {}
+            Err(SessionError::Refused(fault)) if fault.code == Fault::NOT_IN_ROOM => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(room) = self.room.take() {
+            self.tell(Event::Left { room: room.name });
+        }
+        Ok(())
+    }
+
+    pub(super) fn users(&mut self, room: Option<String>) -> Result<Vec<String>, SessionError> {
+        let joined = || self.room.as_ref().map(|room| room.name.clone());
+        let room = room.or_else(joined).ok_or(SessionError::InNoRoom)?;
+        self.call(|api| api.list_users(&room))
+    }
+
+    pub(super) fn history(&mut self, count: usize) -> Result<Vec<Message>, SessionError> {
+        let room = self.room.as_ref().ok_or(SessionError::InNoRoom)?.name.clone();
+        let mut messages = self.call(|api| api.receive_messages(&room))?;
+        messages.drain(..messages.len().saturating_sub(count));
+        Ok(messages)
+    }
+
+    /// Starts to wait for messages from the room's position on.
+    pub(super) fn listen(&mut self) {
+        let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
+        self.listeners_started += 1;
+        let number = self.listeners_started;
+        let (api, reporter) = (login.api.clone(), self.reporter.clone());
+        match Listener::start(number, api, room.name.clone(), room.position.clone(), reporter) {
+            Ok(listener) => room.listener = Some(listener),
+            Err(error) => self.lose(error.to_string()),
+        }
+    }
+
+    /// Handles what a listener has fetched.
+    pub(super) fn take_report(&mut self, report: Report) {
+        let Some(room) = &mut self.room else { return };
+        if room.listener.as_ref().is_none_or(|listener| listener.number != report.number) {
+            return;
+        }
+        match report.outcome {
+            Ok(fetched) => {
+                room.position = fetched.position;
+                self.greet(&fetched.messages);
+                self.show(fetched.messages, fetched.missed);
+            }
+            // The original's server says it without a code.
+            Err(CallError::Fault(fault))
+                if matches!(
+                    fault.code,
+                    Fault::NO_SUCH_USER | Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM | UNNUMBERED
+                ) && self.back_since.is_none_or(|since| since.elapsed() >= Backoff::LAST) =>
+            {
+                // When it fails there is an outage.
+                let _ = self.restore();
+            }
+            Err(error) => self.lose(error.to_string()),
+        }
+    }
+
+    /// Adds message authors missing from the member list, and reports them as joined.
+    fn greet(&mut self, messages: &[Message]) {
+        let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
+        let mut came = Vec::new();
+        for origin in messages.iter().map(|message| &message.origin) {
+            if !is_same_name(origin, &login.name)
+                && let Err(index) = room.members.binary_search(origin)
+            {
+                room.members.insert(index, origin.clone());
+                came.push(origin.clone());
+            }
+        }
+        if !came.is_empty() {
+            self.tell(Event::Presence { came, went: Vec::new() });
+        }
+    }
+
+    /// Shows messages, except those shown as drafts already.
+    pub(super) fn show(&mut self, messages: Vec<Message>, missed: u64) {
+        if missed > 0 {
+            self.tell(Event::Missed { count: missed });
+        }
+        for message in messages {
+            let is_own = self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));
+            match if is_own { self.outbox.match_echo(&message) } else { Echo::Foreign } {
+                Echo::Known => {}
+                Echo::Confirms(draft) => self.tell(Event::Confirmed { draft }),
+                Echo::Foreign => self.tell(Event::Message(message)),
+            }
+        }
+    }
+
+    /// Asks for the members of the room, and reports who joined or left.
+    pub(super) fn look(&mut self, now: Instant) {
+        let Some(room) = &mut self.room else { return };
+        let name = room.name.clone();
+        room.look_at = now + PRESENCE;
+        let Ok(users) = self.call(|api| api.list_users(&name)) else { return };
+        let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
+        let times = 1 + u32::try_from(users.len()).unwrap_or(u32::MAX) / PRESENCE_USERS;
+        room.look_at = now + PRESENCE * times;
+        let members = sorted(users);
+        let missing = |ours: &[String], theirs: &[String]| -> Vec<String> {
+            let is_missing = |name: &&String| theirs.binary_search(name).is_err() && !is_same_name(name, &login.name);
+            ours.iter().filter(is_missing).cloned().collect()
+        };
+        let (came, went) = (missing(&members, &room.members), missing(&room.members, &members));
+        room.members = members;
+        if !came.is_empty() || !went.is_empty() {
+            self.tell(Event::Presence { came, went });
+        }
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,239 @@
+//! Finding the server, and coming back to it after a loss of the connection.
+
+use std::time::{Duration, Instant};
+
+use log::debug;
+
+use super::super::api::{self, Api, UNNUMBERED};
+use super::super::event::{Event, Message};
+use super::backoff::Backoff;
+use super::listener::{Fetched, fetch};
+use super::outbox::is_same_name;
+use super::position::{Position, Verdict};
+use super::receive::{JoinedRoom, PRESENCE};
+use super::worker::{Login, Outage, Worker};
+use super::{Discovery, SessionError};
+use crate::endpoint::Endpoint;
+use crate::rpc::{CallError, Fault};
+
+/// A connection that lasted less than this makes the pauses grow on.
+const STABLE: Duration = Duration::from_secs(20);
+/// How long a server may refuse to have the user back before the session gives up.
+const REFUSED_FOR: Duration = Duration::from_secs(120);
+
+impl Worker {
+    /// Returns the address of the server.
+    fn locate(&mut self) -> Result<Endpoint, SessionError> {
+        (self.config.prepare)().map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
+        let binder = match &self.config.discovery {
+            Discovery::Server(server) => return Ok(server.clone()),
+            Discovery::Binder(binder) => binder,
+        };
+        let error = match api::look_up(binder) {
+            Ok(Some(server)) => return Ok(server),
+            Ok(None) => SessionError::NobodyOffers,
+            Err(error) => SessionError::Unreachable(format!("the binder at {binder}: {error}")),
+        };
+        // A binder that is away, or was restarted and does not know the server yet, is no reason to give the server up.
+        self.login.as_ref().map(|login| login.server.clone()).ok_or(error)
+    }
+
+    fn open(&self, server: Endpoint, name: &str) -> Result<Login, SessionError> {
+        let secret = self
+            .config
+            .secrets
+            .open(&server, name)
+            .map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
+        let api = Api::new(&server, name, secret.secret());
+        Ok(Login { name: name.to_owned(), server, secret, api })
+    }
+
+    pub(super) fn register(&mut self, name: String) -> Result<(), SessionError> {
+        let server = self.locate()?;
+        let mut login = self.open(server, &name)?;
+        login.api.register_user().map_err(|error| match error {
+            CallError::Fault(fault) => SessionError::Refused(fault),
+            error => SessionError::Unreachable(format!("the server at {}: {error}", login.server)),
+        })?;
+        login.secret.keep();
+        self.login = Some(login);
+        Ok(())
+    }
+
+    /// Calls the server. A user whom it does not know any more comes back first; a broken connection begins an outage.
+    pub(super) fn call<T>(&mut self, call: impl Fn(&Api) -> Result<T, CallError>) -> Result<T, SessionError> {
+        let outcome = call(&self.api()?);
+        let outcome = match outcome {
+            Err(CallError::Fault(fault)) if self.is_forgotten(&fault) => {
+                self.restore()?;
+                call(&self.api()?)
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| match error {
+            CallError::Fault(fault) => SessionError::Refused(fault),
+            error => {
+                self.lose(error.to_string());
+                SessionError::Unreachable(error.to_string())
+            }
+        })
+    }
+
+    /// Returns whether the server refuses because it does not know the user any more. The original's server has one kind
+    /// of refusal for everything; there it does not if the user can be registered.
+    pub(super) fn is_forgotten(&self, fault: &Fault) -> bool {
+        match fault.code {
+            Fault::NO_SUCH_USER => true,
+            UNNUMBERED => self.api().is_ok_and(|api| api.register_user().is_ok()),
+            _ => false,
+        }
+    }
+
+    /// Returns the calls of the registered user, or an error without a connection.
+    pub(super) fn api(&self) -> Result<Api, SessionError> {
+        match &self.login {
+            Some(login) if self.outage.is_none() => Ok(login.api.clone()),
+            _ => Err(SessionError::Unreachable("not connected".into())),
+        }
+    }
+
+    /// Begins an outage, unless there is one.
+    pub(super) fn lose(&mut self, cause: String) {
+        if self.outage.is_some() {
+            return;
+        }
+        if let Some(room) = &mut self.room {
+            room.listener = None;
+        }
+        let now = Instant::now();
+        if self.back_since.is_none_or(|since| now.saturating_duration_since(since) >= STABLE) {
+            self.backoff = Backoff::new();
+        }
+        self.outage = Some(Outage { next: now, refused_since: None });
+        self.tell(Event::Lost { cause });
+        self.retry_later();
+    }
+
+    fn retry_later(&mut self) {
+        let pause = self.backoff.pause(random());
+        if let Some(outage) = &mut self.outage {
+            outage.next = Instant::now() + pause;
+            self.tell(Event::Retrying { pause });
+        }
+    }
+
+    /// Tries to end the outage. Returns whether the session goes on.
+    pub(super) fn attempt(&mut self, now: Instant) -> bool {
+        let outcome = self.locate().and_then(|server| {
+            if let Some(login) = &self.login
+                && login.server != server
+            {
+                self.login = Some(self.open(server, &login.name)?);
+            }
+            self.come_back()
+        });
+        let Err(error) = outcome else { return true };
+        debug!("cannot come back: {}", crate::sanitize::Sanitized(&error.to_string()));
+        let Some(outage) = &mut self.outage else { return true };
+        // Other refusals pass, such as too many registrations at a time.
+        let is_final = matches!(&error, SessionError::Refused(fault)
+            if matches!(fault.code, Fault::NAME_IN_USE | Fault::BAD_NAME | Fault::NOT_AUTHORISED));
+        let since = is_final.then(|| *outage.refused_since.get_or_insert(now));
+        outage.refused_since = since;
+        if let SessionError::Refused(fault) = &error
+            && since.is_some_and(|since| now.saturating_duration_since(since) >= REFUSED_FOR)
+        {
+            for letter in self.outbox.take() {
+                self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault: fault.clone() });
+            }
+            self.tell(Event::Ended { cause: error.to_string() });
+            return false;
+        }
+        self.retry_later();
+        true
+    }
+
+    /// Registers and joins again where the connection is fine, but the server does not know the user or the room.
+    pub(super) fn restore(&mut self) -> Result<(), SessionError> {
+        self.come_back().inspect_err(|error| self.lose(error.to_string()))
+    }
+
+    /// Registers, joins, and goes on from where the room was read to.
+    fn come_back(&mut self) -> Result<(), SessionError> {
+        let Some(login) = &mut self.login else { return Err(SessionError::Ended) };
+        let api = login.api.clone();
+        match api.register_user() {
+            Ok(()) => login.secret.keep(),
+            // The original's server knows the user still, and no sessions to resume. Whether it does, joining tells.
+            Err(CallError::Fault(fault)) if fault.code == UNNUMBERED => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Some(room) = &self.room else {
+            self.recovered(0);
+            return Ok(());
+        };
+        let name = room.name.clone();
+        let (joined, was_gone) = match api.join_room(&name) {
+            Err(CallError::Fault(fault)) if matches!(fault.code, Fault::NO_SUCH_ROOM | UNNUMBERED) => {
+                match api.create_room(&name) {
+                    // Somebody else was faster.
+                    Err(CallError::Fault(fault)) if matches!(fault.code, Fault::ROOM_EXISTS | UNNUMBERED) => {}
+                    created => created?,
+                }
+                (api.join_room(&name)?, true)
+            }
+            joined => (joined?, false),
+        };
+        let is_other = was_gone || Self::is_other(&api, room, joined.last_id, &joined.messages)?;
+        let position = if is_other { Position::start(joined.last_id.is_some()) } else { room.position.clone() };
+        let Fetched { messages, missed, position } = fetch(&api, &name, position, Duration::ZERO)?;
+
+        // From here on nothing can fail.
+        if is_other {
+            self.outbox.forget_echoes();
+            self.tell(Event::Forgotten { room: name });
+        }
+        if let Some(room) = &mut self.room {
+            room.position = position;
+            // By then the others are back too.
+            room.look_at = Instant::now() + PRESENCE;
+        }
+        let others =
+            |message: &&Message| !self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));
+        self.recovered(messages.iter().filter(others).count());
+        self.show(messages, missed);
+        self.outbox.clear_doubt();
+        self.listen();
+        Ok(())
+    }
+
+    /// Returns whether the room of this name is another one than that which was read.
+    fn is_other(api: &Api, room: &JoinedRoom, last_id: Option<u64>, newest: &[Message]) -> Result<bool, CallError> {
+        let verdict = match (&room.position, last_id) {
+            (Position::Numbered(cursor), Some(last_id)) => match cursor.judge(last_id, newest) {
+                Verdict::Unknown => cursor.judge(last_id, &api.receive_messages(&room.name)?),
+                verdict => verdict,
+            },
+            (Position::Stamped(overlap), None) => {
+                overlap.judge(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
+            }
+            // A server of the other kind.
+            _ => Verdict::Other,
+        };
+        // What even all kept messages do not tell makes no difference: all of them are past the position.
+        Ok(verdict == Verdict::Other)
+    }
+
+    /// The outage is over, if there was one.
+    fn recovered(&mut self, caught_up: usize) {
+        self.back_since = Some(Instant::now());
+        if self.outage.take().is_some() {
+            self.tell(Event::Back { caught_up });
+        }
+    }
+}
+
+/// Without random numbers, pauses are not shortened.
+fn random() -> u8 {
+    crate::random::bytes::<1>().map_or(0, |[byte]| byte)
+}

@@ -1,0 +1,75 @@
+//! Sending what was typed.
+
+use std::time::{Duration, Instant};
+
+use super::super::api::UNNUMBERED;
+use super::super::event::{DraftId, Event};
+use super::outbox::Letter;
+use super::worker::Worker;
+use crate::rpc::{CallError, Fault};
+
+/// The pause when a server wants less haste.
+const SLOWER: Duration = Duration::from_millis(250);
+/// How often a message is tried again because the server does not know the user or the room any more.
+const RESTORES: u32 = 3;
+
+impl Worker {
+    pub(super) fn post(&mut self, draft: DraftId, text: String, recipient: Option<String>) {
+        match &self.room {
+            Some(room) => self.outbox.push(Letter::new(draft, room.name.clone(), text, recipient)),
+            None => {
+                let fault = Fault::new(Fault::NOT_IN_ROOM, "the user is not in a room");
+                self.tell(Event::Refused { draft, text, fault });
+            }
+        }
+    }
+
+    /// Sends the first message in the outbox, if it may be sent.
+    pub(super) fn send_next(&mut self) {
+        for _ in 0..RESTORES {
+            let Ok(api) = self.api() else { return };
+            let Some(letter) = self.outbox.next(Instant::now()) else { return };
+            match api.send_message(&letter.room, &letter.text, letter.recipient.as_deref()) {
+                Ok(()) => {
+                    if let Some(draft) = self.outbox.sent() {
+                        self.tell(Event::Confirmed { draft });
+                    }
+                    return;
+                }
+                Err(CallError::Fault(fault)) if fault.code == Fault::TOO_FAST => {
+                    return self.outbox.pause(Instant::now() + SLOWER);
+                }
+                Err(CallError::Fault(fault)) => {
+                    let is_out = matches!(fault.code, Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM);
+                    if !is_out && !self.is_forgotten(&fault) {
+                        return self.give_back(fault);
+                    }
+                    // The user was idle for too long, or the server was restarted and the listener has not noticed yet. Where
+                    // coming back fails, an outage has begun.
+                    if self.restore().is_err() {
+                        return;
+                    }
+                }
+                Err(error @ CallError::Malformed(_)) => {
+                    return self.give_back(Fault::new(UNNUMBERED, error.to_string()));
+                }
+                Err(error) => {
+                    if !error.is_safe_to_repeat()
+                        && let Some(letter) = self.outbox.mark_in_doubt()
+                    {
+                        let fault = Fault::new(UNNUMBERED, error.to_string());
+                        self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault });
+                    }
+                    return self.lose(error.to_string());
+                }
+            }
+        }
+        self.give_back(Fault::new(Fault::NOT_IN_ROOM, "the user is not in this room"));
+    }
+
+    fn give_back(&mut self, fault: Fault) {
+        if let Some(letter) = self.outbox.give_back() {
+            self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault });
+        }
+    }
+}
