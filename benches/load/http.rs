@@ -1,16 +1,12 @@
-//! HTTP/1.1 clients that cost as little as possible, since they share the processors with what they measure: one write a
-//! request, and of the answers nothing is read but what is measured.
+//! HTTP/1.1 clients that cost as little as possible, since they share the processors with the programs they measure: one
+//! write a request, and nothing is read of the answers but what is measured.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-
 use crate::Outcome;
+use crate::poll::Poll;
 
 /// A call's whole request.
 pub(crate) fn request(method: &str, params: &[&str], keep_alive: bool) -> Vec<u8> {
@@ -24,7 +20,8 @@ pub(crate) fn request(method: &str, params: &[&str], keep_alive: bool) -> Vec<u8
     post(&body, keep_alive)
 }
 
-fn post(body: &str, keep_alive: bool) -> Vec<u8> {
+/// A whole request that posts `body`.
+pub(crate) fn post(body: &str, keep_alive: bool) -> Vec<u8> {
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
     format!(
         "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n{connection}Content-Length: {}\r\n\r\n{body}",
@@ -33,7 +30,7 @@ fn post(body: &str, keep_alive: bool) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Where the body of an answer begins and ends; `None` while the head is incomplete.
+/// Returns where the body of an answer begins and ends, or `None` while the head is incomplete.
 pub(crate) fn body_of(answer: &[u8]) -> Outcome<Option<(usize, usize)>> {
     let Some(head) = answer.windows(4).take(1024).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let lines = std::str::from_utf8(&answer[..head])?;
@@ -102,41 +99,7 @@ impl Connection {
     }
 }
 
-/// Sockets that are waited for together; each has a number.
-pub(crate) struct Poll {
-    epoll: OwnedFd,
-    events: Vec<Event>,
-}
-
-impl Poll {
-    pub(crate) fn new() -> Outcome<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, events: Vec::with_capacity(256) })
-    }
-
-    /// Adds a socket; it leaves when it is closed.
-    pub(crate) fn add(&self, stream: &TcpStream, number: usize) -> Outcome<()> {
-        Ok(epoll::add(&self.epoll, stream, EventData::new_u64(number as u64), EventFlags::IN)?)
-    }
-
-    /// Takes a socket out.
-    pub(crate) fn remove(&self, stream: &TcpStream) -> Outcome<()> {
-        Ok(epoll::delete(&self.epoll, stream)?)
-    }
-
-    /// The numbers of the sockets that can be read, waited for until `deadline`; none when it has passed.
-    pub(crate) fn wait(&mut self, deadline: Instant) -> Outcome<impl Iterator<Item = usize>> {
-        self.events.clear();
-        let time = deadline.saturating_duration_since(Instant::now());
-        let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&time)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(self.events.iter().map(|event| event.data.u64() as usize))
-    }
-}
-
-/// Calls answered a second, with `connections` calls on their way at any time. `requests` are made in turn.
+/// Returns the calls answered a second, with `connections` calls on their way at any time. `requests` are made in turn.
 pub(crate) fn hammer(
     address: SocketAddr,
     requests: &[Vec<u8>],

@@ -1,14 +1,20 @@
-//! The load that the server holds, beside its peers: a bare tiny_http, Python's XML-RPC server, mosquitto.
+//! The load that the server holds, beside others in the same run: a bare tiny_http, Python's XML-RPC server, mosquitto, and
+//! ngIRCd (Debian's packages of these names; a line says which of them is not installed).
 //!
-//! `cargo bench --bench load` measures everything, in about four minutes; `cargo bench --bench load -- waiting burst`
-//! only these rows, and `--server PATH` another server, for example a static one. Clients and server share the machine.
+//! `cargo bench --bench load` measures everything, in about ten minutes; `cargo bench --bench load -- rest burst200` only
+//! these rows, `--server PATH` another server, for example a static one, and `--option TEXT` gives the server a further
+//! option, for example `--option --data=DIR`. Clients and servers share the machine at normal priority. Receivers ask again
+//! as soon as they have an answer. Programs that are compared take turns, and medians of their rounds are shown. The
+//! processor time of a delivery is the server's alone; other work on the machine disturbs it less than latencies.
 
 // What it prints is what it is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod audience;
+mod deliveries;
 mod http;
-mod mqtt;
+mod peers;
+mod poll;
 mod program;
 mod rows;
 
@@ -47,14 +53,14 @@ impl Line {
         Self { target, verdict: if is_met { "ok" } else { "missed" }, ..Self::plain(work, figure) }
     }
 
-    /// Adds what to compare the figure with.
+    /// Adds something to compare the figure with.
     fn beside(self, beside: String) -> Self {
         Self { beside, ..self }
     }
 
     fn print(&self) {
         let Self { work, figure, target, verdict, beside } = self;
-        println!("| {work:<57} | {figure:>15} | {target:>10} | {verdict:<6} | {beside:<32} |");
+        println!("| {work:<57} | {figure:>18} | {target:>12} | {verdict:<6} | {beside:<40} |");
     }
 }
 
@@ -71,11 +77,13 @@ fn main() -> ExitCode {
 fn run() -> Outcome<()> {
     let mut server = PathBuf::from(env!("CARGO_BIN_EXE_server"));
     let mut chosen = Vec::new();
+    let mut options = Vec::new();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             // Cargo says this to every bench.
             Arg::Long("bench") => {}
+            Arg::Long("option") => options.push(arguments.value()?),
             Arg::Long("server") => server = arguments.value()?.into(),
             Arg::Long("bare") => return bare(arguments.value()?.parse()?),
             Arg::Value(name) if ROWS.iter().any(|(row, _)| *row == name) => chosen.push(name),
@@ -88,7 +96,7 @@ fn run() -> Outcome<()> {
     let size = std::fs::metadata(&server)?.len();
     println!("{}; commit {}; server of {size} bytes", machine(), commit());
     println!();
-    let programs = Programs::new(server)?;
+    let programs = Programs::new(server, options)?;
     Line { beside: "beside".into(), target: "target".into(), ..Line::plain("work", "measured".into()) }.print();
     println!("| --- | --: | --: | --- | --- |");
     let mut failed = 0;
@@ -127,7 +135,7 @@ fn commit() -> String {
     output.map_or_else(|_| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// A tiny_http that reads nothing and answers `length` bytes, with as many workers as our server has.
+/// A tiny_http that reads nothing and replies with `length` bytes, with as many workers as our server has.
 fn bare(length: usize) -> Outcome<()> {
     const WORKERS: usize = 4;
     let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;

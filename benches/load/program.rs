@@ -1,14 +1,17 @@
-//! The programs that are measured: child processes, killed when dropped, and what the system says about them.
+//! The measured programs: child processes, killed when dropped, and the resources that they use.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::time::clock_getcpuclockid;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use crate::Outcome;
+use crate::peers::Kind;
 
 /// How long a program may take to be ready, and the server to come to rest.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,15 +20,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Programs {
     /// The server that is measured.
     pub(crate) server: PathBuf,
+    /// Further options of the server.
+    pub(crate) options: Vec<OsString>,
     descriptors: Rlimit,
 }
 
 impl Programs {
     /// Raises this process's limit on descriptors, which a thousand clients need; the programs keep the one that there was.
-    pub(crate) fn new(server: PathBuf) -> Outcome<Self> {
+    pub(crate) fn new(server: PathBuf, options: Vec<OsString>) -> Outcome<Self> {
         let descriptors = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: descriptors.maximum, ..descriptors })?;
-        Ok(Self { server, descriptors })
+        Ok(Self { server, options, descriptors })
     }
 
     /// Our server, without any limit that many clients on one address would meet.
@@ -33,10 +38,11 @@ impl Programs {
         let mut command = Command::new(&self.server);
         command.args(["--no-binder", "--listen", "127.0.0.1:0", "--user-idle", "86400"]);
         command.args(["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0"]);
+        command.args(&self.options);
         self.start(&mut command)
     }
 
-    /// This program itself as a bare tiny_http, which answers `length` bytes.
+    /// This program itself as a bare tiny_http, which replies with `length` bytes.
     pub(crate) fn bare(&self, length: usize) -> Outcome<Program> {
         self.start(Command::new(std::env::current_exe()?).args([crate::BARE, &length.to_string()]))
     }
@@ -47,24 +53,49 @@ impl Programs {
         self.start(Command::new("python3").arg(script)).ok()
     }
 
-    /// mosquitto, if it is installed.
-    pub(crate) fn mosquitto(&self) -> Option<Program> {
-        // Where it listens it does not say, so a port is chosen for it that was free a moment ago.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?;
-        let paths = ["mosquitto", "/usr/sbin/mosquitto"];
-        let (child, started) = paths.iter().find_map(|path| {
+    /// The program of a kind of peers, with settings that let a thousand of them in; `None` if it is not installed.
+    pub(crate) fn of(&self, kind: Kind) -> Outcome<Option<Program>> {
+        match kind {
+            Kind::Events | Kind::Waits => self.server().map(Some),
+            Kind::Mosquitto => self.daemon("mosquitto", "-c", |port| {
+                format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+            }),
+            Kind::Ngircd => self.daemon("ngircd", "-f", |port| {
+                format!(
+                    "[Global]\nName = irc.example.org\nInfo = bench\nListen = 127.0.0.1\nPorts = {port}\n\
+                     [Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxNickLength = 20\n\
+                     MaxPenaltyTime = 0\nPingTimeout = 600\n\
+                     [Options]\nDNS = no\nIdent = no\nPAM = no\nMorePrivacy = no\n[SSL]\nCAFile =\n"
+                )
+            }),
+        }
+    }
+
+    /// Starts a program that says nothing when it is ready, so that a port is chosen for it that was free a moment ago.
+    fn daemon(&self, name: &str, option: &str, settings: impl Fn(u16) -> String) -> Outcome<Option<Program>> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let file = std::env::temp_dir().join(format!("{name}-{}.conf", std::process::id()));
+        std::fs::write(&file, settings(address.port()))?;
+        let started = Instant::now();
+        let child = [name.to_owned(), format!("/usr/sbin/{name}")].iter().find_map(|path| {
             let mut command = Command::new(path);
-            command.args(["-p", &address.port().to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-            Some((command.spawn().ok()?, Instant::now()))
-        })?;
+            command.arg(option).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+            if name == "ngircd" {
+                command.arg("-n");
+            }
+            command.spawn().ok()
+        });
+        let Some(child) = child else { return Ok(None) };
+        prlimit(Some(Pid::from_child(&child)), Resource::Nofile, self.descriptors)?;
         let program = Program { child, address, ready: Duration::ZERO };
         while TcpStream::connect(address).is_err() {
             if started.elapsed() > PATIENCE {
-                return None;
+                return Err(format!("{name} does not listen").into());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(program)
+        let _ = std::fs::remove_file(file);
+        Ok(Some(program))
     }
 
     /// Starts a program that prints `… listening on HOST:PORT` when it is ready.
@@ -98,36 +129,41 @@ impl Drop for Program {
     }
 }
 
-/// What a program uses.
+/// The resources that a program uses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
-    /// Resident memory in bytes, now and at most.
+    /// Resident memory in bytes.
     pub(crate) resident: u64,
-    pub(crate) peak: u64,
     pub(crate) threads: u64,
     /// Processor time since its start.
     pub(crate) processor: Duration,
 }
 
 impl Program {
+    /// Its processor time since its start, to the nanosecond.
+    pub(crate) fn processor(&self) -> Outcome<Duration> {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(clock_getcpuclockid(id)?.now()?.into())
+    }
+
+    /// How often its threads have gone to sleep, and so have woken up.
+    pub(crate) fn sleeps(&self) -> Outcome<u64> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        let status = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok());
+        let sleeps = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse::<u64>().ok()
+        };
+        Ok(status.filter_map(sleeps).sum())
+    }
+
     pub(crate) fn usage(&self) -> Outcome<Usage> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let field = |name: &str| -> Outcome<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
             Ok(line.trim().trim_end_matches(" kB").parse()?)
         };
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, in parentheses, may contain anything; the times are the 12th and 13th field after it.
-        let fields = stat.rsplit_once(')').ok_or("no name in stat")?.1.split_whitespace();
-        let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        let resident = field("VmRSS:")? * 1024;
-        Ok(Usage {
-            resident,
-            // The kernel updates it later than the resident memory.
-            peak: (field("VmHWM:")? * 1024).max(resident),
-            threads: field("Threads:")?,
-            processor: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),
-        })
+        Ok(Usage { resident: field("VmRSS:")? * 1024, threads: field("Threads:")?, processor: self.processor()? })
     }
 
     /// Waits until the program starts and ends no threads any more.

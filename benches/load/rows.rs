@@ -1,54 +1,53 @@
-//! What is measured, row by row of the table.
+//! Calls, row by row of the table; deliveries have a file of their own.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::audience::{Audience, Round, TEXT, enter};
+use crate::audience::TEXT;
+use crate::deliveries::{self, Steady};
 use crate::http::{Connection, hammer, request};
 use crate::program::{Program, Programs};
 use crate::{Line, Outcome};
 
-/// How often what is compared takes turns, so that a noisy moment of the machine hits all alike.
+/// How often programs that are compared take turns, so that a noisy moment of the machine hits all alike.
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1500);
 /// Calls that are on their way at any time.
 const CALLS: usize = 8;
-/// How long a room is talked in, and how long those who only wait are watched.
-const TALK: Duration = Duration::from_secs(10);
-const WATCH: Duration = Duration::from_secs(30);
-/// How often a burst is repeated.
-const BURSTS: usize = 10;
+/// How long the history of rooms is filled at most.
+const FILL: Duration = Duration::from_secs(10);
 
-/// What measures a row.
+/// Measures a row.
 type Measure = fn(&Programs) -> Outcome<Vec<Line>>;
 
 /// The names by which rows are chosen.
 pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("calls", |programs| calls(programs, true)),
     ("connections", |programs| calls(programs, false)),
-    ("waiting", waiting),
-    ("room100", |programs| room(programs, 100, 20, 4, 10)),
-    ("room1000", |programs| room(programs, 1000, 10, u64::MAX, 100)),
-    ("burst", burst),
+    ("rest", deliveries::rest),
+    ("room100", |programs| Steady { receivers: 100, rate: 20, cost: 10.0 }.measure(programs)),
+    ("room1000", |programs| Steady { receivers: 1000, rate: 10, cost: 9.0 }.measure(programs)),
+    ("stalled", deliveries::stalled),
+    ("burst200", |programs| deliveries::burst(programs, 200, 100)),
+    ("burst50", |programs| deliveries::burst(programs, 50, 1000)),
     ("start", start),
     ("rooms", rooms),
 ];
 
-/// The middle one, or the upper of two.
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the middle one, or the upper of two.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(Duration::MAX)
 }
 
-fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
@@ -151,112 +150,6 @@ fn calls(programs: &Programs, keep_alive: bool) -> Outcome<Vec<Line>> {
     ])
 }
 
-/// What a thousand waiting clients cost.
-fn waiting(programs: &Programs) -> Outcome<Vec<Line>> {
-    const CLIENTS: usize = 1000;
-    let server = programs.server()?;
-    let names: Vec<_> = (0..CLIENTS).map(|number| format!("receiver-{number}")).collect();
-    // One user first, so that what the first call allocates is not counted for the others.
-    Connection::open(server.address)?.make("register_user", &["first"])?;
-    let empty = server.usage()?;
-    enter(&server, &names)?;
-    let entered = server.usage()?;
-    let _audience = Audience::waiting(&server, &names)?;
-    let settled = server.settle()?;
-    thread::sleep(WATCH);
-    let after = server.usage()?;
-    let each = |from: u64, to: u64| to.saturating_sub(from) as f64 / CLIENTS as f64 / 1000.0;
-    let (wait, user) = (each(entered.resident, after.resident), each(empty.resident, entered.resident));
-    let processor = after.processor - settled.processor;
-    Ok(vec![
-        Line::new("1,000 waiting, resident memory each", format!("{wait:.1} KB"), "≤ 4.5 KB".into(), wait <= 4.5)
-            .beside(format!("and {user:.1} KB as a user in a room; {} in all", megabytes(after.resident))),
-        Line::new("… threads", after.threads.to_string(), "≤ 64".into(), after.threads <= 64),
-        // The clock ticks every 10 ms, and the server looks after itself every 2 s.
-        Line::new(
-            "… processor time in 30 s",
-            format!("{} ms", processor.as_millis()),
-            "≤ 30 ms".into(),
-            processor <= Duration::from_millis(30),
-        ),
-    ])
-}
-
-/// Messages at a steady rate to everybody in a room, beside mosquitto. `p50` and `p99` are targets in milliseconds.
-fn room(programs: &Programs, receivers: usize, rate: u32, p50: u64, p99: u64) -> Outcome<Vec<Line>> {
-    let talk = |audience: &mut Audience| {
-        audience.round(rate.into(), Duration::from_secs(1) / rate)?;
-        audience.round(u64::from(rate) * TALK.as_secs(), Duration::from_secs(1) / rate)
-    };
-    let server = programs.server()?;
-    let mut audience = Audience::of_server(&server, receivers)?;
-    let round = talk(&mut audience)?;
-    let peak = server.usage()?;
-    let theirs = match programs.mosquitto() {
-        Some(mosquitto) => Some(talk(&mut Audience::of_mosquitto(&mosquitto, receivers)?)?),
-        None => None,
-    };
-    let beside = |percent| match &theirs {
-        Some(theirs) => format!("mosquitto {}", millis(percentile(&theirs.latencies, percent))),
-        None => "no mosquitto here".to_owned(),
-    };
-    let judged = |work: &str, percent, target: u64, sorted: &[Duration]| {
-        let time = percentile(sorted, percent);
-        if target == u64::MAX {
-            Line::plain(work, millis(time))
-        } else {
-            Line::new(work, millis(time), format!("≤ {target} ms"), time <= Duration::from_millis(target))
-        }
-    };
-    let work = format!("{receivers} receivers, {rate} messages/s, p50");
-    let mut lines = vec![
-        judged(&work, 50, p50, &round.latencies).beside(beside(50)),
-        judged("… p99", 99, p99, &round.latencies).beside(beside(99)),
-    ];
-    if receivers >= 1000 {
-        lines.push(judged("… the sender's own call, p99", 99, 20, &round.calls));
-        thread::sleep(Duration::from_secs(10));
-        let usage = server.usage()?;
-        let resident = usage.resident;
-        lines.push(
-            Line::new(
-                "… resident memory 10 s later (static musl)",
-                megabytes(resident),
-                "≤ 16 MB".into(),
-                resident <= 16_000_000,
-            )
-            .beside(format!(
-                "{} and {} threads at the end, {} at most",
-                megabytes(peak.resident),
-                peak.threads,
-                megabytes(usage.peak)
-            )),
-        );
-    }
-    Ok(lines)
-}
-
-/// Deliveries a second while messages come as fast as they are accepted, beside mosquitto.
-fn burst(programs: &Programs) -> Outcome<Vec<Line>> {
-    const RECEIVERS: usize = 100;
-    const MESSAGES: u64 = 200;
-    let rate = |round: Round| round.latencies.len() as f64 / round.time.as_secs_f64();
-    let rates = |audience: &mut Audience| -> Outcome<f64> {
-        let rates = (0..BURSTS).map(|_| audience.round(MESSAGES, Duration::ZERO).map(rate));
-        Ok(median(rates.collect::<Outcome<_>>()?))
-    };
-    let server = programs.server()?;
-    let ours = rates(&mut Audience::of_server(&server, RECEIVERS)?)?;
-    let beside = match programs.mosquitto() {
-        Some(mosquitto) => {
-            format!("mosquitto {:.0}/s", rates(&mut Audience::of_mosquitto(&mosquitto, RECEIVERS)?)?)
-        }
-        None => "no mosquitto here".into(),
-    };
-    let work = format!("{RECEIVERS} receivers, {MESSAGES} messages at once, deliveries");
-    Ok(vec![Line::new(&work, format!("{ours:.0}/s"), "≥ 100000/s".into(), ours >= 1e5).beside(beside)])
-}
-
 /// From the start to the ready line.
 fn start(programs: &Programs) -> Outcome<Vec<Line>> {
     let times = (0..4 * ROUNDS).map(|_| Ok(programs.server()?.ready.as_secs_f64() * 1000.0));
@@ -281,7 +174,7 @@ fn rooms(programs: &Programs) -> Outcome<Vec<Line>> {
         }
         // Until the history is as full as it gets.
         let begun = Instant::now();
-        while Connection::open(server.address)?.metric("chat_messages_total")? < 60_000 && begun.elapsed() < TALK {
+        while Connection::open(server.address)?.metric("chat_messages_total")? < 60_000 && begun.elapsed() < FILL {
             hammer(server.address, &send, CALLS, true, ROUND)?;
         }
         sides.push((server, [send, mixed]));
