@@ -8,6 +8,7 @@
 //! client         the terminal client
 //! program        what the programs share: options, log, signals, exit codes
 //! endpoint       hosts and ports
+//! network        addresses of this machine
 //! random         random bytes and texts
 //! sanitize       text from a peer, made harmless for terminals and logs
 //! secret         secrets: read from files, kept as hashes, compared in constant time
@@ -20,6 +21,7 @@ pub mod binder;
 pub mod chat;
 pub mod client;
 pub mod endpoint;
+pub mod network;
 pub mod program;
 pub mod random;
 pub mod rpc;

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_rpc::binder::{Address, Registry};
+use chat_rpc::binder::{LeaseRequest, Registry};
 use chat_rpc::chat::name::{RoomName, UserName};
 use chat_rpc::chat::{Draft, Limits, Now, Proof, Refusal, State, Ticket};
+use chat_rpc::endpoint::Endpoint;
 use chat_rpc::rpc::Credentials;
 use chat_rpc::secret::Key;
 use chrono::NaiveDate;
@@ -223,23 +224,30 @@ proptest! {
         let mut registry = Registry::default();
         let mut entries: Vec<Entry> = Vec::new();
         let mut now = 0u64;
-        let at = |port: u16| Address::parse("10.0.0.1", port.into()).unwrap();
+        let at = |port: u16| Endpoint::new("10.0.0.1", port.into()).unwrap();
         for act in acts {
             let instant = start + Duration::from_secs(now);
             let before: Vec<_> = PROCEDURES.iter().map(|name| answering(&entries, name, now)).collect();
-            let mut told: Option<(Vec<Address>, Vec<&str>, u16)> = None;
+            let mut told: Option<(Vec<Endpoint>, Vec<&str>, u16)> = None;
             match act {
                 Act::Permanent { name, port } => {
                     let name = PROCEDURES[name];
-                    let replaced = registry.register_procedure(name.into(), at(port), instant).unwrap();
+                    let replaced = registry.register_procedure(name.into(), at(port), None, instant).unwrap();
                     entries.retain(|entry| entry.instance.is_some() || entry.names != [name]);
                     entries.push(Entry { instance: None, port, names: vec![name], ends: u64::MAX });
                     told = Some((replaced.into_iter().collect(), vec![name], port));
                 }
                 Act::Leased { instance, port, names, seconds } => {
                     let given = names.iter().map(|&name| name.to_owned()).collect();
-                    let done =
-                        registry.register_service(instance.to_string(), at(port), given, seconds, instant).unwrap();
+                    let request = LeaseRequest {
+                        instance: instance.to_string(),
+                        endpoint: at(port),
+                        procedures: given,
+                        seconds,
+                        group: String::new(),
+                        origin: None,
+                    };
+                    let done = registry.register_service(request, instant).unwrap();
                     let ends = now + seconds.unsigned_abs();
                     let entry = Entry { instance: Some(instance), port, names: names.clone(), ends };
                     let known = entries.iter().position(|old| old.instance == Some(instance) && old.ends > now);
@@ -248,7 +256,8 @@ proptest! {
                         Some(place) => entries[place] = entry,
                         None => entries.push(entry),
                     }
-                    told = Some((done.replaced, names, port));
+                    let replaced = done.replaced.into_iter().map(|(_, old)| old).collect();
+                    told = Some((replaced, names, port));
                 }
                 Act::Unregister { instance } => {
                     registry.unregister_service(&instance.to_string());
@@ -261,7 +270,7 @@ proptest! {
             let instant = start + Duration::from_secs(now);
             for (name, before) in PROCEDURES.iter().zip(before) {
                 let after = answering(&entries, name, now);
-                prop_assert_eq!(registry.lookup(name, instant).map(|address| address.port), after);
+                prop_assert_eq!(registry.lookup(name, None, instant).map(|endpoint| endpoint.port), after);
                 if let Some((told, names, _)) = &told
                     && names.contains(name)
                     && let (Some(old), Some(new)) = (before, after)

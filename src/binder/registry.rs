@@ -1,9 +1,12 @@
-//! Who offers which procedure: leases, and the newest live registration of a name wins.
+//! The registrations: leases, and the newest live one of a name answers look-ups for it.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::endpoint::Endpoint;
+use crate::network::is_loopback;
 use crate::rpc::Fault;
 
 /// The longest lease that is granted; longer wishes get this.
@@ -14,87 +17,109 @@ pub const MAX_INSTANCES: usize = 1000;
 pub const MAX_PROCEDURES: usize = 256;
 /// Procedures of all instances together: what a listing can carry in some megabytes.
 pub const MAX_OFFERS: usize = 12_000;
-/// Characters of a procedure's name or of an instance id.
+/// One address may take one in so many of [`MAX_INSTANCES`], of [`MAX_OFFERS`], and of the [`MAX_PROCEDURES`] without a
+/// lease, so that it cannot keep others out. This machine's own addresses may take all of them.
+pub const SHARE: usize = 4;
+/// Characters of a procedure's name, of an instance id, or of a group's name.
 const MAX_NAME: usize = 128;
 
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// A host name or an IP address, without brackets.
-    pub host: String,
-    /// 1 to 65535.
-    pub port: u16,
-}
-
-impl Address {
-    /// Checks form and length.
-    ///
-    /// # Errors
-    /// Fault -32602 that says what an address is.
-    pub fn parse(host: &str, port: i64) -> Result<Self, Fault> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
-            return Err(Fault::new(
-                Fault::BAD_PARAMS,
-                "an address is a host name or an IP address, at most 253 characters",
-            ));
-        }
-        let port = u16::try_from(port).ok().filter(|&port| port > 0);
-        let port = port.ok_or_else(|| Fault::new(Fault::BAD_PARAMS, "a port is a number from 1 to 65535"))?;
-        Ok(Self { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.host, self.port)
-    }
-}
+/// Where a call comes from: the address of another machine, or `None` for this one.
+pub type Origin = Option<IpAddr>;
 
 /// One registration, as `list_procedures` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The procedure.
     pub name: String,
-    /// Where it is offered.
-    pub address: Address,
-    /// Who registered it; `None` without a lease.
+    /// The address that offers it.
+    pub endpoint: Endpoint,
+    /// The instance that registered it; `None` without a lease.
     pub instance: Option<String>,
     /// What is left of the lease; `None` without one.
     pub lease_remaining: Option<Duration>,
+    /// The group of the instance; empty without one.
+    pub group: String,
 }
 
-/// What [`Registry::register_service`] did.
+/// A wish to register all procedures of a server for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The id of the server, which makes the same request again the heartbeat.
+    pub instance: String,
+    /// The address of the server.
+    pub endpoint: Endpoint,
+    /// The names of its procedures.
+    pub procedures: Vec<String>,
+    /// The time asked for.
+    pub seconds: i64,
+    /// Servers of one group, if it has a name, serve the same and are looked up in turn.
+    pub group: String,
+    /// The caller.
+    pub origin: Origin,
+}
+
+/// The outcome of [`Registry::register_service`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Registered {
     /// The lease granted.
     pub lease: Duration,
-    /// Whether the instance was unknown before.
+    /// If the instance was unknown before.
     pub is_new: bool,
-    /// The other addresses that answered for some of the procedures until now, each once.
-    pub replaced: Vec<Address>,
+    /// The procedures that another address, which is not of the same group, was looked up for until now; with that address.
+    pub replaced: Vec<(String, Endpoint)>,
 }
 
 #[derive(Debug)]
-struct Service {
-    address: Address,
+struct Lease {
+    endpoint: Endpoint,
     procedures: Vec<String>,
+    group: String,
+    origin: Origin,
     expires: Instant,
     order: u64,
 }
 
+impl Lease {
+    fn offers(&self, name: &str) -> bool {
+        self.procedures.iter().any(|own| own == name)
+    }
+}
+
+/// A registration without a lease.
 #[derive(Debug)]
 struct Permanent {
-    address: Address,
+    endpoint: Endpoint,
+    origin: Origin,
     order: u64,
+}
+
+/// A live registration of a name.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    endpoint: &'a Endpoint,
+    group: &'a str,
+    origin: Origin,
+    order: u64,
+    is_leased: bool,
+}
+
+impl Candidate<'_> {
+    /// Returns whether a change from `self` to `other` is none that callers could notice.
+    fn serves_the_same_as(&self, other: &Candidate<'_>) -> bool {
+        self.endpoint == other.endpoint || !self.group.is_empty() && self.group == other.group
+    }
 }
 
 /// All registrations. `order` counts up with each new one, so that the newest is the one with the greatest.
 #[derive(Debug, Default)]
 pub struct Registry {
-    services: HashMap<String, Service>,
+    leases: HashMap<String, Lease>,
     permanent: HashMap<String, Permanent>,
     last_order: u64,
+    /// The order of the group's member that was last looked up for a name.
+    turns: HashMap<String, u64>,
+    /// If a live lease goes before a newer registration without one that came from elsewhere.
+    leases_first: bool,
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), Fault> {
@@ -108,22 +133,59 @@ fn check_name(what: &str, name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Counts the registrations of one address against its share.
+struct Share(Option<IpAddr>);
+
+impl Share {
+    fn of(origin: Origin) -> Self {
+        Self(origin.map(network_of))
+    }
+
+    fn covers(&self, origin: Origin) -> bool {
+        self.0.is_some() && self.0 == origin.map(network_of)
+    }
+
+    /// Checks that `count` is within the share of `limit`.
+    fn check(&self, count: usize, limit: usize, what: &str) -> Result<(), Fault> {
+        if self.0.is_none() || count <= limit / SHARE {
+            return Ok(());
+        }
+        Err(Fault::new(Fault::LIMIT, format!("one address may register {} {what}", limit / SHARE)))
+    }
+}
+
+/// An IPv6 host has a whole network of addresses, the first 64 bits.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 impl Registry {
+    /// Returns a registry in which a live lease goes before a newer registration without one that came from elsewhere: for
+    /// binders that know who registers.
+    #[must_use]
+    pub fn with_leases_first() -> Self {
+        Self { leases_first: true, ..Self::default() }
+    }
+
     fn next_order(&mut self) -> u64 {
         self.last_order += 1;
         self.last_order
     }
 
-    /// Registers without a lease; answers the address that was registered for the name before, if it was another one.
+    /// Registers without a lease. Returns the address that was looked up for the name before, if that is another one now.
     ///
     /// # Errors
     /// Faults for a name that is not allowed (7) or too much of something (8).
     pub fn register_procedure(
         &mut self,
         name: String,
-        address: Address,
+        endpoint: Endpoint,
+        origin: Origin,
         now: Instant,
-    ) -> Result<Option<Address>, Fault> {
+    ) -> Result<Option<Endpoint>, Fault> {
         check_name("a procedure's name", &name)?;
         if self.permanent.len() >= MAX_PROCEDURES && !self.permanent.contains_key(&name) {
             return Err(Fault::new(
@@ -131,259 +193,171 @@ impl Registry {
                 format!("{MAX_PROCEDURES} procedures can be registered without a lease"),
             ));
         }
+        let share = Share::of(origin);
+        let others = self.permanent.iter().filter(|(other, held)| **other != name && share.covers(held.origin)).count();
+        share.check(others + 1, MAX_PROCEDURES, "procedures without a lease")?;
         let order = self.next_order();
-        let replaced = self.lookup(&name, now).filter(|old| **old != address).cloned();
-        self.permanent.insert(name, Permanent { address, order });
-        Ok(replaced)
+        let before = self.newest(&name, None, now).map(|found| found.endpoint.clone());
+        self.permanent.insert(name.clone(), Permanent { endpoint, origin, order });
+        let after = self.newest(&name, None, now).map(|found| found.endpoint);
+        Ok(before.filter(|before| after != Some(before)))
     }
 
-    /// Where `name` is offered by its newest live registration.
-    #[must_use]
-    pub fn lookup(&self, name: &str, now: Instant) -> Option<&Address> {
-        let leased = self
-            .services
-            .values()
-            .filter(|service| service.expires > now && service.procedures.iter().any(|own| own == name));
-        let leased = leased.map(|service| (service.order, &service.address));
-        let permanent = self.permanent.get(name).map(|permanent| (permanent.order, &permanent.address));
-        leased.chain(permanent).max_by_key(|(order, _)| *order).map(|(_, address)| address)
+    /// Returns an address that offers `name`, and that a caller from `asker` can reach: that of the newest live
+    /// registration, or if this belongs to a group, of its live members in turn.
+    pub fn lookup(&mut self, name: &str, asker: Origin, now: Instant) -> Option<Endpoint> {
+        let newest = self.newest(name, asker, now)?;
+        if newest.group.is_empty() {
+            return Some(newest.endpoint.clone());
+        }
+        let last = self.turns.get(name).copied().unwrap_or_default();
+        let members = self.candidates(name, asker, now).filter(|member| member.group == newest.group);
+        // The next one in the order, or else the first.
+        let next = members.min_by_key(|member| (member.order <= last, member.order))?;
+        let (endpoint, order) = (next.endpoint.clone(), next.order);
+        self.turns.insert(name.to_owned(), order);
+        Some(endpoint)
+    }
+
+    /// Returns the live registrations of `name` that a caller from `asker` can reach.
+    fn candidates(&self, name: &str, asker: Origin, now: Instant) -> impl Iterator<Item = Candidate<'_>> {
+        let leased = self.leases.values().filter(move |lease| lease.expires > now && lease.offers(name));
+        let leased = leased.map(|lease| Candidate {
+            endpoint: &lease.endpoint,
+            group: &lease.group,
+            origin: lease.origin,
+            order: lease.order,
+            is_leased: true,
+        });
+        let permanent = self.permanent.get(name).map(|permanent| Candidate {
+            endpoint: &permanent.endpoint,
+            group: "",
+            origin: permanent.origin,
+            order: permanent.order,
+            is_leased: false,
+        });
+        leased.chain(permanent).filter(move |found| asker.is_none() || !is_loopback(found.endpoint))
+    }
+
+    fn newest(&self, name: &str, asker: Origin, now: Instant) -> Option<Candidate<'_>> {
+        let newest = self.candidates(name, asker, now).max_by_key(|found| found.order)?;
+        if !self.leases_first || newest.is_leased {
+            return Some(newest);
+        }
+        let leased = self.candidates(name, asker, now).filter(|found| found.is_leased).max_by_key(|found| found.order);
+        Some(leased.filter(|leased| leased.origin != newest.origin).unwrap_or(newest))
     }
 
     /// Registers all of an instance's procedures, or renews their lease.
     ///
     /// # Errors
     /// Faults for a name that is not allowed (7), too much of something (8), or a lease below one second (-32602).
-    pub fn register_service(
-        &mut self,
-        instance: String,
-        address: Address,
-        procedures: Vec<String>,
-        lease_seconds: i64,
-        now: Instant,
-    ) -> Result<Registered, Fault> {
-        check_name("an instance id", &instance)?;
-        if procedures.len() > MAX_PROCEDURES {
-            return Err(Fault::new(Fault::LIMIT, format!("an instance may have {MAX_PROCEDURES} procedures")));
-        }
-        for name in &procedures {
-            check_name("a procedure's name", name)?;
-        }
-        let seconds = u64::try_from(lease_seconds).ok().filter(|&seconds| seconds > 0);
-        let seconds = seconds.ok_or_else(|| Fault::new(Fault::BAD_PARAMS, "a lease is at least 1 second"))?;
-        let lease = Duration::from_secs(seconds).min(MAX_LEASE);
+    pub fn register_service(&mut self, request: LeaseRequest, now: Instant) -> Result<Registered, Fault> {
+        let lease = checked(&request)?;
         self.sweep(now);
-        let known = self.services.get(&instance);
-        if known.is_none() && self.services.len() >= MAX_INSTANCES {
-            return Err(Fault::new(Fault::LIMIT, format!("{MAX_INSTANCES} instances can be registered")));
-        }
-        let others: usize = self.services.values().map(|service| service.procedures.len()).sum::<usize>()
-            - known.map_or(0, |service| service.procedures.len());
-        if others + procedures.len() > MAX_OFFERS {
-            return Err(Fault::new(
-                Fault::LIMIT,
-                format!("all instances together may have {MAX_OFFERS} procedures, and there are {others} others"),
-            ));
-        }
-        let is_heartbeat = known.is_some_and(|service| service.address == address && service.procedures == procedures);
-        let answering = if is_heartbeat { Vec::new() } else { self.answering(&procedures, now) };
+        self.check_limits(&request)?;
+        let LeaseRequest { instance, endpoint, procedures, group, origin, .. } = request;
+        let known = self.leases.get(&instance);
+        let is_heartbeat =
+            known.is_some_and(|held| held.endpoint == endpoint && held.procedures == procedures && held.group == group);
+        let before: Vec<_> = if is_heartbeat {
+            Vec::new()
+        } else {
+            let owned = |name: &String| {
+                self.newest(name, None, now).map(|found| (name.clone(), found.endpoint.clone(), found.group.to_owned()))
+            };
+            procedures.iter().filter_map(owned).collect()
+        };
         // A heartbeat keeps its place in the order: only a new registration is newer than others.
-        let (is_new, order) = (known.is_none(), known.map(|service| service.order));
+        let (is_new, order) = (known.is_none(), known.map(|held| held.order));
         let order = order.unwrap_or_else(|| self.next_order());
-        self.services.insert(instance, Service { address, procedures, expires: now + lease, order });
-        let mut replaced = Vec::new();
-        for (name, old) in answering {
-            if self.lookup(&name, now).is_some_and(|new| *new != old) && !replaced.contains(&old) {
-                replaced.push(old);
-            }
-        }
+        self.leases.insert(instance, Lease { endpoint, procedures, group, origin, expires: now + lease, order });
+        let is_replaced = |(name, endpoint, group): &(String, Endpoint, String)| {
+            let before = Candidate { endpoint, group, origin, order, is_leased: true };
+            self.newest(name, None, now).is_some_and(|after| !after.serves_the_same_as(&before))
+        };
+        let replaced = before.into_iter().filter(is_replaced).map(|(name, endpoint, _)| (name, endpoint)).collect();
         Ok(Registered { lease, is_new, replaced })
     }
 
-    /// Who answers for each of `names`, as far as somebody does.
-    fn answering(&self, names: &[String], now: Instant) -> Vec<(String, Address)> {
-        names.iter().filter_map(|name| Some((name.clone(), self.lookup(name, now)?.clone()))).collect()
+    fn check_limits(&self, request: &LeaseRequest) -> Result<(), Fault> {
+        let others = || self.leases.iter().filter(|(instance, _)| **instance != request.instance).map(|(_, held)| held);
+        let offers = |held: &Lease| held.procedures.len();
+        if others().count() >= MAX_INSTANCES {
+            return Err(Fault::new(Fault::LIMIT, format!("{MAX_INSTANCES} instances can be registered")));
+        }
+        let offered: usize = others().map(offers).sum();
+        if offered + request.procedures.len() > MAX_OFFERS {
+            return Err(Fault::new(
+                Fault::LIMIT,
+                format!("all instances together may have {MAX_OFFERS} procedures, and there are {offered} others"),
+            ));
+        }
+        let share = Share::of(request.origin);
+        let held = || others().filter(|held| share.covers(held.origin));
+        share.check(held().count() + 1, MAX_INSTANCES, "instances")?;
+        share.check(held().map(offers).sum::<usize>() + request.procedures.len(), MAX_OFFERS, "procedures")
     }
 
-    /// Ends an instance's registration; answers whether it was known.
+    /// Ends an instance's registration; returns whether it was known.
     pub fn unregister_service(&mut self, instance: &str) -> bool {
-        self.services.remove(instance).is_some()
+        self.leases.remove(instance).is_some()
     }
 
-    /// All live registrations, by name and then newest first.
+    /// Returns all live registrations, by name and then newest first.
     #[must_use]
     pub fn list(&self, now: Instant) -> Vec<Offer> {
         let mut offers = Vec::new();
-        for (instance, service) in self.services.iter().filter(|(_, service)| service.expires > now) {
-            for name in &service.procedures {
+        for (instance, lease) in self.leases.iter().filter(|(_, lease)| lease.expires > now) {
+            for name in &lease.procedures {
                 let offer = Offer {
                     name: name.clone(),
-                    address: service.address.clone(),
+                    endpoint: lease.endpoint.clone(),
                     instance: Some(instance.clone()),
-                    lease_remaining: Some(service.expires - now),
+                    lease_remaining: Some(lease.expires - now),
+                    group: lease.group.clone(),
                 };
-                offers.push((service.order, offer));
+                offers.push((lease.order, offer));
             }
         }
         for (name, permanent) in &self.permanent {
-            let offer =
-                Offer { name: name.clone(), address: permanent.address.clone(), instance: None, lease_remaining: None };
+            let offer = Offer {
+                name: name.clone(),
+                endpoint: permanent.endpoint.clone(),
+                instance: None,
+                lease_remaining: None,
+                group: String::new(),
+            };
             offers.push((permanent.order, offer));
         }
-        offers.sort_by(|(order_a, a), (order_b, b)| a.name.cmp(&b.name).then(order_b.cmp(order_a)));
+        offers.sort_by(|(order_a, a), (order_b, b)| a.name.cmp(&b.name).then(Reverse(order_a).cmp(&Reverse(order_b))));
         offers.into_iter().map(|(_, offer)| offer).collect()
     }
 
     /// Forgets what has ended.
     pub fn sweep(&mut self, now: Instant) {
-        self.services.retain(|_, service| service.expires > now);
+        let before = self.leases.len();
+        self.leases.retain(|_, lease| lease.expires > now);
+        if self.leases.len() < before {
+            let leases = &self.leases;
+            self.turns.retain(|name, _| leases.values().any(|lease| !lease.group.is_empty() && lease.offers(name)));
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(port: u16) -> Address {
-        Address::parse("10.0.0.1", port.into()).unwrap()
+/// Checks a request, and returns the lease to grant.
+fn checked(request: &LeaseRequest) -> Result<Duration, Fault> {
+    check_name("an instance id", &request.instance)?;
+    if !request.group.is_empty() {
+        check_name("a group's name", &request.group)?;
     }
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
+    if request.procedures.len() > MAX_PROCEDURES {
+        return Err(Fault::new(Fault::LIMIT, format!("an instance may have {MAX_PROCEDURES} procedures")));
     }
-
-    #[test]
-    fn the_newest_live_registration_answers_and_the_next_takes_over() {
-        let start = Instant::now();
-        let mut registry = Registry::default();
-        registry.register_procedure("send".into(), at(1), start).unwrap();
-        registry.register_service("a".into(), at(2), names(&["send"]), 30, start).unwrap();
-        registry.register_service("b".into(), at(3), names(&["send"]), 10, start).unwrap();
-        assert_eq!(registry.lookup("send", start), Some(&at(3)));
-        // A heartbeat of the older one does not make it the newest.
-        registry.register_service("a".into(), at(2), names(&["send"]), 30, start).unwrap();
-        assert_eq!(registry.lookup("send", start), Some(&at(3)));
-        let later = start + Duration::from_secs(10);
-        assert_eq!(registry.lookup("send", later), Some(&at(2)), "b's lease has ended");
-        assert!(registry.unregister_service("a"));
-        assert!(!registry.unregister_service("a"));
-        assert_eq!(registry.lookup("send", later), Some(&at(1)));
-        assert_eq!(registry.lookup("other", later), None);
+    for name in &request.procedures {
+        check_name("a procedure's name", name)?;
     }
-
-    #[test]
-    fn a_registration_without_a_lease_replaces_its_like_and_stays() {
-        let start = Instant::now();
-        let mut registry = Registry::default();
-        assert_eq!(registry.register_procedure("send".into(), at(1), start).unwrap(), None);
-        assert_eq!(registry.register_procedure("send".into(), at(1), start).unwrap(), None);
-        assert_eq!(registry.register_procedure("send".into(), at(2), start).unwrap(), Some(at(1)));
-        let much_later = start + Duration::from_secs(1_000_000);
-        registry.sweep(much_later);
-        assert_eq!(registry.lookup("send", much_later), Some(&at(2)));
-    }
-
-    #[test]
-    fn whoever_loses_a_name_to_another_address_is_told_of() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        let mut service = |instance: &str, port, procedures: &[&str]| {
-            registry.register_service(instance.into(), at(port), names(procedures), 30, now).unwrap().replaced
-        };
-        assert_eq!(service("a", 1, &["send", "join"]), []);
-        assert_eq!(service("a", 1, &["send", "join"]), [], "a heartbeat");
-        assert_eq!(service("b", 1, &["send", "join"]), [], "the same server, started again");
-        assert_eq!(service("c", 2, &["send", "join"]), [at(1)], "one address, told of once");
-        assert_eq!(service("a", 1, &["send", "join"]), [], "a heartbeat of one that has been replaced");
-        assert_eq!(service("c", 3, &["send", "join"]), [at(2)], "somebody who knows the id of an instance");
-        assert_eq!(registry.register_procedure("send".into(), at(4), now).unwrap(), Some(at(3)));
-        let after = now + Duration::from_secs(30);
-        let replaced =
-            registry.register_service("d".into(), at(5), names(&["send", "join"]), 30, after).unwrap().replaced;
-        assert_eq!(replaced, [at(4)], "ended leases do not count");
-    }
-
-    #[test]
-    fn a_lease_is_granted_within_its_bounds() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        let mut lease = |seconds| {
-            registry.register_service("a".into(), at(1), names(&["x"]), seconds, now).map(|done| done.lease.as_secs())
-        };
-        assert_eq!(lease(1).unwrap(), 1);
-        assert_eq!(lease(3600).unwrap(), 3600);
-        assert_eq!(lease(3601).unwrap(), 3600);
-        assert_eq!(lease(0).unwrap_err().code, Fault::BAD_PARAMS);
-        assert_eq!(lease(-5).unwrap_err().code, Fault::BAD_PARAMS);
-    }
-
-    #[test]
-    fn instances_and_procedures_are_bounded() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        let many: Vec<String> = (0..=MAX_PROCEDURES).map(|number| format!("p{number}")).collect();
-        let fault = registry.register_service("a".into(), at(1), many.clone(), 60, now).unwrap_err();
-        assert_eq!(fault.code, Fault::LIMIT);
-        for name in &many[..MAX_PROCEDURES] {
-            registry.register_procedure(name.clone(), at(1), now).unwrap();
-        }
-        assert_eq!(registry.register_procedure("one-more".into(), at(1), now).unwrap_err().code, Fault::LIMIT);
-        registry.register_procedure("p0".into(), at(2), now).unwrap();
-        for number in 0..MAX_INSTANCES {
-            registry.register_service(format!("i{number}"), at(1), names(&["x"]), 60, now).unwrap();
-        }
-        assert_eq!(
-            registry.register_service("full".into(), at(1), names(&["x"]), 60, now).unwrap_err().code,
-            Fault::LIMIT
-        );
-        registry.register_service("i0".into(), at(1), names(&["x"]), 60, now).unwrap();
-        // Ended leases make room.
-        let later = now + Duration::from_secs(60);
-        registry.register_service("full".into(), at(1), names(&["x"]), 60, later).unwrap();
-    }
-
-    #[test]
-    fn procedures_of_all_instances_are_bounded() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        let many: Vec<String> = (0..MAX_PROCEDURES).map(|number| format!("p{number}")).collect();
-        let mut left = MAX_OFFERS;
-        while left > 0 {
-            let some = many[..left.min(MAX_PROCEDURES)].to_vec();
-            left -= some.len();
-            registry.register_service(format!("i{left}"), at(1), some, 60, now).unwrap();
-        }
-        let fault = registry.register_service("more".into(), at(1), names(&["x"]), 60, now).unwrap_err();
-        assert!(fault.code == Fault::LIMIT && fault.message.contains(&MAX_OFFERS.to_string()), "{fault}");
-        registry.register_service("i0".into(), at(2), many[..MAX_OFFERS % MAX_PROCEDURES].to_vec(), 60, now).unwrap();
-    }
-
-    #[test]
-    fn names_and_addresses_are_checked() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        for name in ["", "a b", "ä", "x\n", &"x".repeat(MAX_NAME + 1)] {
-            assert!(registry.register_procedure(name.into(), at(1), now).is_err(), "{name:?}");
-        }
-        registry.register_procedure("x".repeat(MAX_NAME), at(1), now).unwrap();
-        for (host, port) in [("", 1), ("a b", 1), ("host\n", 1), ("h", 0), ("h", 65536), ("h", -1)] {
-            assert_eq!(Address::parse(host, port).unwrap_err().code, Fault::BAD_PARAMS, "{host:?} {port}");
-        }
-        assert!(Address::parse("::1", 65535).is_ok());
-    }
-
-    #[test]
-    fn the_list_shows_what_is_left_of_each_lease() {
-        let now = Instant::now();
-        let mut registry = Registry::default();
-        registry.register_procedure("b".into(), at(1), now).unwrap();
-        registry.register_service("i".into(), at(2), names(&["a", "b"]), 30, now).unwrap();
-        let listed = registry.list(now + Duration::from_secs(10));
-        let shown: Vec<_> =
-            listed.iter().map(|offer| (offer.name.as_str(), offer.address.port, offer.lease_remaining)).collect();
-        assert_eq!(
-            shown,
-            [("a", 2, Some(Duration::from_secs(20))), ("b", 2, Some(Duration::from_secs(20))), ("b", 1, None)]
-        );
-        assert_eq!(registry.list(now + Duration::from_secs(30)).len(), 1);
-    }
+    let seconds = u64::try_from(request.seconds).ok().filter(|&seconds| seconds > 0);
+    let seconds = seconds.ok_or_else(|| Fault::new(Fault::BAD_PARAMS, "a lease must be at least 1 second"))?;
+    Ok(Duration::from_secs(seconds).min(MAX_LEASE))
 }

@@ -1,37 +1,38 @@
 //! Keeps the server registered at the binder: starts without one, comes back after the binder was restarted, and speaks to
 //! a binder of the original project too.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{info, warn};
 
 use crate::endpoint::Endpoint;
+use crate::network;
 use crate::rpc::{CallError, Client, Credentials, Fault, Value};
 
-/// The lease that is asked for. A crashed server is out of the binder's answers after this.
+/// The lease that is asked for. A crashed server is not found any more after this.
 const LEASE: Duration = Duration::from_secs(30);
 /// The first and the longest pause between attempts to reach the binder.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 /// How long a call to the binder may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is registered where.
+/// A server and the binder to register it at.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) binder: Endpoint,
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub(super) listening: SocketAddr,
-    /// What `--advertise` says; the port is 0 where it says none.
+    /// The address of `--advertise`; the port is 0 if it has none.
     pub(super) advertise: Option<Endpoint>,
     pub(super) procedures: Vec<&'static str>,
     pub(super) instance: String,
     pub(super) credentials: Option<Credentials>,
 }
 
-/// How the binder at the other end is spoken to.
+/// The kind of binder at the other end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     /// Ours: with leases.
@@ -43,10 +44,11 @@ enum Kind {
 impl Registration {
     /// Registers again and again until `stop` is disconnected, and then unregisters.
     pub(super) fn keep(self, stop: &Receiver<()>) {
-        let mut client = Client::new(&self.binder.to_string()).with_timeout(PATIENCE);
+        let mut client = Client::new(&self.binder.to_string()).with_timeout(TIMEOUT);
         if let Some(credentials) = &self.credentials {
             client = client.with_credentials(credentials);
         }
+        self.warn_if_out_of_reach();
         let mut retry = FIRST_RETRY;
         // What was last said in the log, so that a long outage is one line.
         let mut said: Option<String> = None;
@@ -56,7 +58,11 @@ impl Registration {
                 Ok((kind, lease)) => {
                     if registered != Some(kind) {
                         let how = if kind == Kind::Original { ", which knows no leases" } else { "" };
-                        info!("registered at the binder {}{how}", self.binder);
+                        let (host, port) = self.address();
+                        info!(
+                            "registered at the binder {}{how}; others reach this server at {host} port {port}",
+                            self.binder
+                        );
                     }
                     (registered, retry, said) = (Some(kind), FIRST_RETRY, None);
                     lease / 3
@@ -116,26 +122,38 @@ impl Registration {
         }
     }
 
-    /// What others reach us at.
+    /// Returns the host and the port by which others reach this server.
     fn address(&self) -> (String, i64) {
         let port = i64::from(self.listening.port());
         match &self.advertise {
             Some(Endpoint { host, port: 0 }) => (host.clone(), port),
             Some(Endpoint { host, port }) => (host.clone(), (*port).into()),
-            None if self.listening.ip().is_unspecified() => (self.local_host(), port),
+            None if self.listening.ip().is_unspecified() => (self.reached_at().to_string(), port),
             None => (self.listening.ip().to_string(), port),
         }
     }
 
-    /// The address that this machine has towards the binder. A datagram socket finds the route without sending anything.
-    fn local_host(&self) -> String {
-        let route = || {
-            let binder = self.binder.resolve().ok()?;
-            let any: SocketAddr = if binder.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-            let socket = UdpSocket::bind(any).ok()?;
-            socket.connect(binder).ok()?;
-            socket.local_addr().ok()
-        };
-        route().map_or_else(|| "127.0.0.1".to_owned(), |address| address.ip().to_canonical().to_string())
+    /// Returns the address that this machine has towards the binder; towards everybody else, if the binder is on this machine.
+    fn reached_at(&self) -> IpAddr {
+        let own = self.binder.resolve().ok().and_then(|binder| {
+            let is_here = network::is_own(binder.ip().to_canonical());
+            if is_here { network::outward() } else { network::towards(binder) }
+        });
+        own.unwrap_or(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Warns if those who ask the binder cannot reach this server.
+    fn warn_if_out_of_reach(&self) {
+        let is_loopback = self.advertise.is_none() && self.listening.ip().to_canonical().is_loopback();
+        let is_elsewhere = || self.binder.resolve().is_ok_and(|binder| !network::is_own(binder.ip().to_canonical()));
+        if is_loopback && is_elsewhere() {
+            warn!(
+                "the binder {} is on another machine, and this server listens on {} only, which nobody there reaches; \
+                 --listen 0.0.0.0:{} changes that",
+                self.binder,
+                self.listening.ip(),
+                self.listening.port()
+            );
+        }
     }
 }

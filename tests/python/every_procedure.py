@@ -102,7 +102,7 @@ def binder(call):
     rows = {(row["name"], row["port"]): row for row in call("list_procedures")}
     assert set(rows) == {("hello", 4000), ("hello", 4001), ("bye", 4001)}, rows
     for row in rows.values():
-        assert set(row) == {"name", "address", "port", "instance", "lease_remaining"}, row
+        assert set(row) == {"name", "address", "port", "instance", "lease_remaining", "group"}, row
     assert rows["hello", 4000]["instance"] is None and rows["hello", 4000]["lease_remaining"] is None
     assert rows["hello", 4001]["instance"] == "one" and 0 < rows["hello", 4001]["lease_remaining"] <= 60
     assert call("unregister_service", "one") is True

@@ -1,0 +1,97 @@
+//! What the log is told, at most once a minute about each thing: whoever calls often must not fill it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a notice keeps further ones about the same thing back.
+const QUIET: Duration = Duration::from_secs(60);
+/// Notices in that time, about all things together.
+const MAX_NOTICES: usize = 100;
+
+/// What was said about one thing.
+#[derive(Debug)]
+struct Said {
+    until: Instant,
+    further: u64,
+    latest: String,
+}
+
+/// The things that were said something about within the last minute.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    said: HashMap<String, Said>,
+    /// Notices that were kept back because there were too many things.
+    lost: u64,
+}
+
+impl Notices {
+    /// Returns `text` if it may be said about `thing` now.
+    pub(super) fn admit(&mut self, thing: String, text: String, now: Instant) -> Option<String> {
+        if let Some(said) = self.said.get_mut(&thing) {
+            said.further += 1;
+            said.latest = text;
+            return None;
+        }
+        if self.said.len() >= MAX_NOTICES {
+            self.lost += 1;
+            return None;
+        }
+        self.said.insert(thing, Said { until: now + QUIET, further: 0, latest: String::new() });
+        Some(text)
+    }
+
+    /// Returns what was kept back and may be said now: for each thing the latest, and how many there were.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<String> {
+        let mut due = Vec::new();
+        let mut again = Vec::new();
+        self.said.retain(|thing, said| {
+            let goes_on = said.until > now;
+            if !goes_on && said.further > 0 {
+                due.push(format!("{} ({} such changes within a minute)", said.latest, said.further));
+                again.push(thing.clone());
+            }
+            goes_on
+        });
+        if self.said.len() < MAX_NOTICES && self.lost > 0 {
+            due.push(format!("{} further changes are not shown", std::mem::take(&mut self.lost)));
+        }
+        // What was said now keeps the next back just so.
+        for thing in again {
+            self.said.insert(thing, Said { until: now + QUIET, further: 0, latest: String::new() });
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_said_once_a_minute_and_then_how_often_it_was_more() {
+        let start = Instant::now();
+        let mut notices = Notices::default();
+        let say = |notices: &mut Notices, thing: &str, number: u32, at: Duration| {
+            notices.admit(thing.to_owned(), format!("{thing} {number}"), start + at)
+        };
+        assert_eq!(say(&mut notices, "a", 0, Duration::ZERO).as_deref(), Some("a 0"));
+        for number in 1..1000 {
+            assert_eq!(say(&mut notices, "a", number, Duration::from_millis(number.into())), None);
+        }
+        assert_eq!(say(&mut notices, "b", 0, Duration::ZERO).as_deref(), Some("b 0"));
+        assert_eq!(notices.due(start + Duration::from_secs(59)), [""; 0]);
+        assert_eq!(notices.due(start + QUIET), ["a 999 (999 such changes within a minute)"]);
+        assert_eq!(say(&mut notices, "a", 1, QUIET), None, "that was a notice too");
+        assert_eq!(say(&mut notices, "b", 1, QUIET).as_deref(), Some("b 1"));
+    }
+
+    #[test]
+    fn notices_about_many_things_are_bounded() {
+        let start = Instant::now();
+        let mut notices = Notices::default();
+        let said = (0..10_000).filter(|number| notices.admit(number.to_string(), "x".into(), start).is_some()).count();
+        assert_eq!(said, MAX_NOTICES);
+        assert_eq!(notices.due(start + QUIET), ["9900 further changes are not shown"]);
+        assert!(notices.admit("a".into(), "x".into(), start + QUIET).is_some());
+    }
+}
