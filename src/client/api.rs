@@ -1,11 +1,12 @@
 //! The chat procedures as typed calls, for our server and for that of the original project, which refuses in plain strings,
 //! numbers no messages, and knows neither `wait_messages` nor `leave_room`.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
-use crate::rpc::{CallError, Client, Credentials, Fault, Value};
+use crate::rpc::{CALL_TIMEOUT, CallError, Client, Credentials, Fault, Value};
 use crate::stamp::Stamp;
 
 /// The code of a refusal that came without one: a plain string, or an exception of a Python server.
@@ -20,7 +21,8 @@ pub(super) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
 /// The binder does not answer, or not as a binder does.
 pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
     let wrong = || CallError::Malformed("a look-up answers an address and a port, or nil".into());
-    match Client::new(&binder.to_string()).call("lookup_procedure", &["send_message".into()])? {
+    let binder = Client::new(&binder.to_string());
+    match persist(CALL_TIMEOUT, || binder.call("lookup_procedure", &["send_message".into()]))? {
         Value::Nil => Ok(None),
         answer => {
             let Some([Value::String(host), Value::Int(port)]) = answer.as_array() else { return Err(wrong()) };
@@ -30,11 +32,35 @@ pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
     }
 }
 
-/// One user's calls to one server.
+/// The pause after a proxy did not know what became of a call.
+const GATEWAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Makes a call that may be made twice, and makes it again for at most `patience` while the server is busy or a proxy does
+/// not reach it.
+fn persist<T>(patience: Duration, call: impl Fn() -> Result<T, CallError>) -> Result<T, CallError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let outcome = call();
+        let pause = match &outcome {
+            Err(CallError::Busy { retry_after, .. }) => *retry_after,
+            Err(CallError::Gateway(_)) => GATEWAY_PAUSE,
+            _ => return outcome,
+        };
+        if Instant::now() + pause >= deadline {
+            return outcome;
+        }
+        thread::sleep(pause);
+    }
+}
+
+/// One user's calls to one server. Where the server is busy, or a proxy does not reach it, all but `send_message` and
+/// `wait_messages` are made again for a while.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: Client,
     user: String,
+    /// How long calls are made again.
+    patience: Duration,
 }
 
 /// The reply of `join_room`.
@@ -64,13 +90,17 @@ impl Api {
     #[must_use]
     pub fn new(server: &Endpoint, user: &str, secret: &str) -> Self {
         let credentials = Credentials { user: user.to_owned(), secret: secret.to_owned() };
-        Self { client: Client::new(&server.to_string()).with_credentials(&credentials), user: user.to_owned() }
+        Self {
+            client: Client::new(&server.to_string()).with_credentials(&credentials),
+            user: user.to_owned(),
+            patience: CALL_TIMEOUT,
+        }
     }
 
-    /// The same calls, each taking at most `time`.
+    /// Returns the same calls, each taking at most `time` and made once.
     #[must_use]
     pub fn with_timeout(&self, time: Duration) -> Self {
-        Self { client: self.client.with_timeout(time), user: self.user.clone() }
+        Self { client: self.client.with_timeout(time), user: self.user.clone(), patience: Duration::ZERO }
     }
 
     /// Registers the user, or resumes their session.
@@ -132,7 +162,8 @@ impl Api {
     pub fn send_message(&self, room: &str, text: &str, recipient: Option<&str>) -> Result<(), CallError> {
         // Not nil for the whole room: not every server reads it.
         let recipient = recipient.unwrap_or_default();
-        self.confirmed("send_message", &[self.user(), room.into(), text.into(), recipient.into()])
+        self.with_timeout(CALL_TIMEOUT)
+            .confirmed("send_message", &[self.user(), room.into(), text.into(), recipient.into()])
     }
 
     /// All messages that are kept.
@@ -159,7 +190,8 @@ impl Api {
         // Time for the answer beside the wait.
         const MARGIN: Duration = Duration::from_secs(10);
         let params = [self.user(), room.into(), after.cast_signed().into(), time.as_secs().cast_signed().into()];
-        let answer = self.with_timeout(time + MARGIN).call("wait_messages", &params)?;
+        let answer =
+            Self { patience: CALL_TIMEOUT, ..self.with_timeout(time + MARGIN) }.call("wait_messages", &params)?;
         let member =
             |name| answer.member(name).ok_or_else(|| unlike("a struct of messages, last_id and missed", &answer));
         Ok(WaitReply {
@@ -191,7 +223,7 @@ impl Api {
 
     /// Python's servers have no codes for their faults: all are 1, which is "name in use" here.
     fn call(&self, procedure: &str, params: &[Value]) -> Result<Value, CallError> {
-        self.client.call(procedure, params).map_err(|error| match error {
+        persist(self.patience, || self.client.call(procedure, params)).map_err(|error| match error {
             CallError::Fault(fault) if fault.code == 1 && fault.message.starts_with('<') => {
                 let unknown = fault.message.ends_with("is not supported");
                 let code = if unknown { Fault::NO_SUCH_PROCEDURE } else { UNNUMBERED };

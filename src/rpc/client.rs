@@ -10,19 +10,23 @@
 //! # Ok::<(), chat_rpc::rpc::CallError>(())
 //! ```
 
+mod connection;
 mod exchange;
+mod stream;
 
 use std::fmt;
 use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
+use exchange::{Request, exchange};
+pub use stream::{EventStream, StreamEvent};
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most elements in an answer: 10,000 messages of 20 elements each.
+/// The most elements in an answer: 7,300 messages of 34 elements each.
 const MAX_ANSWER_ELEMENTS: usize = 250_000;
 
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
@@ -43,15 +47,26 @@ pub enum CallError {
     NotReached(String),
     /// The connection broke, or the time was up, before the answer was there: the call may have been made.
     NoAnswer(String),
+    /// The server, or a proxy before it, is busy and has not made the call (HTTP status 429 or 503).
+    Busy {
+        /// The HTTP status.
+        status: u16,
+        /// When to make the call again: what the reply says, within bounds.
+        retry_after: Duration,
+    },
+    /// A proxy does not know what became of the call (HTTP status 502 or 504): it may have been made.
+    Gateway(u16),
+    /// Another HTTP status than one of success.
+    Status(u16),
     /// The answer is not XML-RPC.
     Malformed(String),
 }
 
 impl CallError {
-    /// Whether the call certainly had no effect, so that making it again is safe.
+    /// Returns whether the call certainly had no effect, so that making it again is safe.
     #[must_use]
     pub fn is_safe_to_repeat(&self) -> bool {
-        matches!(self, Self::NotReached(_))
+        matches!(self, Self::NotReached(_) | Self::Busy { .. })
     }
 }
 
@@ -61,6 +76,9 @@ impl fmt::Display for CallError {
             Self::Fault(fault) => write!(formatter, "{fault}"),
             Self::NotReached(cause) => write!(formatter, "not reached: {cause}"),
             Self::NoAnswer(cause) => write!(formatter, "no answer: {cause}"),
+            Self::Busy { status, .. } => write!(formatter, "too busy: HTTP status {status}"),
+            Self::Gateway(status) => write!(formatter, "no answer from behind a proxy: HTTP status {status}"),
+            Self::Status(status) => write!(formatter, "the answer is not XML-RPC but HTTP status {status}"),
             Self::Malformed(cause) => write!(formatter, "the answer is not XML-RPC: {cause}"),
         }
     }
@@ -99,9 +117,47 @@ impl Client {
     /// # Errors
     /// The server's fault, or why there is no answer.
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
-        let body =
-            exchange::post(&self.address, self.authorization.as_deref(), &write::call(method, params), self.timeout)?;
-        let limits = DocumentLimits { elements: MAX_ANSWER_ELEMENTS, ..DocumentLimits::default() };
-        read_response(&body, &limits)?.map_err(CallError::Fault)
+        let body = write::call(method, params);
+        let headers = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n", body.len());
+        let body = exchange(&self.request("POST /RPC2", headers, &body), self.timeout)?;
+        read_response(&body, &answer_limits())?.map_err(CallError::Fault)
+    }
+
+    /// Opens the stream of events at `path`, which has the parameters `query`. The first event has to come within `time`:
+    /// otherwise something on the way holds the stream back.
+    ///
+    /// # Errors
+    /// [`CallError::Status`] if the server refuses, or why there is no stream.
+    pub fn events(&self, path: &str, query: &[(&str, &str)], time: Duration) -> Result<EventStream, CallError> {
+        let mut line = format!("GET {path}");
+        for (separator, (name, value)) in std::iter::once('?').chain(std::iter::repeat('&')).zip(query) {
+            line.push(separator);
+            line.push_str(name);
+            line.push('=');
+            percent_encode(value, &mut line);
+        }
+        EventStream::open(&self.request(&line, "Accept: text/event-stream\r\n".into(), ""), time)
+    }
+
+    fn request<'a>(&'a self, line: &'a str, mut headers: String, body: &'a str) -> Request<'a> {
+        if let Some(credentials) = &self.authorization {
+            headers.push_str(&format!("Authorization: {credentials}\r\n"));
+        }
+        Request { address: &self.address, line, headers, body }
+    }
+}
+
+fn answer_limits() -> DocumentLimits {
+    DocumentLimits { elements: MAX_ANSWER_ELEMENTS, ..DocumentLimits::default() }
+}
+
+/// Appends `text` for a query: all but the unreserved characters (RFC 3986) as bytes in hexadecimal.
+fn percent_encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
     }
 }

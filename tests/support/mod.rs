@@ -9,6 +9,7 @@ pub mod home;
 pub mod http;
 pub mod peer;
 pub mod process;
+pub mod relay;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;

@@ -50,7 +50,10 @@ impl Worker {
                         return;
                     }
                 }
-                Err(error @ CallError::Malformed(_)) => {
+                Err(CallError::Busy { retry_after, .. }) => {
+                    return self.outbox.pause(Instant::now() + retry_after);
+                }
+                Err(error @ (CallError::Malformed(_) | CallError::Status(_))) => {
                     return self.give_back(Fault::new(UNNUMBERED, error.to_string()));
                 }
                 Err(error) => {

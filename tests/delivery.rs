@@ -1,0 +1,89 @@
+//! Exact delivery: what the client sends arrives once and in order, whatever lies between it and the server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use chat_rpc::rpc::{Client, Value};
+use support::home::Home;
+use support::relay::{Fate, Relay};
+use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER};
+
+impl Home {
+    fn client(&self, arguments: &[&str]) -> Program {
+        let home = format!("HOME={}", self.0.display());
+        let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", "LC_ALL=C", &home];
+        Program::start(&[&clear[..], CLIENT].concat(), arguments)
+    }
+
+    fn send(&self, server: &str, text: &[&str]) -> Program {
+        self.client(&[&["send", "--user", "bot", "--room", "ops", "--server", server], text].concat())
+    }
+}
+
+fn server() -> Program {
+    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+}
+
+/// What everybody in `room` can read, as somebody who comes from outside reads it.
+fn history(server: &Program, room: &str) -> Vec<String> {
+    let outside = Client::new(server.address());
+    outside.call("register_user", &["reader".into()]).unwrap();
+    outside.call("join_room", &["reader".into(), room.into()]).unwrap();
+    let messages = outside.call("receive_messages", &["reader".into(), room.into()]).unwrap();
+    outside.call("unregister_user", &["reader".into()]).unwrap();
+    let content = |message: &Value| message.member("content").and_then(Value::as_str).unwrap().to_owned();
+    messages.as_array().unwrap().iter().map(content).collect()
+}
+
+#[test]
+fn what_a_busy_server_has_not_done_is_done_when_it_says() {
+    const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    const SLOWER: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+    for reply in [BUSY, SLOWER] {
+        let (home, server) = (Home::new(), server());
+        let relay = Relay::start(server.address(), move |procedure, before| match (procedure, before) {
+            ("register_user" | "join_room" | "send_message", 0) => Fate::Refuse(reply),
+            _ => Fate::Pass,
+        });
+        let started = Instant::now();
+        let mut send = home.send(relay.address(), &["deployed"]);
+        assert!(send.wait_exit(PATIENCE).success());
+        assert!(started.elapsed() >= Duration::from_secs(3), "a second each: {:?}", started.elapsed());
+        assert_eq!(history(&server, "ops"), ["deployed"]);
+        assert_eq!(relay.count("send_message"), 2);
+    }
+}
+
+#[test]
+fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
+    const UNKNOWN: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+    const TOO_LATE: &str = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n";
+    // The proxy did not reach the server, or it did.
+    for fate in [Fate::Refuse(UNKNOWN), Fate::Replace(TOO_LATE)] {
+        let (home, server) = (Home::new(), server());
+        let relay = Relay::start(server.address(), move |procedure, before| match (procedure, before) {
+            ("register_user" | "join_room" | "send_message", 0) => fate,
+            _ => Fate::Pass,
+        });
+        let mut send = home.send(relay.address(), &["deployed"]);
+        assert!(send.wait_exit(PATIENCE).success(), "{fate:?}");
+        assert_eq!(history(&server, "ops"), ["deployed"], "{fate:?}");
+    }
+}
+
+#[test]
+fn another_status_is_an_error_that_names_it() {
+    const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let (home, server) = (Home::new(), server());
+    let relay = Relay::start(server.address(), |procedure, _| match procedure {
+        "send_message" => Fate::Refuse(FORBIDDEN),
+        _ => Fate::Pass,
+    });
+    let mut send = home.send(relay.address(), &["deployed"]);
+    assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
+    send.stderr.wait_for_line("HTTP status 403", PATIENCE);
+    assert_eq!(relay.count("send_message"), 1);
+}
