@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
+use crate::network::is_loopback;
 use crate::rpc::{CALL_TIMEOUT, CallError, Client, Credentials, Fault, Value};
 use crate::stamp::Stamp;
 
@@ -26,10 +27,22 @@ pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
         Value::Nil => Ok(None),
         answer => {
             let Some([Value::String(host), Value::Int(port)]) = answer.as_array() else { return Err(wrong()) };
-            let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-            format!("{bracketed}:{port}").parse().map(Some).map_err(|_| wrong())
+            Endpoint::new(host, *port).map(Some).map_err(|_| wrong())
         }
     }
+}
+
+/// Returns the chat server that the binder keeps from callers on other machines, because they could not reach it. `None` if there
+/// is none, or the binder cannot say it.
+#[must_use]
+pub fn out_of_reach(binder: &Endpoint) -> Option<Endpoint> {
+    let offers = Client::new(&binder.to_string()).call("list_procedures", &[]).ok()?;
+    let offers = offers.as_array()?.iter();
+    let mut chats = offers.filter(|offer| offer.member("name").and_then(Value::as_str) == Some("send_message"));
+    chats.find_map(|offer| {
+        let (host, port) = (offer.member("address")?.as_str()?, offer.member("port")?.as_int()?);
+        Endpoint::new(host, port).ok().filter(is_loopback)
+    })
 }
 
 /// The pause after a proxy did not know what became of a call.

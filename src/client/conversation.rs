@@ -94,6 +94,7 @@ pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
         SessionError::Refused(fault) => locale.refusal(fault),
         SessionError::Unreachable(cause) => (locale.unreachable)(&sanitized(cause)),
         SessionError::NobodyOffers => locale.nobody_offers.into(),
+        SessionError::OutOfReach(server) => (locale.out_of_reach)(&server.to_string(), server.port),
         SessionError::InNoRoom => locale.in_no_room.into(),
         SessionError::Ended => locale.over.into(),
     }

@@ -115,6 +115,8 @@ pub struct Locale {
     pub unreachable: fn(cause: &str) -> String,
     /// The binder knows no server.
     pub nobody_offers: &'static str,
+    /// The binder knows only a server at this address and port, which its own machine reaches and no other.
+    pub out_of_reach: fn(server: &str, port: u16) -> String,
     /// The command needs a room.
     pub in_no_room: &'static str,
     /// There is nobody to reply to.

@@ -59,6 +59,8 @@ pub enum SessionError {
     Unreachable(String),
     /// The binder knows no server.
     NobodyOffers,
+    /// The binder knows only a server that its own machine reaches: this one.
+    OutOfReach(Endpoint),
     /// The user has not joined a room.
     InNoRoom,
     /// The session has ended.
@@ -71,6 +73,7 @@ impl fmt::Display for SessionError {
             Self::Refused(fault) => formatter.write_str(&fault.message),
             Self::Unreachable(cause) => formatter.write_str(cause),
             Self::NobodyOffers => formatter.write_str("the binder knows no chat server"),
+            Self::OutOfReach(server) => write!(formatter, "the server {server} is reached from its own machine only"),
             Self::InNoRoom => formatter.write_str("not in a room"),
             Self::Ended => formatter.write_str("the session has ended"),
         }

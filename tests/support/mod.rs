@@ -7,6 +7,7 @@
 
 pub mod home;
 pub mod http;
+pub mod lan;
 pub mod peer;
 pub mod process;
 pub mod relay;

@@ -82,7 +82,12 @@ pub const ENGLISH: Locale = Locale {
     },
     error: |text| format!("Error: {text}"),
     unreachable: |cause| format!("the server cannot be reached ({cause})"),
-    nobody_offers: "the binder knows no chat server",
+    nobody_offers: "no chat server is registered with the binder",
+    out_of_reach: |server, port| {
+        format!(
+            "the chat server at {server} serves its own machine only; for others, start it with --listen 0.0.0.0:{port}"
+        )
+    },
     in_no_room: "you are in no room; go to one with: join ROOM",
     nobody_to_reply: "nobody has written to you privately yet",
     not_a_number: "this is not a number",

@@ -123,7 +123,13 @@ pub const PORTUGUESE: Locale = Locale {
     },
     error: |text| format!("Erro: {text}"),
     unreachable: |cause| format!("não foi possível falar com o servidor ({cause})"),
-    nobody_offers: "o binder não conhece nenhum servidor de chat",
+    nobody_offers: "não há nenhum servidor de chat registrado no binder",
+    out_of_reach: |server, port| {
+        format!(
+            "o servidor de chat em {server} só atende a própria máquina; para atender outras, inicie-o com \
+             --listen 0.0.0.0:{port}"
+        )
+    },
     in_no_room: "você não está em nenhuma sala; entre em uma com: join SALA",
     nobody_to_reply: "ninguém escreveu a você em particular ainda",
     not_a_number: "isto não é um número",

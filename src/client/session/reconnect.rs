@@ -31,7 +31,7 @@ impl Worker {
         };
         let error = match api::look_up(binder) {
             Ok(Some(server)) => return Ok(server),
-            Ok(None) => SessionError::NobodyOffers,
+            Ok(None) => api::out_of_reach(binder).map_or(SessionError::NobodyOffers, SessionError::OutOfReach),
             Err(error) => SessionError::Unreachable(format!("the binder at {binder}: {error}")),
         };
         // A binder that is away, or was restarted and does not know the server yet, is no reason to give the server up.

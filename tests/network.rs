@@ -1,0 +1,142 @@
+//! Several machines: what they register and look up is what the others can reach. Each machine is a network namespace.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+mod support;
+
+use support::lan::Lan;
+use support::{BINDER, CLIENT, ORIGIN_SERVER, PATIENCE, Program, SERVER, send_lines};
+
+/// The options of the README for a network.
+const BINDER_FOR_ALL: &[&str] = &["--listen", "0.0.0.0:5000"];
+const SERVER_FOR_ALL: &[&str] = &["--listen", "0.0.0.0:9000"];
+
+/// Asks the binder on the first machine for a procedure, from `machine`.
+#[track_caller]
+fn lookup(lan: &Lan, machine: usize, procedure: &str) -> String {
+    lan.python(machine, &calling(lan, 1, &format!("print(binder.lookup_procedure('{procedure}'))")))
+}
+
+/// Waits until the binder on the first machine answers `wanted`, from `machine`.
+#[track_caller]
+fn found(lan: &Lan, machine: usize, procedure: &str, wanted: &str) {
+    let script = format!(
+        "import time\nend = time.monotonic() + {}\nwhile binder.lookup_procedure('{procedure}') != {wanted}:\n    \
+         assert time.monotonic() < end\n    time.sleep(0.1)",
+        PATIENCE.as_secs()
+    );
+    lan.python(machine, &calling(lan, 1, &script));
+}
+
+/// A script that calls `binder`, which is on the machine `at`.
+fn calling(lan: &Lan, at: usize, script: &str) -> String {
+    let address = lan.address(at);
+    format!(
+        "from xmlrpc.client import ServerProxy\nbinder = ServerProxy('http://{address}:5000', allow_none=True)\n{script}"
+    )
+}
+
+#[track_caller]
+fn registered(server: &Program) {
+    server.stderr.wait_for_line("registered at the binder", PATIENCE);
+}
+
+fn client(lan: &Lan, machine: usize, name: &str, options: &[&str]) -> Program {
+    let fixed = ["--user", name, "--room", "lobby", "--plain", "--lang", "en"];
+    lan.start(machine, CLIENT, &[&fixed, options].concat())
+}
+
+#[test]
+fn the_recipe_for_a_network_works_between_machines() {
+    let Some(lan) = Lan::of(3) else { return };
+    let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let server = lan.serve(1, SERVER, SERVER_FOR_ALL);
+    registered(&server);
+    let at = format!("{}:5000", lan.address(1));
+    let mut ana = client(&lan, 2, "ana", &["--binder", &at]);
+    ana.stderr.wait_for_line("lobby", PATIENCE);
+    let mut bob = client(&lan, 3, "bob", &["--binder", &at]);
+    bob.stderr.wait_for_line("lobby", PATIENCE);
+    send_lines(&mut ana, &["hello from another machine"]);
+    bob.stdout.wait_for_line("hello from another machine", PATIENCE);
+    send_lines(&mut bob, &["and back"]);
+    ana.stdout.wait_for_line("and back", PATIENCE);
+    // Who sits at the server's machine needs no option.
+    let near = client(&lan, 1, "eve", &[]);
+    near.stdout.wait_for_line("and back", PATIENCE);
+}
+
+#[test]
+fn a_server_is_found_at_the_address_that_it_has_in_the_network() {
+    let Some(lan) = Lan::of(3) else { return };
+    let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let near = lan.serve(1, SERVER, SERVER_FOR_ALL);
+    registered(&near);
+    for machine in 1..=3 {
+        assert_eq!(lookup(&lan, machine, "send_message"), "['10.77.0.1', 9000]", "from machine {machine}");
+    }
+    let far = lan.serve(2, SERVER, &[SERVER_FOR_ALL, &["--binder", "10.77.0.1:5000"]].concat());
+    registered(&far);
+    for machine in 1..=3 {
+        assert_eq!(lookup(&lan, machine, "send_message"), "['10.77.0.2', 9000]", "from machine {machine}");
+    }
+}
+
+#[test]
+fn a_server_follows_the_address_of_its_machine() {
+    let Some(lan) = Lan::of(2) else { return };
+    lan.ip(1, "addr del 10.77.0.1/24 dev eth0");
+    let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let server = lan.serve(1, SERVER, SERVER_FOR_ALL);
+    let line = server.stderr.wait_for_line("registered at the binder", PATIENCE);
+    assert!(line.contains("127.0.0.1 port 9000"), "there is no network yet: {line}");
+    lan.ip(1, "addr add 10.77.0.1/24 dev eth0");
+    // At the next heartbeat.
+    found(&lan, 2, "send_message", "['10.77.0.1', 9000]");
+}
+
+#[test]
+fn the_binder_takes_the_callers_address_for_one_that_nobody_else_can_reach() {
+    let Some(lan) = Lan::of(3) else { return };
+    let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    for given in ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"] {
+        let register = format!("print(binder.register_procedure('echo', '{given}', 8000))");
+        let confirmed = lan.python(2, &calling(&lan, 1, &register));
+        assert_eq!(confirmed, "Procedure 'echo' registered at 10.77.0.2:8000.", "{given}");
+        assert_eq!(lookup(&lan, 3, "echo"), "['10.77.0.2', 8000]", "{given}");
+        let register = format!("print(binder.register_service('an-id', '{given}', 8001, ['ping'], 60))");
+        assert_eq!(lan.python(2, &calling(&lan, 1, &register)), "60");
+        assert_eq!(lookup(&lan, 3, "ping"), "['10.77.0.2', 8001]", "{given}");
+    }
+    // What is reached from elsewhere stays as it was given.
+    lan.python(2, &calling(&lan, 1, "binder.register_procedure('echo', '192.168.9.9', 8000)"));
+    assert_eq!(lookup(&lan, 3, "echo"), "['192.168.9.9', 8000]");
+    // A server of the original project that listens everywhere on the binder's machine.
+    let _origin = lan.start(1, ORIGIN_SERVER, &["--binder", "10.77.0.1:5000", "--listen", "0.0.0.0:9000"]);
+    found(&lan, 2, "send_message", "['10.77.0.1', 9000]");
+}
+
+#[test]
+fn a_server_for_its_own_machine_is_named_to_others_and_never_given_to_them() {
+    let Some(lan) = Lan::of(2) else { return };
+    let binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let server = lan.serve(1, SERVER, &[] as &[&str]);
+    registered(&server);
+    assert_eq!(lookup(&lan, 1, "send_message"), "['127.0.0.1', 9000]");
+    for _ in 0..3 {
+        assert_eq!(lookup(&lan, 2, "send_message"), "None");
+    }
+    let said = binder.stderr.wait_for_line("--listen 0.0.0.0:9000", PATIENCE);
+    assert!(said.contains("10.77.0.2 asked for send_message") && said.contains("127.0.0.1:9000"), "{said}");
+    let count = binder.stderr.lines().iter().filter(|line| line.contains("asked for")).count();
+    assert_eq!(count, 1, "once a minute");
+    let mut client = client(&lan, 2, "ana", &["--binder", "10.77.0.1:5000"]);
+    client.end_input();
+    let status = client.wait_exit(PATIENCE);
+    assert!(!status.success());
+    let said = [client.stdout.lines(), client.stderr.lines()].concat().join("\n");
+    assert!(said.contains("127.0.0.1:9000") && said.contains("--listen 0.0.0.0:9000"), "{said}");
+    // One that others cannot reach says so itself where its binder is elsewhere.
+    let far = lan.serve(2, SERVER, &["--binder", "10.77.0.1:5000"]);
+    far.stderr.wait_for_line("--listen 0.0.0.0:9000 changes that", PATIENCE);
+}

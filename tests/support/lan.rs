@@ -1,0 +1,109 @@
+//! A network of machines in this one: network namespaces that a bridge joins.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{CommandLine, PATIENCE, Program};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Machines with the addresses 10.77.0.1, 10.77.0.2 and so on, on one network without a way out.
+pub struct Lan {
+    name: String,
+    machines: usize,
+}
+
+/// Runs `ip` with these words.
+fn ip(line: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(line.split(' ')).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("ip: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+impl Lan {
+    /// Makes a network, or says on standard error that the test is left out because this process may not make one.
+    #[track_caller]
+    pub fn of(machines: usize) -> Option<Self> {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let lan = Self { name: format!("chat{}-{number}", std::process::id()), machines };
+        let bridge = lan.bridge();
+        if let Err(error) = ip(&format!("netns add {bridge}")) {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            eprintln!("SKIPPED {test}: needs network namespaces, which root can make with iproute2 ({error})");
+            return None;
+        }
+        lan.wire().unwrap_or_else(|error| panic!("the namespaces are made, but not their network: {error}"));
+        Some(lan)
+    }
+
+    fn wire(&self) -> Result<(), String> {
+        let bridge = self.bridge();
+        // As on a switch, multicast reaches every port.
+        ip(&format!("-n {bridge} link add br0 type bridge mcast_snooping 0"))?;
+        ip(&format!("-n {bridge} link set br0 up"))?;
+        for machine in 1..=self.machines {
+            let name = self.machine(machine);
+            ip(&format!("netns add {name}"))?;
+            ip(&format!("-n {name} link set lo up"))?;
+            ip(&format!("-n {name} link add eth0 type veth peer name port{machine} netns {bridge}"))?;
+            ip(&format!("-n {bridge} link set port{machine} master br0 up"))?;
+            ip(&format!("-n {name} addr add {}/24 dev eth0", self.address(machine)))?;
+            ip(&format!("-n {name} link set eth0 up"))?;
+        }
+        Ok(())
+    }
+
+    fn bridge(&self) -> String {
+        format!("{}-br", self.name)
+    }
+
+    fn machine(&self, machine: usize) -> String {
+        format!("{}-{machine}", self.name)
+    }
+
+    /// The address of a machine, which are counted from 1.
+    pub fn address(&self, machine: usize) -> String {
+        assert!((1..=self.machines).contains(&machine), "there are {} machines", self.machines);
+        format!("10.77.0.{machine}")
+    }
+
+    /// Changes the network of a machine with `ip`.
+    #[track_caller]
+    pub fn ip(&self, machine: usize, line: &str) {
+        ip(&format!("-n {} {line}", self.machine(machine))).unwrap_or_else(|error| panic!("ip {line}: {error}"));
+    }
+
+    /// Starts a program on a machine.
+    #[track_caller]
+    pub fn start(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Program {
+        let machine = self.machine(machine);
+        Program::start(&[&["ip", "netns", "exec", &machine], line].concat(), arguments)
+    }
+
+    /// Starts a program that listens on a machine, and waits for its ready line.
+    #[track_caller]
+    pub fn serve(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Program {
+        self.start(machine, line, arguments).ready()
+    }
+
+    /// Runs a Python script on a machine to its end, asserts that it succeeded, and returns its output.
+    #[track_caller]
+    pub fn python(&self, machine: usize, script: &str) -> String {
+        let mut program = self.start(machine, &["python3", "-"], &[] as &[&str]);
+        program.send_line(script);
+        program.end_input();
+        let status = program.wait_exit(PATIENCE * 2);
+        assert!(status.success(), "the Python script failed with {status}");
+        program.stdout.lines().join("\n")
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        for machine in 1..=self.machines {
+            let _ = ip(&format!("netns del {}", self.machine(machine)));
+        }
+        let _ = ip(&format!("netns del {}", self.bridge()));
+    }
+}
