@@ -3,8 +3,8 @@
 //! Only [`transport`] and [`request`] name tiny_http, which is no longer maintained. It is built around what that crate does:
 //!
 //! * Accepted sockets inherit from the listener what tiny_http never sets: no delay, a receive time-out that ends idle
-//!   connections, and a send time-out so short that no thread is ever held by a peer that does not read
-//!   ([`reply`]: the rest of such an answer is written elsewhere).
+//!   connections, and a send time-out with which writes never block, so that no thread is ever held by a peer that does not
+//!   read ([`reply`]: the rest of such an answer is written elsewhere).
 //! * Its pool can leave a connection without a thread; [`supervisor`] frees one by a short connection to ourselves.
 //! * Its accept loop ends at the first error; [`supervisor`] probes it and builds a new one on the same socket.
 //! * An answer blocks until those before it on the connection are out; [`connections`] hands out one request of a
@@ -17,6 +17,7 @@ mod pool;
 mod procfs;
 mod reply;
 mod request;
+mod stream;
 mod supervisor;
 mod transport;
 
@@ -30,6 +31,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -39,14 +42,18 @@ use self::connections::Connections;
 use self::pool::Pool;
 use self::reply::SlowWriter;
 pub use self::reply::{ConnectionId, Responder, Sent};
+pub use self::stream::{Audience, Opener, StreamRequest, Streams};
 use self::supervisor::Supervisor;
 use self::transport::{Counters, MAX_DRAINS, MAX_SMALL_DRAINS, Transport, build};
 use super::credentials::Credentials;
 use super::metrics::Metrics;
 use crate::program::spawn;
 
-/// How long a write may hold its thread before the rest of the answer goes to the slow writer.
-const SEND_TIMEOUT: Duration = Duration::from_millis(10);
+/// A negative send time-out: writes never block. The kernel's log has a line about it for each start.
+const NEVER_BLOCK: TimeVal = TimeVal::new(-1, 0);
+/// Bytes that the kernel keeps of what a peer has not read; it reserves twice as many. Without a bound it would keep up to
+/// 4 MB for each peer that does not read.
+const SEND_BUFFER: usize = 64 << 10;
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
 
@@ -89,6 +96,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// Another request has arrived on `connection`: an answer that is held back for it should go out now.
     fn pipelined(&self, connection: ConnectionId);
+
+    /// Opens a stream of events, or refuses it.
+    fn events(&self, caller: Caller, request: StreamRequest, opener: Opener);
 
     /// Adds its metrics.
     fn metrics(&self, out: &mut Metrics);
@@ -225,7 +235,11 @@ pub fn listen(config: &HttpConfig) -> io::Result<Socket> {
     // Connections that came before these do not inherit them: see `Backlog=` in the socket units.
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(config.connection_idle.max(LEAST_IDLE)))?;
-    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
+    setsockopt(&socket, sockopt::SendTimeout, &NEVER_BLOCK)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    // A peer that is gone without a word is given up as soon as one that is silent.
+    let patience = u32::try_from(config.connection_idle.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(&socket, sockopt::TcpUserTimeout, &patience)?;
     if config.activated.is_some() {
         // It may be left from the last stop.
         socket.set_nonblocking(false)?;

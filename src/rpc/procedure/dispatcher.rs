@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
 use super::{Handler, ParamSpec, Procedure};
 use crate::rpc::metrics::Metrics;
-use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Responder, Sent, Service};
+use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Opener, Responder, Sent, Service, StreamRequest};
 use crate::rpc::{DocumentLimits, Fault, Value, read_call, write};
 
 /// The right to answer one call later. Dropped without an answer, it answers fault -32603.
@@ -69,6 +69,8 @@ struct Meter {
 type RunNow = Box<dyn Fn(&Dispatcher, &Caller, Vec<Value>, &mut String) -> Result<(), Fault> + Send + Sync>;
 type RunLater = Box<dyn Fn(&Caller, Vec<Value>, Deferred) + Send + Sync>;
 
+type OnEvents = dyn Fn(&Caller, &StreamRequest, Opener) + Send + Sync;
+
 enum BoundHandler {
     Now(RunNow),
     Later(RunLater),
@@ -91,6 +93,7 @@ pub struct Dispatcher {
     pub(super) published: Vec<(&'static str, i64)>,
     limits: DocumentLimits,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
+    on_events: Option<Box<OnEvents>>,
     extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
 }
 
@@ -114,6 +117,7 @@ impl Dispatcher {
             published: Vec::new(),
             limits: DocumentLimits::default(),
             on_pipelined: Box::new(|_| {}),
+            on_events: None,
             extra_metrics: Box::new(|_| {}),
         };
         for row in SYSTEM {
@@ -164,6 +168,11 @@ impl Dispatcher {
     /// Sets what is done when another request arrives on a connection that waits for a deferred answer.
     pub fn on_pipelined(&mut self, on_pipelined: impl Fn(ConnectionId) + Send + Sync + 'static) {
         self.on_pipelined = Box::new(on_pipelined);
+    }
+
+    /// Lets `on_events` open streams of events. Without one there are none.
+    pub fn on_events(&mut self, on_events: impl Fn(&Caller, &StreamRequest, Opener) + Send + Sync + 'static) {
+        self.on_events = Some(Box::new(on_events));
     }
 
     /// Adds metrics to those of the calls.
@@ -239,6 +248,14 @@ impl Service for Dispatcher {
                 // A panic drops the right to answer, which answers -32603.
                 let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, call.params, deferred)));
             }
+        }
+    }
+
+    fn events(&self, caller: Caller, request: StreamRequest, opener: Opener) {
+        match &self.on_events {
+            // A panic drops the right to reply, and the reply is 500.
+            Some(on_events) => drop(catch_unwind(AssertUnwindSafe(|| on_events(&caller, &request, opener)))),
+            None => opener.refuse(404, "there are no events here\n"),
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -19,6 +20,9 @@ use crate::program::spawn;
 /// Answers that may wait for their readers at a time, and their bytes in all; further ones are cut.
 const MAX_SLOW: usize = 1024;
 const MAX_SLOW_BYTES: usize = 8 << 20;
+/// The pauses between attempts to write an answer whose reader is slow: the first, and the longest while nothing goes out.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_millis(80);
 /// A buffer that has grown past this is not kept by its thread.
 const KEPT_BUFFER: usize = 64 << 10;
 
@@ -96,6 +100,13 @@ impl Responder {
         self.send(status, Content::Text, header, if head_only { "" } else { text }.as_bytes());
     }
 
+    /// Hands over the connection to an answer without an end; it is closed when what is returned is dropped.
+    pub(super) fn into_stream(mut self) -> Option<Sent> {
+        let writer = self.writer.take()?;
+        self.end.keep_alive = false;
+        Some(Sent { writer: Some(writer), end: self.end.clone() })
+    }
+
     fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {
         let mut writer = self.writer.take()?;
         let end = &mut self.end;
@@ -152,6 +163,16 @@ pub struct Sent {
     end: End,
 }
 
+impl Sent {
+    /// Returns what writes to the connection.
+    pub(super) fn writer(&mut self) -> io::Result<&mut (dyn Write + Send)> {
+        match &mut self.writer {
+            Some(writer) => Ok(&mut **writer),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
 impl Drop for Sent {
     fn drop(&mut self) {
         // The writer goes first: it is what lets the connection's next answer out.
@@ -176,7 +197,8 @@ impl End {
     }
 }
 
-enum Progress {
+#[derive(Debug)]
+pub(super) enum Progress {
     Done,
     /// The peer does not read as fast as we write.
     Blocked,
@@ -184,8 +206,8 @@ enum Progress {
     Broken,
 }
 
-/// Writes what is missing of `bytes`, for as long as the socket's send time-out allows.
-fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progress {
+/// Writes what is missing of `bytes`, as much as the socket takes at once.
+pub(super) fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progress {
     loop {
         let result = if *sent < bytes.len() {
             writer.write(&bytes[*sent..]).map(|count| *sent += count)
@@ -215,7 +237,7 @@ pub(super) struct SlowAnswer {
     end: End,
 }
 
-/// One thread that goes round all answers whose readers are slow. Each attempt takes at most the send time-out.
+/// One thread that goes round all answers whose readers are slow, with a pause after each round.
 pub(super) struct SlowWriter {
     new: Arc<Mutex<Vec<SlowAnswer>>>,
     wake: Sender<()>,
@@ -252,10 +274,16 @@ fn give_up(mut answer: SlowAnswer) {
 
 fn write_slowly(new: &Mutex<Vec<SlowAnswer>>, woken: &Receiver<()>, patience: Duration) {
     let mut answers: Vec<SlowAnswer> = Vec::new();
+    let mut pause = FIRST_PAUSE;
     loop {
-        if answers.is_empty() && woken.recv().is_err() {
-            return;
+        if answers.is_empty() {
+            if woken.recv().is_err() {
+                return;
+            }
+            pause = FIRST_PAUSE;
         }
+        // A new answer waits for its turn like the others: the connection that took no more of it has to empty first.
+        thread::sleep(pause);
         let new = std::mem::take(&mut *new.lock());
         for answer in new {
             let waiting: usize = answers.iter().map(|answer| answer.bytes.len()).sum();
@@ -265,10 +293,13 @@ fn write_slowly(new: &Mutex<Vec<SlowAnswer>>, woken: &Receiver<()>, patience: Du
                 answers.push(answer);
             }
         }
+        let mut has_moved = false;
         let mut still = Vec::with_capacity(answers.len());
         for mut answer in answers {
             let before = answer.sent;
-            match write_some(&mut *answer.writer, &answer.bytes, &mut answer.sent) {
+            let progress = write_some(&mut *answer.writer, &answer.bytes, &mut answer.sent);
+            has_moved |= answer.sent > before;
+            match progress {
                 Progress::Done => {
                     drop(answer.writer);
                     answer.end.reached();
@@ -283,5 +314,6 @@ fn write_slowly(new: &Mutex<Vec<SlowAnswer>>, woken: &Receiver<()>, patience: Du
             }
         }
         answers = still;
+        pause = if has_moved { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
     }
 }

@@ -8,12 +8,14 @@ use std::time::Instant;
 use tiny_http::Request;
 
 use super::config::HttpConfig;
+use super::stream::StreamRequest;
 
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
 const SMALL_BODY: usize = 1024;
 
 pub(super) enum Target {
     Call,
+    Events(StreamRequest),
     Health,
     Metrics,
 }
@@ -72,8 +74,15 @@ impl HttpConfig {
                 });
             }
             // Its body would never be read, and be dropped with the request; see `LARGEST_DROP`.
-            ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
+            ("/events", Get) | ("/healthz" | "/metrics", Get | Head) if is_unread(request) => {
                 return Err(Rejection::new(413, "this is read without a body\n"));
+            }
+            ("/events", Get) => {
+                let last_event_id = header(request, "Last-Event-ID");
+                return Ok(Target::Events(StreamRequest::new(request.url(), last_event_id)));
+            }
+            ("/events", _) => {
+                return Err(Rejection { header: "Allow: GET\r\n", ..Rejection::new(405, "this is read by GET\n") });
             }
             ("/healthz", Get | Head) => return Ok(Target::Health),
             ("/metrics", Get | Head) => return Ok(Target::Metrics),

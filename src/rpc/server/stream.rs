@@ -1,0 +1,269 @@
+//! Event streams: endless replies (WHATWG HTML, "Server-sent events"), all of them written by one thread.
+//!
+//! Streams that are sent the same events read one feed. An event is a text that is made once; a stream keeps only its place
+//! in the feed's log, and a text that is joined from several events serves all streams that stand at the same place.
+//! [`hub`] has the feeds, [`log`] their events, and [`reader`] one stream; this file is the part that a service sees.
+
+mod hub;
+mod log;
+mod reader;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use self::hub::Hub;
+use self::log::Entry;
+use self::reader::Stream;
+use super::reply::{Responder, Sent};
+use crate::program::spawn;
+
+/// The head of every stream. The body has no length and no chunks, it ends with the connection: so each event is one write,
+/// and the clients of HTTP/1.0 can read it too.
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
+                    X-Accel-Buffering: no\r\nConnection: close\r\n\r\n";
+
+/// Events of a feed go to these of its readers. A reader's number is of the service's choice and may have several streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// All readers.
+    All,
+    /// All but this one.
+    Except(u64),
+    /// Only these two.
+    Only(u64, u64),
+}
+
+impl Audience {
+    fn includes(self, reader: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Except(other) => reader != other,
+            Self::Only(one, other) => reader == one || reader == other,
+        }
+    }
+
+    /// Returns whether `reader` may be treated otherwise than a reader who is not mentioned.
+    fn mentions(self, reader: u64) -> bool {
+        match self {
+            Self::All => false,
+            Self::Except(other) => reader == other,
+            Self::Only(one, other) => reader == one || reader == other,
+        }
+    }
+}
+
+/// A request for a stream: the part of it that a service decides by.
+#[derive(Debug)]
+pub struct StreamRequest {
+    query: String,
+    /// The header `Last-Event-ID`.
+    pub last_event_id: Option<String>,
+}
+
+impl StreamRequest {
+    pub(super) fn new(url: &str, last_event_id: Option<&str>) -> Self {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let query = query.split('#').next().unwrap_or_default();
+        Self { query: query.to_owned(), last_event_id: last_event_id.map(str::to_owned) }
+    }
+
+    /// Returns the value of a parameter of the query, or `None` if it is absent or not percent-encoded UTF-8.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = { pairs }.find(|(key, _)| *key == name)?;
+        decode(value)
+    }
+}
+
+/// Decodes a value of a query; a `+` is a space, as forms write it.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        bytes.push(match first {
+            b'+' => b' ',
+            b'%' => {
+                let (digits, tail) = rest.split_at_checked(2)?;
+                rest = tail;
+                let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
+                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
+            }
+            other => *other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The right to reply to one request for a stream.
+#[derive(Debug)]
+pub struct Opener {
+    pub(super) responder: Responder,
+}
+
+impl Opener {
+    /// Refuses the stream with this status and text.
+    pub fn refuse(self, status: u16, text: &str) {
+        self.responder.text(status, "", text, false);
+    }
+
+    /// Opens the stream: `first` is sent at once, and then the events of `feed` that are published from now on and that
+    /// `reader` may see. `guard` is dropped when the stream has ended, by the thread that writes. Does not block.
+    pub fn open(self, streams: &Streams, feed: u64, reader: u64, first: &str, guard: impl Send + 'static) {
+        let Some(sent) = self.responder.into_stream() else { return };
+        let mut text = Vec::with_capacity(HEAD.len() + first.len());
+        text.extend_from_slice(HEAD.as_bytes());
+        text.extend_from_slice(first.as_bytes());
+        let stream = Stream::new(Outlet { sent, _guard: Box::new(guard) }, reader, text);
+        streams.push(Command::Open(feed, stream));
+    }
+}
+
+/// The connection of a stream. The guard goes last: by then the connection is closed.
+struct Outlet {
+    sent: Sent,
+    _guard: Box<dyn Send>,
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sent.writer()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sent.writer()?.flush()
+    }
+}
+
+enum Command {
+    Open(u64, Stream<Outlet>),
+    Publish(u64, Entry),
+    EndAll(Arc<[u8]>),
+}
+
+#[derive(Default)]
+struct Inbox {
+    commands: Vec<Command>,
+    /// If the thread waits for commands.
+    is_asleep: bool,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    inbox: Mutex<Inbox>,
+    condvar: Condvar,
+}
+
+/// All streams of a server. Its methods only leave commands for the thread that writes, so they may be called under a lock,
+/// and the order of calls is the order of events. Dropping it ends the thread, and all streams without a word.
+pub struct Streams {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let served = Arc::clone(&shared);
+        spawn("streams", move || write_all(&served))?;
+        Ok(Self { shared })
+    }
+
+    /// Sends an event to readers of `feed`.
+    pub fn publish(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
+        self.push(Command::Publish(feed, Entry { event, to, is_last: false }));
+    }
+
+    /// Sends an event to readers of `feed`, and ends their streams after it.
+    pub fn end(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
+        self.push(Command::Publish(feed, Entry { event, to, is_last: true }));
+    }
+
+    /// Sends an event to all streams, as far as they take it at once, and ends them and every later one.
+    pub fn end_all(&self, event: Arc<[u8]>) {
+        self.push(Command::EndAll(event));
+    }
+
+    fn push(&self, command: Command) {
+        let mut inbox = self.shared.inbox.lock();
+        inbox.commands.push(command);
+        if std::mem::take(&mut inbox.is_asleep) {
+            self.shared.condvar.notify_one();
+        }
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.shared.inbox.lock().is_closed = true;
+        self.shared.condvar.notify_one();
+    }
+}
+
+impl Shared {
+    /// Waits for commands, at most until `deadline`. Returns `None` when there will be none.
+    fn wait(&self, deadline: Option<Instant>) -> Option<Vec<Command>> {
+        let mut inbox = self.inbox.lock();
+        while inbox.commands.is_empty() && !inbox.is_closed {
+            inbox.is_asleep = true;
+            match deadline {
+                None => self.condvar.wait(&mut inbox),
+                Some(deadline) => {
+                    if self.condvar.wait_until(&mut inbox, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        inbox.is_asleep = false;
+        (!inbox.is_closed).then(|| std::mem::take(&mut inbox.commands))
+    }
+}
+
+/// The thread's life. While it writes, the next commands collect.
+fn write_all(shared: &Shared) {
+    let mut hub = Hub::new(Instant::now());
+    while let Some(commands) = shared.wait(hub.wakes_at()) {
+        for command in commands {
+            match command {
+                Command::Open(feed, stream) => hub.open(feed, stream),
+                Command::Publish(feed, entry) => hub.publish(feed, entry),
+                Command::EndAll(event) => hub.end_all(&event),
+            }
+        }
+        hub.write(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let request =
+            StreamRequest::new("/events?username=jo%C3%A3o&room=a+b%2Bc%26d&empty=&bad=%F&worse=%FF#x=y", None);
+        assert_eq!(request.parameter("username").as_deref(), Some("joão"));
+        assert_eq!(request.parameter("room").as_deref(), Some("a b+c&d"));
+        assert_eq!(request.parameter("empty").as_deref(), Some(""));
+        for absent in ["bad", "worse", "x", "after"] {
+            assert_eq!(request.parameter(absent), None, "{absent}");
+        }
+        assert_eq!(StreamRequest::new("/events", None).parameter("username"), None);
+        assert_eq!(StreamRequest::new("/events?username=%+1", None).parameter("username"), None);
+    }
+}

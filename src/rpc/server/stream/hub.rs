@@ -1,0 +1,187 @@
+//! The feeds and their streams: who is sent which bytes next. Without a clock or sockets of its own.
+//!
+//! A reader who does not read holds up nobody: writes never block, and a stream whose connection takes no more is stuck. Its
+//! feed keeps the events that it has not got, up to [`MAX_KEPT`] bytes for all streams together; the stream that has been
+//! stuck longest is ended to make room. Nothing is kept where nobody is stuck.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Audience;
+use super::log::{Entry, Log};
+use super::reader::{Standing, Stream};
+
+/// How often all streams get a comment, which keeps proxies from closing them and shows which readers are gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes that are kept for streams that are stuck.
+const MAX_KEPT: usize = 4 << 20;
+
+struct Feed<W> {
+    log: Log,
+    streams: Vec<Stream<W>>,
+    /// If there are entries that have not been written yet.
+    is_due: bool,
+}
+
+/// All feeds that have streams.
+pub(super) struct Hub<W> {
+    feeds: HashMap<u64, Feed<W>>,
+    next_keep_alive: Instant,
+    /// When the first of the streams that are stuck is tried again.
+    retry_at: Option<Instant>,
+    /// The feeds that have something to write.
+    due: Vec<u64>,
+    /// The last event of every stream, once there is one.
+    farewell: Option<Arc<[u8]>>,
+}
+
+impl<W: Write> Hub<W> {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            feeds: HashMap::new(),
+            next_keep_alive: now + KEEP_ALIVE,
+            retry_at: None,
+            due: Vec::new(),
+            farewell: None,
+        }
+    }
+
+    /// Returns when [`Hub::write`] has something to do if nothing happens before.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        let keep_alive = (!self.feeds.is_empty()).then_some(self.next_keep_alive);
+        [keep_alive, self.retry_at].into_iter().flatten().min()
+    }
+
+    pub(super) fn open(&mut self, id: u64, mut stream: Stream<W>) {
+        let feed = self.feeds.entry(id).or_insert_with(Feed::new);
+        stream.position = feed.log.end();
+        feed.streams.push(stream);
+        if let Some(event) = &self.farewell {
+            feed.log.push(Entry { event: Arc::clone(event), to: Audience::All, is_last: true });
+        }
+        self.due.extend(feed.becomes_due().then_some(id));
+    }
+
+    pub(super) fn publish(&mut self, id: u64, entry: Entry) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.log.push(entry);
+            self.due.extend(feed.becomes_due().then_some(id));
+        }
+    }
+
+    /// Ends all streams after `event`. Those that do not take it at once are ended without.
+    pub(super) fn end_all(&mut self, event: &Arc<[u8]>) {
+        self.farewell = Some(Arc::clone(event));
+        for (id, feed) in &mut self.feeds {
+            feed.log.push(Entry { event: Arc::clone(event), to: Audience::All, is_last: true });
+            self.due.extend(feed.becomes_due().then_some(*id));
+        }
+    }
+
+    /// Writes everything that is due by `now`.
+    pub(super) fn write(&mut self, now: Instant) {
+        let is_ending = self.farewell.is_some();
+        let retries = self.retry_at.is_some_and(|at| at <= now);
+        let due = std::mem::take(&mut self.due);
+        let tried = if retries { self.feeds.keys().copied().collect() } else { due };
+        let mut is_stuck = false;
+        for id in tried {
+            let Some(feed) = self.feeds.get_mut(&id) else { continue };
+            is_stuck |= feed.deliver(now, is_ending);
+            if feed.streams.is_empty() {
+                self.feeds.remove(&id);
+            }
+        }
+        if now >= self.next_keep_alive {
+            self.next_keep_alive = now + KEEP_ALIVE;
+            is_stuck |= self.keep_alive(now);
+        }
+        if is_stuck || self.retry_at.is_some() {
+            self.shrink();
+            let stuck = self.feeds.values().flat_map(|feed| &feed.streams).filter_map(|stream| stream.stuck.as_ref());
+            self.retry_at = stuck.map(|stuck| stuck.retry_at).min();
+        }
+    }
+
+    /// Writes a comment to every stream. Returns whether one is stuck.
+    fn keep_alive(&mut self, now: Instant) -> bool {
+        let mut is_stuck = false;
+        self.feeds.retain(|_, feed| {
+            feed.streams.retain_mut(|stream| {
+                let standing = stream.keep_alive(now);
+                is_stuck |= standing == Standing::Stuck;
+                standing != Standing::Ended
+            });
+            !feed.streams.is_empty()
+        });
+        is_stuck
+    }
+
+    /// Ends streams that have been stuck longest until no more is kept than may be.
+    fn shrink(&mut self) {
+        let mut kept: usize = self.feeds.values().map(Feed::kept).sum();
+        while kept > MAX_KEPT {
+            let since = |stream: &Stream<W>| stream.stuck.as_ref().map(|stuck| stuck.since);
+            let longest = self.feeds.values().flat_map(|feed| feed.streams.iter().filter_map(since)).min();
+            let Some(longest) = longest else { return };
+            self.feeds.retain(|_, feed| {
+                let before = feed.streams.len();
+                feed.streams.retain(|stream| since(stream) != Some(longest));
+                if feed.streams.len() < before {
+                    feed.trim();
+                }
+                !feed.streams.is_empty()
+            });
+            kept = self.feeds.values().map(Feed::kept).sum();
+        }
+    }
+}
+
+impl<W: Write> Feed<W> {
+    fn new() -> Self {
+        Self { log: Log::default(), streams: Vec::new(), is_due: false }
+    }
+
+    /// Notes that there is something to write. Returns whether that is news.
+    fn becomes_due(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_due, true)
+    }
+
+    /// Writes to all streams that are not stuck, and to those whose pause is over. Returns whether one is stuck.
+    fn deliver(&mut self, now: Instant, is_ending: bool) -> bool {
+        let Self { log, streams, is_due } = self;
+        let is_due = std::mem::take(is_due);
+        let mut joined = None;
+        let mut is_stuck = false;
+        streams.retain_mut(|stream| {
+            let is_tried = match &stream.stuck {
+                Some(stuck) => stuck.retry_at <= now || is_ending,
+                None => is_due,
+            };
+            if is_tried && stream.advance(log, &mut joined, now) == Standing::Ended {
+                return false;
+            }
+            is_stuck |= stream.stuck.is_some();
+            !(is_ending && stream.stuck.is_some())
+        });
+        self.trim();
+        is_stuck
+    }
+
+    /// Drops the entries that all streams have.
+    fn trim(&mut self) {
+        let end = self.log.end();
+        let position = self.streams.iter().map(|stream| stream.position).min();
+        self.log.trim(position.unwrap_or(end));
+    }
+
+    /// Returns the bytes that are kept for streams that are stuck.
+    fn kept(&self) -> usize {
+        self.log.bytes + self.streams.iter().map(|stream| stream.first.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The events of a feed, for as long as one of its streams has not got them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Audience;
+
+/// Bytes that are joined to one write at most.
+const MAX_JOINED: usize = 64 << 10;
+
+/// An event in the log of a feed.
+pub(super) struct Entry {
+    pub(super) event: Arc<[u8]>,
+    pub(super) to: Audience,
+    /// If it ends the streams that get it.
+    pub(super) is_last: bool,
+}
+
+/// Entries, numbered without gaps.
+#[derive(Default)]
+pub(super) struct Log {
+    entries: VecDeque<Entry>,
+    /// The number of the first of them.
+    start: u64,
+    pub(super) bytes: usize,
+}
+
+/// Several entries in one text, for all readers whom none of them mentions.
+pub(super) struct Joined {
+    position: u64,
+    text: Arc<[u8]>,
+    next: u64,
+}
+
+impl Log {
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.entries.len() as u64
+    }
+
+    pub(super) fn index(&self, position: u64) -> usize {
+        // Fits: it is at most the number of entries.
+        position.saturating_sub(self.start).min(self.entries.len() as u64) as usize
+    }
+
+    pub(super) fn get(&self, position: u64) -> Option<&Entry> {
+        self.entries.get(self.index(position))
+    }
+
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.bytes += entry.event.len();
+        self.entries.push_back(entry);
+    }
+
+    /// Drops what is before `position`.
+    pub(super) fn trim(&mut self, position: u64) {
+        while self.start < position
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.start += 1;
+            self.bytes -= entry.event.len();
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 64 {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// Returns the text of the entries from `position` on that `reader` may see, up to [`MAX_JOINED`] bytes or the last entry
+    /// of the reader; the position after them; and whether that entry is among them.
+    pub(super) fn text(&self, position: u64, reader: u64, cache: &mut Option<Joined>) -> (Arc<[u8]>, u64, bool) {
+        let mut bytes = 0;
+        let mut count = 0;
+        let mut is_last = false;
+        let mut is_mentioned = false;
+        for entry in self.entries.range(self.index(position)..) {
+            is_mentioned |= entry.to.mentions(reader);
+            count += 1;
+            if entry.to.includes(reader) {
+                bytes += entry.event.len();
+                is_last = entry.is_last;
+            }
+            if is_last || bytes >= MAX_JOINED {
+                break;
+            }
+        }
+        let next = position + count;
+        let entries =
+            || self.entries.range(self.index(position)..self.index(next)).filter(|entry| entry.to.includes(reader));
+        if let Some(Joined { position: at, text, next: end }) = cache
+            && (*at, *end) == (position, next)
+            && !is_mentioned
+        {
+            return (Arc::clone(text), next, is_last);
+        }
+        let mut seen = entries();
+        let text = match (seen.next(), seen.next()) {
+            (None, _) => return (Arc::default(), next, false),
+            (Some(only), None) => Arc::clone(&only.event),
+            (Some(_), Some(_)) => {
+                let mut joined = Vec::with_capacity(bytes);
+                entries().for_each(|entry| joined.extend_from_slice(&entry.event));
+                Arc::from(joined)
+            }
+        };
+        if !is_mentioned {
+            *cache = Some(Joined { position, text: Arc::clone(&text), next });
+        }
+        (text, next, is_last)
+    }
+
+    /// Returns where a reader stands after `sent` bytes of a text from `position` on: the entry of which the next byte is, and
+    /// how much of it is out. An entry that is written but held back by the writer counts as not out until then.
+    pub(super) fn place(&self, mut position: u64, reader: u64, mut sent: usize) -> (u64, usize) {
+        for entry in self.entries.range(self.index(position)..) {
+            if entry.to.includes(reader) {
+                if sent <= entry.event.len() {
+                    return (position, sent);
+                }
+                sent -= entry.event.len();
+            }
+            position += 1;
+        }
+        (position, 0)
+    }
+}

@@ -1,0 +1,148 @@
+//! One stream: where it stands in the log of its feed, and how it gets on when its reader is slow.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use super::log::{Joined, Log};
+use crate::rpc::server::reply::{Progress, write_some};
+
+const COMMENT: &[u8] = b":\n\n";
+/// The pauses between attempts to write to a stream that is stuck, the first and the longest.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
+pub(super) const LAST_PAUSE: Duration = Duration::from_millis(320);
+/// A stream that takes nothing for this long is ended.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One open stream.
+pub(super) struct Stream<W> {
+    writer: W,
+    reader: u64,
+    /// The bytes that come before the feed's; empty once they are out.
+    pub(super) first: Vec<u8>,
+    /// The number of the next entry that it is sent, if it may see it.
+    pub(super) position: u64,
+    /// How much is out of `first`, or else of that entry.
+    offset: usize,
+    pub(super) stuck: Option<Stuck>,
+}
+
+/// When a stream is tried again whose connection took no more.
+pub(super) struct Stuck {
+    pub(super) since: Instant,
+    pause: Duration,
+    pub(super) retry_at: Instant,
+}
+
+/// The state of a stream after an attempt to write to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has everything.
+    Current,
+    Stuck,
+    Ended,
+}
+
+impl<W: Write> Stream<W> {
+    pub(super) fn new(writer: W, reader: u64, first: Vec<u8>) -> Self {
+        Self { writer, reader, first, position: 0, offset: 0, stuck: None }
+    }
+
+    /// Writes as much as the connection takes.
+    pub(super) fn advance(&mut self, log: &Log, joined: &mut Option<Joined>, now: Instant) -> Standing {
+        let before = (self.position, self.offset, self.first.len());
+        let standing = self.write(log, joined);
+        if standing == Standing::Stuck {
+            let has_moved = before != (self.position, self.offset, self.first.len());
+            let stuck = self.stuck.take().filter(|_| !has_moved);
+            let (since, pause) = stuck.map_or((now, FIRST_PAUSE), |stuck| (stuck.since, stuck.pause * 2));
+            if now.saturating_duration_since(since) > PATIENCE {
+                return Standing::Ended;
+            }
+            let pause = pause.min(LAST_PAUSE);
+            self.stuck = Some(Stuck { since, pause, retry_at: now + pause });
+        } else {
+            self.stuck = None;
+        }
+        standing
+    }
+
+    fn write(&mut self, log: &Log, joined: &mut Option<Joined>) -> Standing {
+        // Bytes that the writer itself holds back.
+        if self.stuck.is_some() {
+            match self.put(&[], 0).0 {
+                Progress::Done => {}
+                Progress::Blocked => return Standing::Stuck,
+                Progress::Broken => return Standing::Ended,
+            }
+        }
+        if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            let (progress, sent) = self.put(&first, self.offset);
+            match progress {
+                Progress::Done => self.offset = 0,
+                Progress::Blocked => {
+                    (self.first, self.offset) = (first, sent);
+                    return Standing::Stuck;
+                }
+                Progress::Broken => return Standing::Ended,
+            }
+        }
+        if self.offset > 0
+            && let Some(entry) = log.get(self.position)
+        {
+            let (progress, sent) = self.put(&entry.event, self.offset);
+            match progress {
+                Progress::Done => (self.offset, self.position) = (0, self.position + 1),
+                Progress::Blocked => {
+                    self.offset = sent;
+                    return Standing::Stuck;
+                }
+                Progress::Broken => return Standing::Ended,
+            }
+            if entry.is_last {
+                return Standing::Ended;
+            }
+        }
+        while self.position < log.end() {
+            let (text, next, is_last) = log.text(self.position, self.reader, joined);
+            if text.is_empty() {
+                self.position = next;
+                continue;
+            }
+            let (progress, sent) = self.put(&text, 0);
+            match progress {
+                Progress::Done => self.position = next,
+                Progress::Blocked => {
+                    (self.position, self.offset) = log.place(self.position, self.reader, sent);
+                    return Standing::Stuck;
+                }
+                Progress::Broken => return Standing::Ended,
+            }
+            if is_last {
+                return Standing::Ended;
+            }
+        }
+        Standing::Current
+    }
+
+    /// Writes `bytes` from `sent` on. Returns how much of them is out now.
+    fn put(&mut self, bytes: &[u8], mut sent: usize) -> (Progress, usize) {
+        let progress = write_some(&mut self.writer, bytes, &mut sent);
+        (progress, sent)
+    }
+
+    /// Writes a comment, if nothing else is on its way.
+    pub(super) fn keep_alive(&mut self, now: Instant) -> Standing {
+        if self.stuck.is_some() {
+            return Standing::Stuck;
+        }
+        match self.put(COMMENT, 0).0 {
+            Progress::Done => Standing::Current,
+            Progress::Blocked => {
+                self.stuck = Some(Stuck { since: now, pause: FIRST_PAUSE, retry_at: now + FIRST_PAUSE });
+                Standing::Stuck
+            }
+            Progress::Broken => Standing::Ended,
+        }
+    }
+}
