@@ -1,4 +1,7 @@
-//! Secrets: read from a file, kept as keyed hashes, compared in constant time. No text of this module shows one.
+//! Secrets: read from a file, kept as hashes, compared in constant time. No text of this module shows one.
+//!
+//! There are two kinds of hash. A [`Digest`] is fast and means nothing outside of this process, so it may be made at every
+//! call. A [`Verifier`] is slow and stays the same, so it may stand in a file.
 
 use std::fmt;
 use std::fs::File;
@@ -7,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
@@ -103,6 +107,54 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// What verifiers are made with: another salt in every chat, so that nothing worked out for one helps with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Salt {
+    bytes: [u8; 16],
+    rounds: u32,
+}
+
+impl Salt {
+    /// Rounds of PBKDF2 for verifiers that are written to a file. About 50 ms on a Raspberry Pi of the first kind, the slowest
+    /// target, and 2 ms on a server.
+    const ROUNDS_ON_DISK: u32 = 5_000;
+
+    /// Returns a random salt. `on_disk`: the verifiers will be written to a file, and so must be slow to guess from.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random(on_disk: bool) -> Result<Self, Failure> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
+        Ok(Self { bytes, rounds: if on_disk { Self::ROUNDS_ON_DISK } else { 1 } })
+    }
+
+    /// Returns the verifier of `secret` for `owner`: PBKDF2 with HMAC-SHA-256 (RFC 8018). Takes its time on purpose.
+    #[must_use]
+    pub fn verifier(&self, owner: &str, secret: &str) -> Verifier {
+        let salt = [&self.bytes, owner.as_bytes()].concat();
+        Verifier(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(secret.as_bytes(), &salt, self.rounds))
+    }
+}
+
+/// What a secret is checked against, for as long as its chat is kept. Comparing two takes the same time wherever they differ.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Verifier([u8; 32]);
+
+impl PartialEq for Verifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Verifier {}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Verifier")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -159,6 +211,15 @@ mod tests {
             assert!(read("open", b"s3cret", mode).unwrap_err().contains("chmod 600"), "{mode:o}");
         }
         assert!(read_file(Path::new("/nonexistent/secret")).is_err());
+    }
+
+    #[test]
+    fn verifiers_are_alike_only_for_the_same_secret_owner_and_salt() {
+        let (salt, other) = (Salt::random(true).unwrap(), Salt::random(true).unwrap());
+        assert_eq!(salt.verifier("ana", "a"), salt.verifier("ana", "a"));
+        assert_ne!(salt.verifier("ana", "a"), salt.verifier("bob", "a"));
+        assert_ne!(salt.verifier("ana", "a"), salt.verifier("ana", "b"));
+        assert_ne!(salt.verifier("ana", "a"), other.verifier("ana", "a"));
     }
 
     #[test]

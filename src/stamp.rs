@@ -1,8 +1,45 @@
-//! Time stamps as text. By hand, since chrono's own formats and their reading add 30 KB to a program.
+//! Times, and timestamps as text. By hand, since chrono's own formats and their reading add 30 KB to a program.
 
 use std::fmt;
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, Timelike as _};
+use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, Timelike as _};
+use serde::{Deserialize, Serialize};
+
+/// A moment, and how far the local time was ahead of UTC then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Time {
+    /// Milliseconds since the beginning of 1970, in UTC.
+    pub utc: i64,
+    /// Minutes that local time is ahead of UTC; negative where it is behind.
+    pub ahead: i16,
+}
+
+impl Time {
+    /// Returns the time of the system's clock, with the offset of its time zone.
+    #[must_use]
+    pub fn now() -> Self {
+        let now = Local::now();
+        let minutes = now.offset().local_minus_utc() / 60;
+        // Offsets are within a day.
+        Self { utc: now.timestamp_millis(), ahead: i16::try_from(minutes).unwrap_or_default() }
+    }
+
+    /// Returns the local time as milliseconds since the beginning of 1970 on the local clock.
+    #[must_use]
+    pub fn local(self) -> i64 {
+        self.utc + i64::from(self.ahead) * 60_000
+    }
+}
+
+/// Writes RFC 3339 with milliseconds and offset: `2026-03-01T12:00:00.123+02:00`.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stamp = Stamp::from_millis(self.local());
+        stamp.write(f, 'T')?;
+        let (sign, minutes) = if self.ahead < 0 { ('-', -i32::from(self.ahead)) } else { ('+', self.ahead.into()) };
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
 
 /// A time that is written as `YYYY-MM-DD HH:MM:SS.mmm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,14 +47,32 @@ pub struct Stamp(pub NaiveDateTime);
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (date, time) = (self.0.date(), self.0.time());
-        write!(f, "{:04}-{:02}-{:02} ", date.year(), date.month(), date.day())?;
-        let milliseconds = time.nanosecond() / 1_000_000;
-        write!(f, "{:02}:{:02}:{:02}.{milliseconds:03}", time.hour(), time.minute(), time.second())
+        self.write(f, ' ')
     }
 }
 
 impl Stamp {
+    /// Returns the time that is `millis` milliseconds after the beginning of 1970; the latest or earliest one there is
+    /// where that is out of range.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        let bound = if millis < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX };
+        Self(DateTime::from_timestamp_millis(millis).map_or(bound, |time| time.naive_utc()))
+    }
+
+    /// Returns the milliseconds since the beginning of 1970, rounded down.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        self.0.and_utc().timestamp_millis()
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>, separator: char) -> fmt::Result {
+        let (date, time) = (self.0.date(), self.0.time());
+        write!(f, "{:04}-{:02}-{:02}{separator}", date.year(), date.month(), date.day())?;
+        let milliseconds = time.nanosecond() / 1_000_000;
+        write!(f, "{:02}:{:02}:{:02}.{milliseconds:03}", time.hour(), time.minute(), time.second())
+    }
+
     /// Reads a time stamp with and without a fraction of a second, with a space or a `T` between date and time.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -47,6 +102,20 @@ fn numbers(text: &str, separator: char) -> Option<[u32; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_with_their_offset() {
+        for (utc, ahead, written) in [
+            (1_772_366_400_123, 120, "2026-03-01T14:00:00.123+02:00"),
+            (1_772_366_400_123, 0, "2026-03-01T12:00:00.123+00:00"),
+            (1_772_366_400_000, -210, "2026-03-01T08:30:00.000-03:30"),
+            (-1, 0, "1969-12-31T23:59:59.999+00:00"),
+        ] {
+            let time = Time { utc, ahead };
+            assert_eq!(time.to_string(), written);
+            assert_eq!(Stamp::from_millis(time.local()).millis(), time.local());
+        }
+    }
 
     #[test]
     fn time_stamps_are_read_with_and_without_a_fraction() {

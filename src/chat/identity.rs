@@ -8,45 +8,47 @@ use crate::secret::{Digest, Key};
 /// What a caller has to show.
 #[derive(Debug)]
 pub struct Proof {
+    /// The user part of the credentials, where it is a name, and the digest of the secret.
     shown: Option<(Option<NameKey>, Digest)>,
-    open_allowed: bool,
 }
 
 impl Proof {
-    /// What `credentials` show. `open_allowed`: users may be registered without any.
+    /// Returns what `credentials` show.
     #[must_use]
-    pub fn new(credentials: Option<&Credentials>, key: &Key, open_allowed: bool) -> Self {
+    pub fn new(credentials: Option<&Credentials>, key: &Key) -> Self {
         let shown = credentials.map(|credentials| {
             let user = UserName::parse(&credentials.user).ok().map(|name| name.key().clone());
             (user, key.digest(&credentials.secret))
         });
-        Self { shown, open_allowed }
+        Self { shown }
     }
 
-    /// No credentials, where none are needed.
+    /// No credentials.
     #[must_use]
     pub fn none() -> Self {
-        Self { shown: None, open_allowed: true }
+        Self { shown: None }
     }
 
-    /// Whether they allow to act as `name`, who registered with `secret`. Anybody may act as an open user.
-    pub(super) fn check(&self, secret: Option<&Digest>, name: &UserName) -> Result<(), Refusal> {
-        let Some(secret) = secret else { return Ok(()) };
-        match &self.shown {
-            Some((Some(user), digest)) if digest == secret && user == name.key() => Ok(()),
-            _ => Err(Refusal::NotAuthorised("this user is acted for with the credentials of the registration only")),
-        }
+    /// Returns the digest of the secret that is shown for `name`.
+    pub(super) fn for_name(&self, name: &NameKey) -> Option<&Digest> {
+        self.shown.as_ref().filter(|(user, _)| user.as_ref() == Some(name)).map(|(_, digest)| digest)
     }
 
-    /// What to keep of them when `name` is registered; `None` for an open registration.
-    pub(super) fn for_registration(&self, name: &UserName) -> Result<Option<Digest>, Refusal> {
+    /// Checks whether they are fit for a registration of `name`. Returns the digest of the secret, `None` for an open
+    /// registration. If `open_allowed`, users may register without credentials.
+    pub(super) fn for_registration(&self, name: &UserName, open_allowed: bool) -> Result<Option<&Digest>, Refusal> {
         match &self.shown {
-            None if self.open_allowed => Ok(None),
+            None if open_allowed => Ok(None),
             None => Err(Refusal::NotAuthorised(
                 "this server wants credentials (HTTP Basic, the user part equal to the user name)",
             )),
-            Some((Some(user), digest)) if user == name.key() => Ok(Some(digest.clone())),
-            Some(_) => Err(Refusal::NotAuthorised("the user part of the credentials is not the name to register")),
+            Some((Some(user), digest)) if user == name.key() => Ok(Some(digest)),
+            Some(_) => Err(Refusal::NotAuthorised("the user part of the credentials must be the name to register")),
         }
+    }
+
+    /// Returns the user whose credentials are shown.
+    pub(super) fn user(&self) -> Option<&NameKey> {
+        self.shown.as_ref()?.0.as_ref()
     }
 }

@@ -25,6 +25,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 mod table;
 
 use table::{APART, COMPOSED, Kind, LISTED, Script};
@@ -94,6 +97,19 @@ macro_rules! name_type {
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {
                 self.key().hash(state);
+            }
+        }
+
+        /// Written as it is shown, and read by the same rule as a peer's text.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(<&str>::deserialize(deserializer)?).map_err(D::Error::custom)
             }
         }
 

@@ -1,6 +1,44 @@
-//! Rates: a token bucket that is told the time.
+//! Rates: token buckets that are told the time.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use super::refusal::Refusal;
+
+/// A rate a minute for each address, with as much at once.
+#[derive(Debug)]
+pub(super) struct Rates {
+    /// What there may be so many of, in words that name the time.
+    what: &'static str,
+    /// How many; 0 is no limit.
+    limit: u32,
+    buckets: HashMap<IpAddr, Bucket>,
+}
+
+impl Rates {
+    pub(super) fn new(what: &'static str, limit: u32) -> Self {
+        Self { what, limit, buckets: HashMap::new() }
+    }
+
+    fn per_second(&self) -> f64 {
+        f64::from(self.limit) / 60.0
+    }
+
+    /// Takes one for `address`; a call without one has no limit.
+    pub(super) fn take(&mut self, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
+        let (Some(address), what, limit) = (address, self.what, self.limit) else { return Ok(()) };
+        let per_second = self.per_second();
+        let bucket = self.buckets.entry(address).or_insert_with(|| Bucket::full(limit, now));
+        bucket.take(per_second, limit, now).map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })
+    }
+
+    /// Forgets the addresses that have been quiet.
+    pub(super) fn forget_full(&mut self, now: Instant) {
+        let (per_second, limit) = (self.per_second(), self.limit);
+        self.buckets.retain(|_, bucket| !bucket.is_full(per_second, limit, now));
+    }
+}
 
 /// A bucket that holds up to `burst` tokens and gains `per_second` of them.
 #[derive(Debug, Clone)]

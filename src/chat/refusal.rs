@@ -30,6 +30,8 @@ pub enum Refusal {
     },
     /// The caller's credentials do not allow it.
     NotAuthorised(&'static str),
+    /// It cannot be stored now.
+    NotStored,
     /// A rate is exceeded.
     TooFast {
         /// What there may be `limit` of, in words that name the time.
@@ -54,6 +56,7 @@ impl Refusal {
             Self::NoSuchRecipient => Fault::NO_SUCH_RECIPIENT,
             Self::Limit { .. } => Fault::LIMIT,
             Self::NotAuthorised(_) => Fault::NOT_AUTHORISED,
+            Self::NotStored => Fault::NOT_STORED,
             Self::TooFast { .. } => Fault::TOO_FAST,
         }
     }
@@ -70,6 +73,7 @@ impl fmt::Display for Refusal {
             Self::NoSuchRecipient => formatter.write_str("the recipient is not in this room"),
             Self::Limit { what, value } => write!(formatter, "{what}: the limit is {value}"),
             Self::NotAuthorised(why) => formatter.write_str(why),
+            Self::NotStored => formatter.write_str("this cannot be stored now; try again later"),
             Self::TooFast { what, limit, retry_after } => {
                 // Rounded up, so that trying again then succeeds.
                 let tenths = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0);

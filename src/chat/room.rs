@@ -1,57 +1,67 @@
-//! A room: who is there, what was said, and who waits for more.
+//! A room: who is there, and what was said.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Limits;
+use super::entry::{PersonId, RoomId};
 use super::name::{NameKey, RoomName, UserName};
-use crate::secret::Digest;
+use crate::secret::Verifier;
+use crate::stamp::Time;
 
-/// Messages that `join_room` answers at most.
+/// Messages in a reply of `join_room` at most.
 pub const JOIN_MESSAGES: usize = 50;
 
-/// Who a name stands for: whoever shows this secret, or anybody where there is none. What was private to one person stays
-/// so when the name has passed to another.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Person {
+/// The holder of a name: whoever presents this secret, or anyone if `None`. Private messages stay with the holder when the
+/// name passes on.
+#[derive(Debug)]
+pub struct Person {
+    pub(super) id: PersonId,
     pub(super) name: UserName,
-    pub(super) secret: Option<Digest>,
+    pub(super) secret: Option<Verifier>,
 }
+
+/// Two registrations of one name with one secret are the same person.
+impl PartialEq for Person {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id || (self.name == other.name && self.secret == other.secret)
+    }
+}
+
+impl Eq for Person {}
 
 /// A message as it is kept: what decides who sees it, and the text that goes over the wire, made once.
 #[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) stamp: NaiveDateTime,
+pub(super) struct StoredMessage {
+    pub(super) id: u64,
+    /// Milliseconds of local time; strictly increasing in a room.
+    pub(super) stamp: i64,
+    pub(super) time: Time,
     pub(super) origin: Arc<Person>,
     /// `None` for a broadcast.
     pub(super) recipient: Option<Arc<Person>>,
     pub(super) wire: Arc<str>,
-    /// The order of messages over all rooms.
-    pub(super) serial: u64,
 }
 
-impl Message {
-    fn is_seen_by(&self, reader: Option<&Arc<Person>>) -> bool {
-        let is_theirs = |recipient| reader.is_some_and(|reader| reader == recipient || *reader == self.origin);
-        self.recipient.as_ref().is_none_or(is_theirs)
+impl StoredMessage {
+    pub(super) fn is_visible_to(&self, reader: &Person) -> bool {
+        self.recipient.as_ref().is_none_or(|recipient| **recipient == *reader || *self.origin == *reader)
     }
 }
 
 /// A unicast that is no longer kept; it must not count as missed by those who could not see it.
-#[derive(Debug)]
-struct DroppedUnicast {
-    id: u64,
-    origin: Arc<Person>,
-    recipient: Arc<Person>,
+#[derive(Debug, Clone)]
+pub(super) struct DroppedUnicast {
+    pub(super) id: u64,
+    pub(super) origin: Arc<Person>,
+    pub(super) recipient: Arc<Person>,
 }
 
 /// What a user can read from a cursor on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct Page {
+    /// The life of the room that the cursor is of.
+    pub room: RoomId,
     /// The messages, written as they go over the wire.
     pub messages: Vec<Arc<str>>,
     /// The next cursor.
@@ -60,99 +70,67 @@ pub struct News {
     pub missed: u64,
 }
 
-/// Somebody who waits for messages.
-#[derive(Debug)]
-pub(super) struct Waiter<T> {
-    pub(super) after: u64,
-    pub(super) deadline: (Instant, u64),
-    pub(super) address: Option<IpAddr>,
-    pub(super) ticket: T,
-}
-
-#[derive(Debug)]
-pub(super) struct Room<T> {
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    pub(super) id: RoomId,
     pub(super) name: RoomName,
-    /// Sorted by the key. A tree would take 9 KB of the program, and this is no slower for as many as a room holds.
-    members: Vec<(NameKey, Arc<Person>)>,
-    pub(super) waiting: HashMap<NameKey, Waiter<T>>,
-    pub(super) last_interaction: Instant,
-    /// When those who wait were last answered, for messages that follow each other closely.
-    pub(super) last_delivery: Option<Instant>,
-    /// Whether there is something to deliver.
-    pub(super) is_due: bool,
-    history: VecDeque<Message>,
+    members: BTreeMap<NameKey, Arc<Person>>,
+    /// Set once it has left the list: until when its history is kept.
+    pub(super) removed: Option<Time>,
+    history: VecDeque<StoredMessage>,
     history_bytes: usize,
-    last_id: u64,
-    /// The messages whose senders have no answer yet, in order.
-    unanswered: Vec<u64>,
-    last_stamp: NaiveDateTime,
+    pub(super) last_id: u64,
+    pub(super) last_stamp: i64,
     dropped_unicasts: VecDeque<DroppedUnicast>,
 }
 
-impl<T> Room<T> {
-    pub(super) fn new(name: RoomName, now: Instant) -> Self {
+impl Room {
+    pub(super) fn new(id: RoomId, name: RoomName) -> Self {
         Self {
+            id,
             name,
-            members: Vec::new(),
-            waiting: HashMap::new(),
-            last_interaction: now,
-            last_delivery: None,
-            is_due: false,
+            members: BTreeMap::new(),
+            removed: None,
             history: VecDeque::new(),
             history_bytes: 0,
             last_id: 0,
-            unanswered: Vec::new(),
-            last_stamp: NaiveDateTime::MIN,
+            last_stamp: i64::MIN,
             dropped_unicasts: VecDeque::new(),
         }
     }
 
-    fn place(&self, user: &NameKey) -> Result<usize, usize> {
-        self.members.binary_search_by(|(key, _)| key.cmp(user))
+    /// Everybody who is there, in the order of their names.
+    pub(super) fn members(&self) -> impl ExactSizeIterator<Item = &Arc<Person>> {
+        self.members.values()
     }
 
-    pub(super) fn member(&self, user: &NameKey) -> Option<&Arc<Person>> {
-        self.place(user).ok().map(|place| &self.members[place].1)
+    pub(super) fn member(&self, name: &NameKey) -> Option<&Arc<Person>> {
+        self.members.get(name)
     }
 
-    /// Everybody who is there, sorted.
-    pub(super) fn members(&self) -> impl ExactSizeIterator<Item = &UserName> {
-        self.members.iter().map(|(_, person)| &person.name)
+    pub(super) fn enter(&mut self, person: Arc<Person>) {
+        self.members.insert(person.name.key().clone(), person);
     }
 
-    pub(super) fn enter(&mut self, user: &NameKey, person: Arc<Person>) {
-        match self.place(user) {
-            Ok(place) => self.members[place].1 = person,
-            Err(place) => self.members.insert(place, (user.clone(), person)),
-        }
+    pub(super) fn leave(&mut self, name: &NameKey) {
+        self.members.remove(name);
     }
 
-    pub(super) fn leave(&mut self, user: &NameKey) {
-        if let Ok(place) = self.place(user) {
-            self.members.remove(place);
-        }
-    }
-
-    pub(super) fn last_id(&self) -> u64 {
-        self.last_id
-    }
-
+    /// Returns the bytes of its history.
     pub(super) fn bytes(&self) -> usize {
         self.history_bytes
     }
 
-    /// The id and the time stamp of the next message. Stamps have milliseconds and strictly increase, whatever the wall
-    /// clock does.
-    pub(super) fn next(&self, wall: NaiveDateTime) -> (u64, NaiveDateTime) {
-        let stamp = if wall > self.last_stamp { wall } else { self.last_stamp + TimeDelta::milliseconds(1) };
-        (self.last_id + 1, stamp)
+    /// Returns the timestamp of the next message: milliseconds of local time that strictly increase, whatever the clock does.
+    pub(super) fn next_stamp(&self, time: Time) -> i64 {
+        time.local().max(self.last_stamp.saturating_add(1))
     }
 
-    /// Keeps `message` and drops what is then too old. Its sender has no answer yet.
-    pub(super) fn keep(&mut self, message: Message, limits: &Limits) {
-        self.last_id += 1;
-        self.unanswered.push(self.last_id);
-        self.last_stamp = message.stamp;
+    /// Keeps `message`, the newest of those that are kept, and drops what is then too old.
+    pub(super) fn keep(&mut self, message: StoredMessage, limits: &Limits) {
+        // A snapshot says first which was the last one.
+        self.last_id = self.last_id.max(message.id);
+        self.last_stamp = self.last_stamp.max(message.stamp);
         self.history_bytes += message.wire.len();
         self.history.push_back(message);
         while self.history.len() > limits.history_messages || self.history_bytes > limits.history_bytes {
@@ -160,111 +138,80 @@ impl<T> Room<T> {
         }
     }
 
-    /// The sender of message `id` has their answer.
-    pub(super) fn answered(&mut self, id: u64) {
-        self.unanswered.retain(|unanswered| *unanswered != id);
-    }
-
-    /// The last message that is shown: with `all` the last that there is, else the last before those whose senders have no
-    /// answer yet.
-    pub(super) fn last_shown(&self, all: bool) -> u64 {
-        match self.unanswered.first() {
-            Some(first) if !all => first - 1,
-            _ => self.last_id,
-        }
-    }
-
-    /// Drops the oldest message; answers the bytes that this frees.
+    /// Drops the oldest message. Returns the bytes that this frees.
     pub(super) fn drop_oldest(&mut self, limits: &Limits) -> usize {
-        let id = self.first_id();
         let Some(message) = self.history.pop_front() else { return 0 };
         let freed = message.wire.len();
         self.history_bytes -= freed;
         if let Some(recipient) = message.recipient {
-            self.dropped_unicasts.push_back(DroppedUnicast { id, origin: message.origin, recipient });
-            // A cursor older than this counts unicasts of others as missed.
-            if self.dropped_unicasts.len() > limits.history_messages {
-                self.dropped_unicasts.pop_front();
-            }
+            self.note_dropped(DroppedUnicast { id: message.id, origin: message.origin, recipient }, limits);
         }
         freed
     }
 
-    /// The order of the oldest message over all rooms.
-    pub(super) fn oldest_serial(&self) -> Option<u64> {
-        self.history.front().map(|message| message.serial)
+    /// Remembers a unicast that is no longer kept.
+    pub(super) fn note_dropped(&mut self, unicast: DroppedUnicast, limits: &Limits) {
+        self.dropped_unicasts.push_back(unicast);
+        // A cursor older than this counts unicasts of others as missed.
+        if self.dropped_unicasts.len() > limits.history_messages {
+            self.dropped_unicasts.pop_front();
+        }
     }
 
-    /// The id of the oldest message that is kept, or of the next one.
-    fn first_id(&self) -> u64 {
-        self.last_id + 1 - self.history.len() as u64
+    pub(super) fn history(&self) -> impl Iterator<Item = &StoredMessage> {
+        self.history.iter()
     }
 
-    /// The kept messages past the cursor `after`, up to the id `until`.
-    fn past(&self, after: u64, until: u64) -> impl DoubleEndedIterator<Item = &Message> {
-        // At most the length of the history, so it fits.
-        let place = |id: u64| id.saturating_sub(self.first_id() - 1).min(self.history.len() as u64) as usize;
-        self.history.range(place(after).min(place(until))..place(until))
+    pub(super) fn dropped_unicasts(&self) -> impl Iterator<Item = &DroppedUnicast> {
+        self.dropped_unicasts.iter()
     }
 
-    /// Whether there is a message past `after`, up to the id `until`, that `user` may see.
-    pub(super) fn has_news(&self, user: &NameKey, after: u64, until: u64) -> bool {
-        let reader = self.member(user);
-        self.past(self.cursor(after), until).any(|message| message.is_seen_by(reader))
+    /// Returns the kept messages past the cursor `after`. Numbers can have gaps, where a log was damaged.
+    pub(super) fn past(&self, after: u64) -> impl DoubleEndedIterator<Item = &StoredMessage> {
+        self.history.range(self.history.partition_point(|message| message.id <= after)..)
     }
 
-    /// A cursor beyond the last message is of an earlier room of this name: it starts again from the first.
+    /// Returns whether there is a message past `after` that `reader` may see.
+    pub(super) fn has_page(&self, reader: &Person, after: u64) -> bool {
+        self.past(self.cursor(after)).any(|message| message.is_visible_to(reader))
+    }
+
+    /// A cursor beyond the last message is of an earlier life of the room: it starts again from the first.
     fn cursor(&self, after: u64) -> u64 {
         if after > self.last_id { 0 } else { after }
     }
 
-    /// Whether what is past `after`, up to the id `until`, looks the same for everybody.
-    pub(super) fn is_common(&self, after: u64, until: u64) -> bool {
+    /// Returns whether what is past `after` looks the same for everybody.
+    pub(super) fn is_common(&self, after: u64) -> bool {
         let after = self.cursor(after);
-        self.past(after, until).all(|message| message.recipient.is_none())
+        self.past(after).all(|message| message.recipient.is_none())
             && self.dropped_unicasts.back().is_none_or(|dropped| dropped.id <= after)
     }
 
-    /// What `user` can read past `after`, up to the id `until`.
-    pub(super) fn news(&self, user: &NameKey, after: u64, until: u64) -> News {
+    /// Returns what `reader` can read past `after`.
+    pub(super) fn page(&self, reader: &Person, after: u64) -> Page {
         let after = self.cursor(after);
-        let reader = self.member(user);
-        let messages = self
-            .past(after, until)
-            .filter(|message| message.is_seen_by(reader))
-            .map(|message| Arc::clone(&message.wire));
-        let gone = (self.first_id() - 1).saturating_sub(after);
+        let visible = self.past(after).filter(|message| message.is_visible_to(reader));
+        let messages = visible.map(|message| Arc::clone(&message.wire)).collect();
+        let first = self.history.front().map_or(self.last_id + 1, |message| message.id);
+        let dropped = (first - 1).saturating_sub(after);
         let not_theirs = self.dropped_unicasts.iter().rev().take_while(|dropped| dropped.id > after);
-        let not_theirs = not_theirs
-            .filter(|dropped| ![&dropped.recipient, &dropped.origin].iter().any(|one| Some(*one) == reader))
-            .count() as u64;
-        // A cursor never goes back: what is past `until` can have been read already, and what is dropped is behind it.
-        let last_id = until.max(after).max(self.first_id() - 1);
-        News { messages: messages.collect(), last_id, missed: gone - not_theirs.min(gone) }
+        let not_theirs = not_theirs.filter(|one| *one.recipient != *reader && *one.origin != *reader).count() as u64;
+        Page { room: self.id, messages, last_id: self.last_id, missed: dropped.saturating_sub(not_theirs) }
     }
 
-    /// The newest messages that `user` may see, at most `count`, oldest first.
-    pub(super) fn newest(&self, user: &NameKey, count: usize) -> Vec<Arc<str>> {
-        let reader = self.member(user);
-        let seen = self.history.iter().rev().filter(|message| message.is_seen_by(reader));
-        let mut newest: Vec<_> = seen.take(count).map(|message| Arc::clone(&message.wire)).collect();
+    /// Returns the newest messages visible to `reader`, at most `count`, oldest first.
+    pub(super) fn newest(&self, reader: &Person, count: usize) -> Vec<Arc<str>> {
+        let visible = self.history.iter().rev().filter(|message| message.is_visible_to(reader));
+        let mut newest: Vec<_> = visible.take(count).map(|message| Arc::clone(&message.wire)).collect();
         newest.reverse();
         newest
     }
 
-    /// The kept messages later than `stamp` that `user` may see.
-    pub(super) fn later_than(&self, user: &NameKey, stamp: NaiveDateTime) -> Vec<Arc<str>> {
-        let reader = self.member(user);
+    /// Returns the kept messages visible to `reader` whose timestamp is later than `stamp`, in milliseconds of local time.
+    pub(super) fn later_than(&self, reader: &Person, stamp: i64) -> Vec<Arc<str>> {
         let first = self.history.partition_point(|message| message.stamp <= stamp);
-        self.history
-            .range(first..)
-            .filter(|message| message.is_seen_by(reader))
-            .map(|message| Arc::clone(&message.wire))
-            .collect()
-    }
-
-    /// Whether the janitor may remove it.
-    pub(super) fn is_idle(&self, idle: Duration, now: Instant) -> bool {
-        self.members.is_empty() && now.saturating_duration_since(self.last_interaction) >= idle
+        let visible = self.history.range(first..).filter(|message| message.is_visible_to(reader));
+        visible.map(|message| Arc::clone(&message.wire)).collect()
     }
 }

@@ -1,601 +1,430 @@
-//! Everything that the chat knows: pure state, without XML, HTTP, threads or a clock of its own.
+//! The durable state: users, rooms and messages, as a deterministic machine. The same entries in the same order make the
+//! same state, so it has no clock, no random numbers, no tickets, and no map whose order changes.
 //!
-//! Who waits for messages leaves a ticket, a `T`; [`State::due`] hands tickets back with what they are to be answered.
+//! [`State::check`] says whether an entry can be applied, [`State::apply`] applies it. "Name in use", "room exists" and the
+//! numbers of messages are decided there and nowhere else. What is volatile is in [`super::core`].
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::hash::Hash;
-use std::net::IpAddr;
+mod image;
+mod recent;
+
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use chrono::NaiveDateTime;
 
 use super::Limits;
-use super::identity::Proof;
-use super::name::{NameKey, RoomName, UserName};
-use super::rate::Bucket;
+use super::entry::{Entry, Kept, Key, Message, PersonId, RoomId};
+use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
-use super::room::{JOIN_MESSAGES, Message, News, Person, Room, Waiter};
+use super::room::{DroppedUnicast, Page, Person, Room, StoredMessage};
+use crate::stamp::Time;
+use recent::Recent;
 
-/// Messages that follow a delivery within this time go out together at its end; one that comes alone goes at once.
-pub const DELIVERY_GAP: Duration = Duration::from_millis(15);
-/// The longest wait.
-pub const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// The time of a call, on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// For durations.
-    pub monotonic: Instant,
-    /// For time stamps: local time.
-    pub wall: NaiveDateTime,
-}
-
-/// What a waiting call leaves behind in order to be answered later.
-pub trait Ticket {
-    /// What tells the connections apart that calls come on.
-    type Connection: Copy + Eq + Hash;
-
-    /// The connection that the call came on.
-    fn connection(&self) -> Self::Connection;
-
-    /// Whether another request waits on that connection for this one's answer.
-    fn is_waited_for(&self) -> bool;
-}
-
-/// The same answer for several tickets.
+/// A message's header: what there is of it beside its content, before it is written for the wire.
 #[derive(Debug)]
-pub struct Batch<T> {
-    /// The answer.
-    pub news: News,
-    /// Who gets it.
-    pub tickets: Vec<T>,
-}
-
-/// How many of everything there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Registered users.
-    pub users: usize,
-    /// Rooms.
-    pub rooms: usize,
-    /// Calls that wait for messages.
-    pub waiting: usize,
-    /// Messages sent since the start.
-    pub messages: u64,
-    /// Bytes of the messages that are kept.
-    pub history_bytes: usize,
-}
-
-/// What a message is, before it is written for the wire.
-#[derive(Debug)]
-pub struct Draft<'a> {
+pub struct Envelope<'a> {
     /// Its number in the room.
     pub id: u64,
-    /// Who sent it.
+    /// The sender.
     pub origin: &'a UserName,
-    /// For whom alone it is; `None` for the whole room.
+    /// The one for whom alone it is; `None` for the whole room.
     pub recipient: Option<&'a UserName>,
-    /// Its time, with milliseconds.
-    pub stamp: NaiveDateTime,
+    /// Its timestamp, in milliseconds of local time.
+    pub stamp: i64,
+    /// When it was sent.
+    pub time: Time,
+    /// Its idempotency key.
+    pub key: Option<&'a Key>,
 }
 
-/// A message whose sender has no answer yet. Who waits gets it only when [`State::answered`] takes this back: if the process
-/// is killed before, nobody has seen what the sender sends again.
-#[must_use]
-#[derive(Debug)]
-pub struct Unanswered {
-    room: NameKey,
-    id: u64,
+/// How messages are written for the wire, and read again for a snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct WireForm {
+    /// Writes a message with its content.
+    pub write: fn(&Envelope<'_>, &str) -> Arc<str>,
+    /// Reads the content and the key of what was written.
+    pub read: fn(&str) -> Option<(String, Option<Key>)>,
 }
 
-#[derive(Debug)]
-struct User {
-    person: Arc<Person>,
-    room: Option<NameKey>,
-    last_call: Instant,
-    bucket: Bucket,
+/// What applying an entry has changed, for those who wait for it.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Somebody left a room.
+    pub left: Option<(RoomId, Arc<Person>)>,
+    /// Somebody joined a room.
+    pub joined: Option<(RoomId, Arc<Person>)>,
+    /// There is a new message in a room.
+    pub said: Option<RoomId>,
+    /// A user is new.
+    pub registered: Option<PersonId>,
+    /// A user is no more.
+    pub unregistered: Option<PersonId>,
+    /// A room is on the list now, or has had to do with somebody.
+    pub used: Option<RoomId>,
+    /// A room has left the list.
+    pub removed: Option<RoomId>,
 }
 
-/// Users, rooms, messages and who waits. A user waits in the room that they are in, and at most once.
-#[derive(Debug)]
-pub struct State<T: Ticket> {
+#[derive(Debug, Clone)]
+pub(super) struct User {
+    pub(super) person: Arc<Person>,
+    pub(super) room: Option<RoomId>,
+    recent: Recent,
+}
+
+/// Users, rooms and messages.
+#[derive(Debug, Clone)]
+pub struct State {
     limits: Limits,
-    users: HashMap<NameKey, User>,
-    rooms: HashMap<NameKey, Room<T>>,
-    /// When waits end: the time with a serial number, and the room and user that it is of.
-    deadlines: BTreeMap<(Instant, u64), (NameKey, NameKey)>,
-    by_connection: HashMap<T::Connection, (NameKey, NameKey)>,
-    waits_by_address: HashMap<IpAddr, usize>,
-    registrations: HashMap<IpAddr, Bucket>,
-    /// Rooms with something to deliver.
-    due_rooms: Vec<NameKey>,
+    form: WireForm,
+    users: BTreeMap<PersonId, User>,
+    names: BTreeMap<NameKey, PersonId>,
+    /// All rooms, also those that have left the list and whose history is kept.
+    rooms: BTreeMap<RoomId, Room>,
+    room_names: BTreeMap<NameKey, RoomId>,
+    /// How many rooms have left the list.
+    removed_rooms: usize,
     history_bytes: usize,
-    next_serial: u64,
     messages: u64,
-    /// Set when the server ends: nobody waits any more.
-    is_ending: bool,
+    /// While a snapshot is read: who is no longer registered, and has sent or received messages.
+    former: BTreeMap<PersonId, Arc<Person>>,
 }
 
-impl<T: Ticket> State<T> {
-    /// Nobody there yet.
+impl State {
+    /// Returns a state without anybody in it.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, form: WireForm) -> Self {
         Self {
             limits,
-            users: HashMap::new(),
-            rooms: HashMap::new(),
-            deadlines: BTreeMap::new(),
-            by_connection: HashMap::new(),
-            waits_by_address: HashMap::new(),
-            registrations: HashMap::new(),
-            due_rooms: Vec::new(),
+            form,
+            users: BTreeMap::new(),
+            names: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            room_names: BTreeMap::new(),
+            removed_rooms: 0,
             history_bytes: 0,
-            next_serial: 0,
             messages: 0,
-            is_ending: false,
+            former: BTreeMap::new(),
         }
     }
 
-    /// The limits in force.
+    /// Returns the limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    fn serial(&mut self) -> u64 {
-        self.next_serial += 1;
-        self.next_serial
+    pub(super) fn users(&self) -> impl ExactSizeIterator<Item = (PersonId, &User)> {
+        self.users.iter().map(|(id, user)| (*id, user))
     }
 
-    /// The registered user of this name, if `proof` allows to act as them. Counts as a call by them.
-    fn actor(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<&mut User, Refusal> {
-        let user = self.users.get_mut(name.key()).ok_or(Refusal::NoSuchUser)?;
-        proof.check(user.person.secret.as_ref(), name)?;
-        user.last_call = now.monotonic;
-        Ok(user)
+    /// Returns the rooms on the list.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values().filter(|room| room.removed.is_none())
     }
 
-    fn room(&mut self, name: &RoomName, now: Now) -> Result<&mut Room<T>, Refusal> {
-        let room = self.rooms.get_mut(name.key()).ok_or(Refusal::NoSuchRoom)?;
-        room.last_interaction = now.monotonic;
-        Ok(room)
+    /// Returns the rooms that have left the list, with the time until which their history is kept.
+    pub(super) fn removed_rooms(&self) -> impl Iterator<Item = (RoomId, Time)> {
+        self.rooms.values().filter_map(|room| Some((room.id, room.removed?)))
     }
 
-    /// The room, if the user of this name may be acted for and is there.
-    fn member(&mut self, name: &UserName, room: &RoomName, proof: &Proof, now: Now) -> Result<&mut Room<T>, Refusal> {
-        self.actor(name, proof, now)?;
-        let room = self.room(room, now)?;
-        if room.member(name.key()).is_some() { Ok(room) } else { Err(Refusal::NotInRoom) }
+    pub(super) fn listed_rooms(&self) -> usize {
+        self.rooms.len() - self.removed_rooms
     }
 
-    /// Registers a user, or resumes the session of one with the same secret.
+    pub(super) fn history_bytes(&self) -> usize {
+        self.history_bytes
+    }
+
+    /// Returns how many messages were sent.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(super) fn user_named(&self, name: &NameKey) -> Result<&User, Refusal> {
+        self.names.get(name).and_then(|id| self.users.get(id)).ok_or(Refusal::NoSuchUser)
+    }
+
+    pub(super) fn room_named(&self, name: &NameKey) -> Result<&Room, Refusal> {
+        self.room(*self.room_names.get(name).ok_or(Refusal::NoSuchRoom)?)
+    }
+
+    fn user(&self, id: PersonId) -> Result<&User, Refusal> {
+        self.users.get(&id).ok_or(Refusal::NoSuchUser)
+    }
+
+    /// Returns a room on the list.
+    pub(super) fn room(&self, id: RoomId) -> Result<&Room, Refusal> {
+        self.rooms.get(&id).filter(|room| room.removed.is_none()).ok_or(Refusal::NoSuchRoom)
+    }
+
+    /// Returns whether `reader` can read something past `after` in `room`.
+    pub(super) fn has_page(&self, room: RoomId, reader: &Person, after: u64) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.has_page(reader, after))
+    }
+
+    /// Returns what `reader` can read past `after` in `room`; nothing where that is gone.
+    pub(super) fn page(&self, room: RoomId, reader: &Person, after: u64) -> Page {
+        let nothing = || Page { room, messages: Vec::new(), last_id: after, missed: 0 };
+        self.rooms.get(&room).map_or_else(nothing, |room| room.page(reader, after))
+    }
+
+    /// Returns whether what is past `after` in `room` looks the same for everybody.
+    pub(super) fn is_common(&self, room: RoomId, after: u64) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.is_common(after))
+    }
+
+    /// Returns the number of the next message in `room`.
+    pub(super) fn next_id(&self, room: RoomId) -> u64 {
+        self.rooms.get(&room).map_or(1, |room| room.last_id + 1)
+    }
+
+    /// Returns whether `user` has used `key` within their last messages.
+    pub(super) fn has_used(user: &User, key: &Key) -> bool {
+        user.recent.has(key)
+    }
+
+    /// Returns whether applying `entry` would change anything: a message that is sent again does not.
     ///
     /// # Errors
-    /// The name is in use, there are too many users, or registrations come too fast from `address`.
-    pub fn register_user(
-        &mut self,
-        name: UserName,
-        proof: &Proof,
-        address: Option<IpAddr>,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        let secret = proof.for_registration(&name)?;
-        if let Some(user) = self.users.get_mut(name.key()) {
-            if user.person.secret.is_none() || user.person.secret != secret {
-                return Err(Refusal::NameInUse);
+    /// If it cannot be applied to this state.
+    pub fn check(&self, entry: &Entry) -> Result<bool, Refusal> {
+        let limit = |what, count, value| if count < value { Ok(()) } else { Err(Refusal::Limit { what, value }) };
+        match entry {
+            Entry::Register { name, .. } => {
+                if self.names.contains_key(name.key()) {
+                    return Err(Refusal::NameInUse);
+                }
+                limit("registered users", self.users.len(), self.limits.users)?;
             }
-            user.last_call = now.monotonic;
-            return Ok(());
+            Entry::Unregister { person } => drop(self.user(*person)?),
+            Entry::Create { name, .. } => {
+                if self.room_named(name.key()).is_ok() {
+                    return Err(Refusal::RoomExists);
+                }
+                limit("rooms", self.listed_rooms(), self.limits.rooms)?;
+            }
+            Entry::Join { person, room } => {
+                let (user, room) = (self.user(*person)?, self.room(*room)?);
+                if user.room == Some(room.id) {
+                    return Ok(false);
+                }
+                limit("users in one room", room.members().len(), self.limits.room_users)?;
+            }
+            Entry::Leave { person } => drop(self.user(*person)?.room.ok_or(Refusal::NotInRoom)?),
+            Entry::Send(message) => {
+                let origin = self.user(message.origin)?;
+                if message.key.as_ref().is_some_and(|key| origin.recent.has(key)) {
+                    return Ok(false);
+                }
+                let room = self.room(message.room)?;
+                if origin.room != Some(room.id) {
+                    return Err(Refusal::NotInRoom);
+                }
+                if let Some(recipient) = message.recipient
+                    && !self.user(recipient).is_ok_and(|recipient| recipient.room == Some(room.id))
+                {
+                    return Err(Refusal::NoSuchRecipient);
+                }
+            }
+            Entry::Remove { room, .. } => {
+                if self.room(*room)?.members().len() > 0 {
+                    return Ok(false);
+                }
+            }
+            Entry::Forget { room } => return Ok(self.rooms.get(room).is_some_and(|room| room.removed.is_some())),
+            Entry::Kept(_) => {}
         }
-        if self.users.len() >= self.limits.users {
-            return Err(Refusal::Limit { what: "registered users", value: self.limits.users });
-        }
-        if let Some(address) = address {
-            let limit = self.limits.registration_rate;
-            let bucket = self.registrations.entry(address).or_insert_with(|| Bucket::full(limit, now.monotonic));
-            let what = "registrations a minute from one address";
-            bucket.take(f64::from(limit) / 60.0, limit, now.monotonic).map_err(|retry_after| Refusal::TooFast {
-                what,
-                limit,
-                retry_after,
-            })?;
-        }
-        let bucket = Bucket::full(self.limits.message_burst, now.monotonic);
-        let (key, person) = (name.key().clone(), Arc::new(Person { name, secret }));
-        self.users.insert(key, User { person, room: None, last_call: now.monotonic, bucket });
-        Ok(())
+        Ok(true)
     }
 
-    /// Unregisters a user, who leaves the room too. Answers the ticket of their wait.
+    /// Applies `entry`, if [`State::check`] says that it changes anything.
     ///
     /// # Errors
-    /// There is no such user, or `proof` is not theirs.
-    pub fn unregister_user(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<Option<Batch<T>>, Refusal> {
-        self.actor(name, proof, now)?;
-        let ended = self.leave(name.key(), now.monotonic);
-        self.users.remove(name.key());
-        Ok(ended)
+    /// If it cannot be applied; then nothing has changed.
+    pub fn apply(&mut self, entry: Entry) -> Result<Effects, Refusal> {
+        let mut effects = Effects::default();
+        if !self.check(&entry)? {
+            return Ok(effects);
+        }
+        match entry {
+            Entry::Register { person: id, name, secret } => {
+                let key = name.key().clone();
+                let person = Arc::new(Person { id, name, secret });
+                self.users.insert(id, User { person, room: None, recent: Recent::default() });
+                self.names.insert(key, id);
+                effects.registered = Some(id);
+            }
+            Entry::Unregister { person } => {
+                effects.left = self.leave(person);
+                if let Some(user) = self.users.remove(&person) {
+                    self.names.remove(user.person.name.key());
+                }
+                effects.unregistered = Some(person);
+            }
+            Entry::Create { room: new, name } => {
+                let id = match self.room_names.get(name.key()) {
+                    Some(&kept) => kept,
+                    None => {
+                        self.room_names.insert(name.key().clone(), new);
+                        self.rooms.insert(new, Room::new(new, name));
+                        new
+                    }
+                };
+                if let Some(room) = self.rooms.get_mut(&id)
+                    && room.removed.take().is_some()
+                {
+                    self.removed_rooms -= 1;
+                }
+                effects.used = Some(id);
+            }
+            Entry::Join { person: id, room: room_id } => {
+                effects.left = self.leave(id);
+                if let (Some(user), Some(room)) = (self.users.get_mut(&id), self.rooms.get_mut(&room_id)) {
+                    user.room = Some(room_id);
+                    room.enter(Arc::clone(&user.person));
+                    effects.joined = Some((room_id, Arc::clone(&user.person)));
+                }
+            }
+            Entry::Leave { person } => effects.left = self.leave(person),
+            Entry::Send(message) => {
+                effects.said = Some(message.room);
+                if let Some(user) = self.users.get_mut(&message.origin) {
+                    user.recent.note(message.key.as_ref());
+                }
+                let (next, stamp) =
+                    self.rooms.get(&message.room).map_or((1, 0), |room| (room.last_id + 1, room.next_stamp(message.time)));
+                // The next number, unless a record before this one was lost.
+                let id = message.id.unwrap_or(next).max(next);
+                self.messages += 1;
+                self.keep(message, id, stamp);
+            }
+            Entry::Remove { room, keep_until } => {
+                self.remove(room, keep_until);
+                effects.removed = Some(room);
+            }
+            Entry::Forget { room } => self.forget(room),
+            Entry::Kept(kept) => self.restore(kept),
+        }
+        Ok(effects)
     }
 
     /// Takes a user out of their room, if they are in one.
-    fn leave(&mut self, user: &NameKey, now: Instant) -> Option<Batch<T>> {
-        let room_key = self.users.get_mut(user)?.room.take()?;
-        let ended = self.end_wait(&room_key, user, now);
-        let room = self.rooms.get_mut(&room_key)?;
-        room.leave(user);
-        room.last_interaction = now;
-        ended
-    }
-
-    /// Creates an empty room.
-    ///
-    /// # Errors
-    /// It exists, or there are too many.
-    pub fn create_room(&mut self, name: RoomName, now: Now) -> Result<(), Refusal> {
-        if self.rooms.contains_key(name.key()) {
-            return Err(Refusal::RoomExists);
+    fn leave(&mut self, person: PersonId) -> Option<(RoomId, Arc<Person>)> {
+        let user = self.users.get_mut(&person)?;
+        let room = user.room.take()?;
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.leave(user.person.name.key());
         }
-        if self.rooms.len() >= self.limits.rooms {
-            return Err(Refusal::Limit { what: "rooms", value: self.limits.rooms });
-        }
-        self.rooms.insert(name.key().clone(), Room::new(name, now.monotonic));
-        Ok(())
+        Some((room, Arc::clone(&user.person)))
     }
 
-    /// Joins a room and leaves the one before. Answers who is there, the newest messages and the cursor to wait from, and
-    /// the ticket of a wait in the room before.
-    ///
-    /// # Errors
-    /// There is no such user or room, `proof` is not the user's, or the room is full.
-    #[allow(clippy::type_complexity, reason = "two unrelated answers")]
-    pub fn join_room(
-        &mut self,
-        name: &UserName,
-        room_name: &RoomName,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<(Vec<UserName>, News, Option<Batch<T>>), Refusal> {
-        let before = self.actor(name, proof, now)?.room.clone();
-        let full = self.limits.room_users;
-        let room = self.room(room_name, now)?;
-        let is_there = room.member(name.key()).is_some();
-        if !is_there && room.members().len() >= full {
-            return Err(Refusal::Limit { what: "users in one room", value: full });
-        }
-        let left = if before.is_some() && !is_there { self.leave(name.key(), now.monotonic) } else { None };
-        let user = self.users.get_mut(name.key()).ok_or(Refusal::NoSuchUser)?;
-        user.room = Some(room_name.key().clone());
-        let person = Arc::clone(&user.person);
-        let room = self.room(room_name, now)?;
-        room.enter(name.key(), person);
-        let messages = room.newest(name.key(), JOIN_MESSAGES);
-        let news = News { messages, last_id: room.last_id(), missed: 0 };
-        Ok((room.members().cloned().collect(), news, left))
+    /// Returns somebody who is registered, or of whom a snapshot has told.
+    fn person(&self, id: PersonId) -> Option<Arc<Person>> {
+        self.users.get(&id).map(|user| &user.person).or_else(|| self.former.get(&id)).map(Arc::clone)
     }
 
-    /// Leaves the room that the user is in. Answers its name and the ticket of their wait.
-    ///
-    /// # Errors
-    /// There is no such user, `proof` is not theirs, or they are in no room.
-    pub fn leave_room(
-        &mut self,
-        name: &UserName,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<(RoomName, Option<Batch<T>>), Refusal> {
-        let room_key = self.actor(name, proof, now)?.room.clone().ok_or(Refusal::NotInRoom)?;
-        let room_name = self.rooms.get(&room_key).map(|room| room.name.clone()).ok_or(Refusal::NoSuchRoom)?;
-        Ok((room_name, self.leave(name.key(), now.monotonic)))
-    }
-
-    /// Sends a message; `write` turns it into what goes over the wire. Who waits for it gets it after
-    /// [`State::answered`].
-    ///
-    /// # Errors
-    /// There is no such user, room or recipient there, `proof` is not the user's, or they send too fast.
-    pub fn send_message(
-        &mut self,
-        name: &UserName,
-        room_name: &RoomName,
-        recipient: Option<&UserName>,
-        proof: &Proof,
-        now: Now,
-        write: impl FnOnce(Draft<'_>) -> Arc<str>,
-    ) -> Result<Unanswered, Refusal> {
-        self.member(name, room_name, proof, now)?;
-        let serial = self.serial();
-        // Both are there: `member` has just seen them.
-        let (Some(room), Some(user)) = (self.rooms.get_mut(room_name.key()), self.users.get_mut(name.key())) else {
-            return Err(Refusal::NotInRoom);
-        };
-        let recipient = match recipient {
-            Some(recipient) => Some(room.member(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.clone()),
+    /// Keeps a message in its room. One whose sender or recipient is unknown, because a damaged record was lost, is not
+    /// kept: nobody can tell whose it is.
+    fn keep(&mut self, message: Message, id: u64, stamp: i64) {
+        let Some(origin) = self.person(message.origin) else { return };
+        let recipient = match message.recipient {
+            Some(id) => match self.person(id) {
+                Some(person) => Some(person),
+                None => return,
+            },
             None => None,
         };
-        let (what, limit) = ("messages a second of one user", self.limits.message_rate);
-        user.bucket
-            .take(f64::from(limit), self.limits.message_burst, now.monotonic)
-            .map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })?;
-        let (id, stamp) = room.next(now.wall);
-        let shown = recipient.as_ref().map(|person: &Arc<Person>| &person.name);
-        let wire = write(Draft { id, origin: &user.person.name, recipient: shown, stamp });
-        let message = Message { stamp, origin: Arc::clone(&user.person), recipient, wire, serial };
+        let Some(room) = self.rooms.get_mut(&message.room) else { return };
+        let Message { time, key, content, .. } = message;
+        let envelope = Envelope {
+            id,
+            origin: &origin.name,
+            recipient: recipient.as_ref().map(|person| &person.name),
+            stamp,
+            time,
+            key: key.as_ref(),
+        };
+        let wire = (self.form.write)(&envelope, &content);
         let before = room.bytes();
-        room.keep(message, &self.limits);
+        room.keep(StoredMessage { id, stamp, time, origin, recipient, wire }, &self.limits);
         self.history_bytes = self.history_bytes + room.bytes() - before;
-        self.messages += 1;
-        if self.history_bytes > self.limits.memory {
-            self.free_memory();
-        }
-        Ok(Unanswered { room: room_name.key().clone(), id })
+        self.free_memory();
     }
 
-    /// The sender of a message has their answer, or will never have one. Answers whether somebody may wait for it.
-    pub fn answered(&mut self, message: Unanswered) -> bool {
-        let Some(room) = self.rooms.get_mut(&message.room) else { return false };
-        room.answered(message.id);
-        let wakes = !room.waiting.is_empty();
-        if wakes && !room.is_due {
-            room.is_due = true;
-            self.due_rooms.push(message.room);
-        }
-        wakes
-    }
-
-    /// Drops the oldest messages over all rooms, and some more, so that not every message has to look for them again.
+    /// Drops the oldest messages of the largest histories where all histories together are too large, and some more, so
+    /// that not every message has to look for them again.
     fn free_memory(&mut self) {
-        let enough = self.limits.memory - self.limits.memory / 16;
-        let oldest = self.rooms.iter().filter_map(|(key, room)| Some(Reverse((room.oldest_serial()?, key.clone()))));
-        let mut oldest: BinaryHeap<_> = oldest.collect();
+        let limit = self.limits.memory;
+        if self.history_bytes <= limit {
+            return;
+        }
+        let enough = limit - limit / 16;
+        let mut largest: BinaryHeap<_> = self.rooms.values().map(|room| (room.bytes(), room.id)).collect();
         while self.history_bytes > enough {
-            let Some(Reverse((_, key))) = oldest.pop() else { return };
-            let Some(room) = self.rooms.get_mut(&key) else { continue };
-            self.history_bytes -= room.drop_oldest(&self.limits);
-            oldest.extend(room.oldest_serial().map(|serial| Reverse((serial, key))));
+            let Some((_, id)) = largest.pop() else { return };
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
+            let next = largest.peek().map_or(0, |(bytes, _)| *bytes);
+            while self.history_bytes > enough && room.bytes() > 0 && room.bytes() >= next {
+                self.history_bytes -= room.drop_oldest(&self.limits);
+            }
+            largest.push((room.bytes(), id));
         }
     }
 
-    /// All kept messages that the user may see.
-    ///
-    /// # Errors
-    /// The user is not there, or `proof` is not theirs.
-    pub fn receive_messages(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<Vec<Arc<str>>, Refusal> {
-        Ok(self.member(name, room, proof, now)?.newest(name.key(), usize::MAX))
-    }
-
-    /// The kept messages later than `stamp` that the user may see.
-    ///
-    /// # Errors
-    /// The user is not there, or `proof` is not theirs.
-    pub fn receive_new_messages(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
-        stamp: NaiveDateTime,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<Vec<Arc<str>>, Refusal> {
-        Ok(self.member(name, room, proof, now)?.later_than(name.key(), stamp))
-    }
-
-    /// Waits for messages past `after`. Answers what is to be answered now: this ticket if there are messages or no time
-    /// to wait, and that of an earlier wait by the same user. A ticket that is refused comes back with the refusal.
-    ///
-    /// # Errors
-    /// The user is not there, `proof` is not theirs, or too many calls wait from `address`.
-    #[allow(clippy::too_many_arguments, reason = "the parameters of the call and who makes it")]
-    pub fn wait_messages(
-        &mut self,
-        name: &UserName,
-        room_name: &RoomName,
-        after: u64,
-        time: Duration,
-        proof: &Proof,
-        address: Option<IpAddr>,
-        ticket: T,
-        now: Now,
-    ) -> Result<Vec<Batch<T>>, (Refusal, T)> {
-        let user = name.key();
-        let is_ending = self.is_ending;
-        let room = match self.member(name, room_name, proof, now) {
-            Ok(room) => room,
-            Err(refusal) => return Err((refusal, ticket)),
-        };
-        // Who does not wait sees what there is.
-        let never_waits = time.is_zero() || is_ending;
-        let until = room.last_shown(never_waits);
-        let at_once = never_waits || room.has_news(user, after, until) || ticket.is_waited_for();
-        let replaces = room.waiting.get(user).is_some_and(|waiter| waiter.address == address);
-        let answer = at_once.then(|| room.news(user, after, until));
-        let limit = self.limits.waits_per_address;
-        let waits = address.and_then(|address| self.waits_by_address.get(&address)).copied().unwrap_or(0);
-        if !at_once && !replaces && limit > 0 && waits >= limit {
-            return Err((Refusal::Limit { what: "calls that wait from one address", value: limit }, ticket));
+    /// Takes an empty room from the list. Its history is kept where it has one and is to be kept.
+    fn remove(&mut self, id: RoomId, keep_until: Option<Time>) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.removed = Some(keep_until.unwrap_or(Time { utc: i64::MIN, ahead: 0 }));
+        self.removed_rooms += 1;
+        if keep_until.is_none() || room.last_id == 0 {
+            return self.forget(id);
         }
-        let mut answers: Vec<_> = self.end_wait(room_name.key(), user, now.monotonic).into_iter().collect();
-        if let Some(news) = answer {
-            answers.push(Batch { news, tickets: vec![ticket] });
-            return Ok(answers);
-        }
-        if let Some(address) = address {
-            *self.waits_by_address.entry(address).or_insert(0) += 1;
-        }
-        let place = (room_name.key().clone(), user.clone());
-        let deadline = (now.monotonic + time.min(MAX_WAIT), self.serial());
-        self.deadlines.insert(deadline, place.clone());
-        self.by_connection.insert(ticket.connection(), place);
-        if let Some(room) = self.rooms.get_mut(room_name.key()) {
-            room.waiting.insert(user.clone(), Waiter { after, deadline, address, ticket });
-        }
-        Ok(answers)
-    }
-
-    /// Ends a user's wait with what there is, which may be nothing.
-    fn end_wait(&mut self, room: &NameKey, user: &NameKey, now: Instant) -> Option<Batch<T>> {
-        let is_ending = self.is_ending;
-        let room = self.rooms.get_mut(room)?;
-        let waiter = room.waiting.remove(user)?;
-        let news = room.news(user, waiter.after, room.last_shown(is_ending));
-        Some(Batch { news, tickets: vec![self.forget(user, waiter, now)] })
-    }
-
-    /// Removes what is noted of a waiter elsewhere than in its room. Who waited was there until now.
-    fn forget(&mut self, user: &NameKey, waiter: Waiter<T>, now: Instant) -> T {
-        if let Some(user) = self.users.get_mut(user) {
-            user.last_call = now;
-        }
-        let place = self.deadlines.remove(&waiter.deadline);
-        let connection = waiter.ticket.connection();
-        if self.by_connection.get(&connection) == place.as_ref() {
-            self.by_connection.remove(&connection);
-        }
-        if let Some(address) = waiter.address
-            && let Some(waits) = self.waits_by_address.get_mut(&address)
+        // As many are kept as there may be on the list; the one that would go first anyway gives way.
+        if self.removed_rooms > self.limits.rooms
+            && let Some((_, first)) = self.removed_rooms().map(|(id, until)| (until, id)).min()
         {
-            *waits -= 1;
-            if *waits == 0 {
-                self.waits_by_address.remove(&address);
+            self.forget(first);
+        }
+    }
+
+    /// Forgets a room that has left the list.
+    fn forget(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.remove(&id) else { return };
+        self.room_names.remove(room.name.key());
+        self.removed_rooms -= 1;
+        self.history_bytes -= room.bytes();
+    }
+
+    /// Applies a part of a snapshot.
+    fn restore(&mut self, kept: Kept) {
+        match kept {
+            Kept::Person { person: id, name, secret } => {
+                self.former.insert(id, Arc::new(Person { id, name, secret }));
             }
-        }
-        waiter.ticket
-    }
-
-    /// Ends the wait that came on `connection`: another request waits for its answer.
-    pub fn hurry(&mut self, connection: T::Connection, now: Instant) -> Option<Batch<T>> {
-        let (room, user) = self.by_connection.get(&connection)?.clone();
-        self.end_wait(&room, &user, now)
-    }
-
-    /// Ends all waits, and every later one as soon as it begins.
-    pub fn end_all_waits(&mut self, now: Instant) -> Vec<Batch<T>> {
-        self.is_ending = true;
-        let places: Vec<_> = self.deadlines.values().cloned().collect();
-        places.iter().filter_map(|(room, user)| self.end_wait(room, user, now)).collect()
-    }
-
-    /// What is to be answered by now, and when to ask again, if nothing happens before.
-    pub fn due(&mut self, now: Instant) -> (Vec<Batch<T>>, Option<Instant>) {
-        let mut answers = Vec::new();
-        let mut next: Option<Instant> = None;
-        for room_key in std::mem::take(&mut self.due_rooms) {
-            let Some(room) = self.rooms.get_mut(&room_key) else { continue };
-            let at = room.last_delivery.map_or(now, |last| last + DELIVERY_GAP);
-            if at > now {
-                next = Some(next.map_or(at, |next| next.min(at)));
-                self.due_rooms.push(room_key);
-                continue;
+            Kept::Room { room: id, name, last_id, last_stamp, removed } => {
+                self.room_names.insert(name.key().clone(), id);
+                self.removed_rooms += usize::from(removed.is_some());
+                let room = Room { last_id, last_stamp, removed, ..Room::new(id, name) };
+                self.rooms.insert(id, room);
             }
-            room.is_due = false;
-            room.last_delivery = Some(now);
-            self.deliver(&room_key, &mut answers, now);
-        }
-        while let Some((&(deadline, _), (room, user))) = self.deadlines.first_key_value() {
-            if deadline > now {
-                next = Some(next.map_or(deadline, |next| next.min(deadline)));
-                break;
+            Kept::Message(message, stamp) => {
+                let id = message.id.unwrap_or_default();
+                self.keep(message, id, stamp);
             }
-            let (room, user) = (room.clone(), user.clone());
-            answers.extend(self.end_wait(&room, &user, now));
-        }
-        (answers, next)
-    }
-
-    /// Answers everybody in the room for whom there is something: who waits from the same cursor shares the answer, as long
-    /// as it contains nothing private.
-    fn deliver(&mut self, room_key: &NameKey, answers: &mut Vec<Batch<T>>, now: Instant) {
-        let Some(room) = self.rooms.get_mut(room_key) else { return };
-        let until = room.last_shown(false);
-        let mut ready = Vec::new();
-        let mut shared: HashMap<u64, Option<usize>> = HashMap::new();
-        let waiting = std::mem::take(&mut room.waiting);
-        for (user, waiter) in waiting {
-            if !room.has_news(&user, waiter.after, until) {
-                room.waiting.insert(user, waiter);
-                continue;
+            Kept::DroppedUnicast { room, id, origin, recipient } => {
+                let people = (self.person(origin), self.person(recipient));
+                if let (Some(origin), Some(recipient)) = people
+                    && let Some(room) = self.rooms.get_mut(&room)
+                {
+                    room.note_dropped(DroppedUnicast { id, origin, recipient }, &self.limits);
+                }
             }
-            let place = shared.entry(waiter.after).or_insert_with(|| {
-                room.is_common(waiter.after, until).then(|| {
-                    answers.push(Batch { news: room.news(&user, waiter.after, until), tickets: Vec::new() });
-                    answers.len() - 1
-                })
-            });
-            let place = place.unwrap_or_else(|| {
-                answers.push(Batch { news: room.news(&user, waiter.after, until), tickets: Vec::new() });
-                answers.len() - 1
-            });
-            ready.push((place, user, waiter));
-        }
-        for (place, user, waiter) in ready {
-            let ticket = self.forget(&user, waiter, now);
-            answers[place].tickets.push(ticket);
-        }
-    }
-
-    /// Removes empty rooms and users that have been idle for too long.
-    pub fn sweep(&mut self, now: Instant) {
-        let idle = self.limits.user_idle;
-        let is_gone = |user: &User, rooms: &HashMap<NameKey, Room<T>>, key: &NameKey| {
-            let waits =
-                user.room.as_ref().and_then(|room| rooms.get(room)).is_some_and(|room| room.waiting.contains_key(key));
-            !waits && now.saturating_duration_since(user.last_call) >= idle
-        };
-        let gone: Vec<_> = self
-            .users
-            .iter()
-            .filter(|(key, user)| is_gone(user, &self.rooms, key))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in gone {
-            self.leave(&key, now);
-            self.users.remove(&key);
-        }
-        let room_idle = self.limits.room_idle;
-        let mut freed = 0;
-        self.rooms.retain(|_, room| {
-            let stays = !room.is_idle(room_idle, now);
-            if !stays {
-                freed += room.bytes();
+            Kept::Recent { person, sent, keys } => {
+                if let Some(user) = self.users.get_mut(&person) {
+                    user.recent = Recent::restored(sent, keys);
+                }
             }
-            stays
-        });
-        self.history_bytes -= freed;
-        let (rate, burst) = (f64::from(self.limits.registration_rate) / 60.0, self.limits.registration_rate);
-        self.registrations.retain(|_, bucket| !bucket.is_full(rate, burst, now));
-    }
-
-    /// The names of all rooms, sorted.
-    #[must_use]
-    pub fn list_rooms(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.rooms.values().map(|room| room.name.to_string()).collect();
-        names.sort();
-        names
-    }
-
-    /// Who is in a room.
-    ///
-    /// # Errors
-    /// There is no such room.
-    pub fn list_users(&mut self, room: &RoomName, now: Now) -> Result<Vec<UserName>, Refusal> {
-        Ok(self.room(room, now)?.members().cloned().collect())
-    }
-
-    /// How many of everything there are.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
-            users: self.users.len(),
-            rooms: self.rooms.len(),
-            waiting: self.deadlines.len(),
-            messages: self.messages,
-            history_bytes: self.history_bytes,
+            Kept::Counts { messages } => self.messages = messages,
+            Kept::End => self.former.clear(),
         }
     }
 }

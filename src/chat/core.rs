@@ -1,0 +1,487 @@
+//! The chat as one structure: the durable [`State`], and beside it what ends with the process: waiting calls, rates, and
+//! when somebody was last heard of. Without threads, sockets or a clock of its own.
+//!
+//! A change is made in two steps. A method such as [`Core::send`] checks who calls and what the state says, and returns the
+//! [`Entry`]; when that has been appended to the log, [`Core::apply`] applies it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Limits;
+use super::entry::{Entry, Key, Message, PersonId, RoomId};
+use super::identity::Proof;
+use super::name::{NameKey, RoomName, UserName};
+use super::rate::{Bucket, Rates};
+use super::refusal::Refusal;
+use super::room::{JOIN_MESSAGES, Page, Person, Room};
+use super::state::{State, User, WireForm};
+use super::waits::{Delivery, Ticket, Wait, Waits};
+use crate::secret::{Digest, Verifier};
+use crate::stamp::Time;
+
+/// The time of a call, on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For durations.
+    pub monotonic: Instant,
+    /// For timestamps.
+    pub time: Time,
+}
+
+/// How many of everything there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Registered users.
+    pub users: usize,
+    /// Rooms on the list.
+    pub rooms: usize,
+    /// Calls that wait for messages.
+    pub waiting: usize,
+    /// Messages sent since the start, or with a log since its beginning.
+    pub messages: u64,
+    /// Bytes of the messages that are kept.
+    pub history_bytes: usize,
+}
+
+/// What a registration still needs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Nothing: the session of an earlier one goes on.
+    Resumed,
+    /// Its entry.
+    New,
+}
+
+/// The parameters of a `send_message`.
+#[derive(Debug)]
+pub struct SendCall<'a> {
+    /// The sender.
+    pub name: &'a UserName,
+    /// The room.
+    pub room: &'a RoomName,
+    /// The one who alone may read it; `None` for the whole room.
+    pub recipient: Option<&'a UserName>,
+    /// What makes it known again.
+    pub key: Option<Key>,
+    /// The message.
+    pub content: String,
+}
+
+/// The parameters of a `wait_messages`, and where it comes from.
+#[derive(Debug)]
+pub struct WaitCall<'a> {
+    /// The user.
+    pub name: &'a UserName,
+    /// The room.
+    pub room: &'a RoomName,
+    /// The cursor.
+    pub after: u64,
+    /// How long to wait, at most [`MAX_WAIT`](super::waits::MAX_WAIT).
+    pub time: Duration,
+    /// The address of the caller.
+    pub address: Option<IpAddr>,
+}
+
+/// What follows from an entry that was applied.
+#[derive(Debug)]
+pub struct Applied<T> {
+    /// The wait of a user who has left the room.
+    pub ended: Option<Delivery<T>>,
+    /// Whether [`Core::due`] has something to deliver.
+    pub wakes: bool,
+}
+
+/// What is known of a user in this process.
+#[derive(Debug)]
+struct Presence {
+    last_call: Instant,
+    messages: Bucket,
+    /// The digest of the secret, once a call has shown the right one.
+    digest: Option<Digest>,
+}
+
+/// The durable state and what is volatile beside it.
+#[derive(Debug)]
+pub struct Core<T: Ticket> {
+    state: State,
+    waits: Waits<T>,
+    presence: HashMap<PersonId, Presence>,
+    /// When somebody last had to do with a room.
+    used: HashMap<RoomId, Instant>,
+    registrations: Rates,
+    creations: Rates,
+    /// If set, users may register without credentials.
+    open_allowed: bool,
+}
+
+impl<T: Ticket> Core<T> {
+    /// Returns a chat with this state, which a log may have filled. If `open_allowed`, users may register without
+    /// credentials.
+    #[must_use]
+    pub fn new(state: State, open_allowed: bool, now: Instant) -> Self {
+        let limits = state.limits();
+        let registrations = Rates::new("registrations a minute from one address", limits.registration_rate);
+        let creations = Rates::new("new rooms a minute from one address", limits.room_rate);
+        let presence = state.users().map(|(id, _)| (id, Presence::new(limits, now))).collect();
+        let used = state.rooms().map(|room| (room.id, now)).collect();
+        Self { waits: Waits::new(limits.waits_per_address), presence, used, registrations, creations, open_allowed, state }
+    }
+
+    /// Returns a chat without anybody in it.
+    #[must_use]
+    pub fn empty(limits: Limits, form: WireForm, open_allowed: bool, now: Instant) -> Self {
+        Self::new(State::new(limits, form), open_allowed, now)
+    }
+
+    /// Returns the durable state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns the registered user of this name, if `proof` allows acting as them, and records activity.
+    fn actor(&mut self, name: &NameKey, proof: &Proof, now: Now) -> Result<&User, Refusal> {
+        let user = self.state.user_named(name)?;
+        let presence = self.presence.get_mut(&user.person.id);
+        if user.person.secret.is_some() {
+            let known = presence.as_ref().and_then(|presence| presence.digest.as_ref());
+            if known.is_none() || known != proof.for_name(name) {
+                return Err(Refusal::NotAuthorised(
+                    "acting as this user requires the credentials of the registration",
+                ));
+            }
+        }
+        if let Some(presence) = presence {
+            presence.last_call = now.monotonic;
+        }
+        Ok(user)
+    }
+
+    /// Returns what the secret that `proof` shows has still to be checked against: the first time in this process, where the
+    /// user was registered in an earlier one. That takes its time, and is done without a lock; see [`Core::verified`].
+    #[must_use]
+    pub fn unverified(&self, name: &UserName, proof: &Proof) -> Option<Verifier> {
+        let user = self.state.user_named(name.key()).ok()?;
+        let verifier = user.person.secret.as_ref()?;
+        proof.for_name(name.key())?;
+        let is_known = self.presence.get(&user.person.id).is_some_and(|presence| presence.digest.is_some());
+        (!is_known).then(|| verifier.clone())
+    }
+
+    /// The secret that `proof` shows for `name` is the one that `verifier` is of.
+    pub fn verified(&mut self, name: &UserName, proof: &Proof, verifier: &Verifier) {
+        // Meanwhile the name may have passed on.
+        if let Ok(user) = self.state.user_named(name.key())
+            && user.person.secret.as_ref() == Some(verifier)
+            && let Some(presence) = self.presence.get_mut(&user.person.id)
+        {
+            presence.digest = proof.for_name(name.key()).cloned();
+        }
+    }
+
+    /// Returns the room, if the user of this name may be acted for and is there.
+    fn member(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        proof: &Proof,
+        now: Now,
+    ) -> Result<(Arc<Person>, &Room), Refusal> {
+        let user = self.actor(name.key(), proof, now)?;
+        let (person, is_in) = (Arc::clone(&user.person), user.room);
+        let room = self.state.room_named(room.key())?;
+        if is_in != Some(room.id) {
+            return Err(Refusal::NotInRoom);
+        }
+        self.used.insert(room.id, now.monotonic);
+        Ok((person, room))
+    }
+
+    /// Registers a user, or resumes the session of one with the same secret.
+    ///
+    /// # Errors
+    /// If the name is in use, there are too many users, or registrations come too fast from `address`.
+    pub fn register(
+        &mut self,
+        name: &UserName,
+        proof: &Proof,
+        address: Option<IpAddr>,
+        now: Now,
+    ) -> Result<Registration, Refusal> {
+        let digest = proof.for_registration(name, self.open_allowed)?;
+        if let Ok(user) = self.state.user_named(name.key()) {
+            let presence = self.presence.get_mut(&user.person.id);
+            let presence = presence.filter(|presence| user.person.secret.is_some() && presence.digest.is_some());
+            let Some(presence) = presence.filter(|presence| presence.digest.as_ref() == digest) else {
+                return Err(Refusal::NameInUse);
+            };
+            presence.last_call = now.monotonic;
+            return Ok(Registration::Resumed);
+        }
+        // Before the secret is worked on, which takes its time.
+        self.state.check(&Entry::Register { person: PersonId(0), name: name.clone(), secret: None })?;
+        self.registrations.take(address, now.monotonic)?;
+        Ok(Registration::New)
+    }
+
+    /// Returns the entry that unregisters a user, who leaves the room too.
+    ///
+    /// # Errors
+    /// If there is no such user, or `proof` is not theirs.
+    pub fn unregister(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<Entry, Refusal> {
+        Ok(Entry::Unregister { person: self.actor(name.key(), proof, now)?.person.id })
+    }
+
+    /// Returns the entry that creates an empty room, with `id` if it has no kept history.
+    ///
+    /// # Errors
+    /// If it exists, there are too many, rooms are created too fast from `address`, or users need credentials here and the
+    /// caller has none of a registered user.
+    pub fn create(
+        &mut self,
+        id: RoomId,
+        name: RoomName,
+        proof: &Proof,
+        address: Option<IpAddr>,
+        now: Now,
+    ) -> Result<Entry, Refusal> {
+        if !self.open_allowed {
+            let unknown = Refusal::NotAuthorised("creating a room requires the credentials of a registered user");
+            let user = proof.user().cloned().ok_or(unknown)?;
+            self.actor(&user, proof, now)?;
+        }
+        let entry = Entry::Create { room: id, name };
+        self.state.check(&entry)?;
+        self.creations.take(address, now.monotonic)?;
+        Ok(entry)
+    }
+
+    /// Returns the entry that joins a room and leaves the one before.
+    ///
+    /// # Errors
+    /// If there is no such user or room, `proof` is not the user's, or the room is full.
+    pub fn join(&mut self, name: &UserName, room: &RoomName, proof: &Proof, now: Now) -> Result<Entry, Refusal> {
+        let person = self.actor(name.key(), proof, now)?.person.id;
+        let entry = Entry::Join { person, room: self.state.room_named(room.key())?.id };
+        self.state.check(&entry)?;
+        Ok(entry)
+    }
+
+    /// Returns the users in the room, the newest messages, and the cursor to wait from.
+    ///
+    /// # Errors
+    /// If the user is not there, or `proof` is not theirs.
+    pub fn joined(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        proof: &Proof,
+        now: Now,
+    ) -> Result<(Vec<UserName>, Page), Refusal> {
+        let (reader, room) = self.member(name, room, proof, now)?;
+        let messages = room.newest(&reader, JOIN_MESSAGES);
+        let users = room.members().map(|person| person.name.clone()).collect();
+        Ok((users, Page { room: room.id, messages, last_id: room.last_id, missed: 0 }))
+    }
+
+    /// Returns the entry that leaves the room that the user is in, and the room's name.
+    ///
+    /// # Errors
+    /// If there is no such user, `proof` is not theirs, or they are in no room.
+    pub fn leave(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<(RoomName, Entry), Refusal> {
+        let user = self.actor(name.key(), proof, now)?;
+        let (person, room) = (user.person.id, user.room.ok_or(Refusal::NotInRoom)?);
+        Ok((self.state.room(room)?.name.clone(), Entry::Leave { person }))
+    }
+
+    /// Returns the entry that sends a message; `None` for one with a key that the user has used lately, which has been sent.
+    ///
+    /// # Errors
+    /// If there is no such user, room or recipient there, `proof` is not the user's, or they send too fast.
+    pub fn send(&mut self, call: SendCall<'_>, proof: &Proof, now: Now) -> Result<Option<Entry>, Refusal> {
+        let SendCall { name, room, recipient, key, content } = call;
+        let user = self.actor(name.key(), proof, now)?;
+        let origin = user.person.id;
+        if key.as_ref().is_some_and(|key| State::has_used(user, key)) {
+            return Ok(None);
+        }
+        let (_, room) = self.member(name, room, proof, now)?;
+        let recipient = match recipient {
+            Some(recipient) => Some(room.member(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.id),
+            None => None,
+        };
+        let message = Message { room: room.id, id: None, origin, recipient, key, time: now.time, content };
+        let limits = self.state.limits();
+        if let Some(presence) = self.presence.get_mut(&origin) {
+            let (what, limit) = ("messages a second of one user", limits.message_rate);
+            let taken = presence.messages.take(f64::from(limit), limits.message_burst, now.monotonic);
+            taken.map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })?;
+        }
+        Ok(Some(Entry::Send(message)))
+    }
+
+    /// Applies an entry that the log has. Returns the waits that end with it, and whether there is something to deliver.
+    ///
+    /// # Errors
+    /// If the state refuses it. Then nothing has changed.
+    pub fn apply(&mut self, entry: Entry, now: Instant) -> Result<Applied<T>, Refusal> {
+        let effects = self.state.apply(entry)?;
+        let mut applied = Applied { ended: None, wakes: false };
+        if let Some(person) = effects.registered {
+            self.presence.insert(person, Presence::new(self.state.limits(), now));
+        }
+        if let Some((room, person)) = &effects.left {
+            applied.ended = self.waits.end(&self.state, *room, person.id);
+            self.used.insert(*room, now);
+        }
+        if let Some(person) = effects.unregistered {
+            self.presence.remove(&person);
+        }
+        if let Some(room) = effects.used.or(effects.joined.as_ref().map(|(room, _)| *room)) {
+            self.used.insert(room, now);
+        }
+        if let Some(room) = effects.removed {
+            self.used.remove(&room);
+            self.waits.forget_room(room);
+        }
+        if let Some(room) = effects.said {
+            applied.wakes = self.waits.said(room);
+        }
+        Ok(applied)
+    }
+
+    /// Returns all kept messages that the user may see.
+    ///
+    /// # Errors
+    /// If the user is not there, or `proof` is not theirs.
+    pub fn receive(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        proof: &Proof,
+        now: Now,
+    ) -> Result<Vec<Arc<str>>, Refusal> {
+        let (reader, room) = self.member(name, room, proof, now)?;
+        Ok(room.newest(&reader, usize::MAX))
+    }
+
+    /// Returns the kept messages that the user may see and whose timestamp is later than `stamp`, in milliseconds of local
+    /// time.
+    ///
+    /// # Errors
+    /// If the user is not there, or `proof` is not theirs.
+    pub fn receive_later(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        stamp: i64,
+        proof: &Proof,
+        now: Now,
+    ) -> Result<Vec<Arc<str>>, Refusal> {
+        let (reader, room) = self.member(name, room, proof, now)?;
+        Ok(room.later_than(&reader, stamp))
+    }
+
+    /// Waits for messages past `call.after`. Returns the replies due now: to this call if it need not wait, and to the user's
+    /// earlier wait, which it ends.
+    ///
+    /// # Errors
+    /// If the user is not there, `proof` is not theirs, or too many calls wait from one address. The ticket comes back with
+    /// the refusal.
+    pub fn wait(
+        &mut self,
+        call: WaitCall<'_>,
+        ticket: T,
+        proof: &Proof,
+        now: Now,
+    ) -> Result<Vec<Delivery<T>>, (Refusal, T)> {
+        let (reader, room) = match self.member(call.name, call.room, proof, now) {
+            Ok((reader, room)) => (reader, room.id),
+            Err(refusal) => return Err((refusal, ticket)),
+        };
+        let wait = Wait { room, reader, after: call.after, time: call.time, address: call.address, ticket };
+        self.waits.wait(&self.state, wait, now.monotonic)
+    }
+
+    /// Ends the wait that came on `connection`: another request waits for its reply.
+    pub fn end_wait_on(&mut self, connection: T::Connection) -> Option<Delivery<T>> {
+        self.waits.end_on(&self.state, connection)
+    }
+
+    /// Ends all waits, and every later one as soon as it begins.
+    pub fn end_all_waits(&mut self) -> Vec<Delivery<T>> {
+        self.waits.end_all(&self.state)
+    }
+
+    /// Returns the replies due, and when to ask again if nothing happens first.
+    pub fn due(&mut self, now: Instant) -> (Vec<Delivery<T>>, Option<Instant>) {
+        let (deliveries, ended, next) = self.waits.due(&self.state, now);
+        for person in ended {
+            // A user who waited was there until now.
+            if let Some(presence) = self.presence.get_mut(&person) {
+                presence.last_call = now;
+            }
+        }
+        (deliveries, next)
+    }
+
+    /// Returns the entries that remove empty rooms and users that have been idle for too long, and forget histories whose time
+    /// is over.
+    pub fn sweep(&mut self, now: Now) -> Vec<Entry> {
+        let limits = self.state.limits();
+        let is_idle = |since: Option<&Instant>, idle| {
+            since.is_none_or(|&since| now.monotonic.saturating_duration_since(since) >= idle)
+        };
+        let users = self.state.users().filter(|(id, user)| {
+            let waits = user.room.is_some_and(|room| self.waits.has(room, *id));
+            !waits && is_idle(self.presence.get(id).map(|presence| &presence.last_call), limits.user_idle)
+        });
+        let users = users.map(|(person, _)| Entry::Unregister { person });
+        let empty = self.state.rooms().filter(|room| room.members().len() == 0);
+        let rooms = empty.filter(|room| is_idle(self.used.get(&room.id), limits.room_idle));
+        let keep = i64::try_from(limits.keep_history.as_millis()).unwrap_or(i64::MAX);
+        let keep_until = (keep > 0).then(|| Time { utc: now.time.utc.saturating_add(keep), ..now.time });
+        let rooms = rooms.map(|room| Entry::Remove { room: room.id, keep_until });
+        let over = self.state.removed_rooms().filter(|(_, until)| until.utc <= now.time.utc);
+        let entries = users.chain(rooms).chain(over.map(|(room, _)| Entry::Forget { room })).collect();
+        self.registrations.forget_full(now.monotonic);
+        self.creations.forget_full(now.monotonic);
+        entries
+    }
+
+    /// Returns the names of all rooms on the list, sorted.
+    #[must_use]
+    pub fn list_rooms(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.state.rooms().map(|room| room.name.to_string()).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the users in a room.
+    ///
+    /// # Errors
+    /// If there is no such room.
+    pub fn list_users(&self, room: &RoomName) -> Result<Vec<UserName>, Refusal> {
+        Ok(self.state.room_named(room.key())?.members().map(|person| person.name.clone()).collect())
+    }
+
+    /// Returns how many of everything there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            users: self.state.users().len(),
+            rooms: self.state.listed_rooms(),
+            waiting: self.waits.len(),
+            messages: self.state.messages(),
+            history_bytes: self.state.history_bytes(),
+        }
+    }
+}
+
+impl Presence {
+    fn new(limits: &Limits, now: Instant) -> Self {
+        Self { last_call: now, messages: Bucket::full(limits.message_burst, now), digest: None }
+    }
+}
