@@ -1,10 +1,14 @@
 //! The chat: users, rooms, messages, and their delivery.
 //!
-//! [`State`] knows everything and has no threads; [`Chat`] puts a lock around it and serves its procedures; [`start`]
-//! runs a whole server: HTTP, the thread that delivers, the janitor, and the one that keeps the server registered.
+//! [`Core`] knows everything and has no threads: the durable [`State`], and what is volatile beside it. [`Chat`] puts a lock
+//! around it, brings changes to the log in turns, and serves the procedures; [`start`] runs a whole server: HTTP, the thread
+//! that delivers, the janitor, and the one that keeps the server registered.
 
+mod core;
 mod delivery;
+pub mod entry;
 mod identity;
+mod journal;
 mod limits;
 pub mod name;
 mod rate;
@@ -13,37 +17,51 @@ mod registration;
 mod room;
 mod server;
 mod state;
+mod waits;
 mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{Local, SubsecRound as _};
+use log::warn;
 use parking_lot::Mutex;
 
+pub use self::core::{Applied, Core, Counts, Now, Registration, SendCall, WaitCall};
 use delivery::Bell;
+use entry::{Entry, Key, Message, PersonId, RoomId};
 pub use identity::Proof;
+use journal::{Journal, Outcome};
+pub use journal::{Log, LogError, NoLog};
 pub use limits::Limits;
 use name::{NameError, RoomName, UserName};
 pub use refusal::Refusal;
-pub use room::{JOIN_MESSAGES, News};
-pub use server::{PROGRAM, Running, Setup, start};
-pub use state::{Batch, Counts, DELIVERY_GAP, Draft, MAX_WAIT, Now, State, Ticket, Unanswered};
+pub use room::{JOIN_MESSAGES, Page};
+pub use server::{PROGRAM, Running, ServerConfig, start};
+pub use state::{Effects, Envelope, State, WireForm};
+pub use waits::{DELIVERY_GAP, Delivery, MAX_WAIT, Ticket};
+pub use wire::FORM;
 
+use crate::random;
 use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Metrics, Param, Value, Written, forbidden_char, procedures};
-use crate::secret::Key;
+use crate::secret::{self, Salt};
+use crate::stamp::Time;
 
 /// A chat server's procedures and their state.
 #[derive(Debug)]
 pub struct Chat {
-    /// Held for the length of a look-up or an insertion; nothing is written, answered or logged under it. The one other
+    /// Held for the length of a lookup or an insertion; nothing is written, answered or logged under it. The one other
     /// lock that is taken under it is that of the HTTP server's connections, to ask whether a request waits there.
-    state: Arc<Mutex<State<Deferred>>>,
+    core: Mutex<Core<Deferred>>,
+    /// Locked before `core`, if both are.
+    journal: Journal,
+    log: Box<dyn Log>,
     /// Wakes the thread that delivers.
-    bell: Arc<Bell>,
-    key: Key,
+    bell: Bell,
+    /// The key of digests that last as long as this process.
+    digests: secret::Key,
+    /// What secrets are checked against is made with this.
+    salt: Salt,
     max_message_bytes: usize,
-    open_allowed: bool,
 }
 
 procedures! { pub PROCEDURES for Chat {
@@ -53,28 +71,31 @@ procedures! { pub PROCEDURES for Chat {
     "register_user" = register_user(username: UserName) -> String;
     /// Unregisters a user, who leaves the room too. Fault 2 if there is no such user.
     "unregister_user" = unregister_user(username: UserName) -> String;
-    /// Creates an empty room. It is removed again when it has been empty and unused for some time. Fault 4 if it exists,
-    /// 7 if the name is not allowed, 8 if there are too many rooms.
+    /// Creates a room, empty but for what is kept of an earlier one. It is removed again when nobody has been in it for some
+    /// time. Fault 4 if it exists, 7 if the name is not allowed, 8 if there are too many rooms, 9 if the server wants the
+    /// credentials of a registered user, 10 if too many are created from this address.
     "create_room" = create_room(room_name: RoomName) -> String;
-    /// Joins a room and leaves the one before. Answers a struct of users (array of string), messages (the newest 50 that
-    /// this user may see) and last_id (the cursor to wait from). Fault 2 or 3 if there is no such user or room, 8 if the
+    /// Joins a room and leaves the one before. Returns a struct of users (array of string), messages (the newest 50 that
+    /// this user may see), last_id (the cursor to wait from) and room_id (this life of the room). Fault 2 or 3 if there is no such user or room, 8 if the
     /// room is full.
     "join_room" = join_room(username: UserName, room_name: RoomName) -> Written<true>;
     /// Leaves the room. Fault 2 if there is no such user, 5 if they are in no room.
     "leave_room" = leave_room(username: UserName) -> String;
-    /// Sends a message to everybody in the room, or with a recipient only to that user. Fault 2 or 3 if there is no such
-    /// user or room, 5 if the user is not in it, 6 if the recipient is not, 8 if the message is too long, 10 if messages
-    /// come too fast.
-    "send_message" = send_message(username: UserName, room_name: RoomName, message: Text, recipient: Recipient) -> String;
+    /// Sends a message to everybody in the room, or with a recipient only to that user. A call with a key that this user has
+    /// used within their last 256 messages sends nothing and returns the same confirmation, so that a call whose reply was
+    /// lost can be made again. Fault 2 or 3 if there is no such user or room, 5 if the user is not in it, 6 if the
+    /// recipient is not, 8 if the message or the key is too long, 10 if messages come too fast.
+    "send_message" = send_message(username: UserName, room_name: RoomName, message: Text, recipient: Recipient, key: MessageKey) -> String;
     /// All messages of the room that are kept and that this user may see: structs of id, type (broadcast or unicast),
-    /// origin, destination (empty for a broadcast), content and timestamp. Fault 5 if the user is not in the room.
+    /// origin, destination (empty for a broadcast), content, timestamp (local time), time (RFC 3339) and, of a message that
+    /// was sent with one, key. Fault 5 if the user is not in the room.
     "receive_messages" = receive_messages(username: UserName, room_name: RoomName) -> Written<false>;
     /// Those later than last_timestamp (YYYY-MM-DD HH:MM:SS, with or without a fraction). Fault 5 if the user is not in the
     /// room.
     "receive_new_messages" = receive_new_messages(username: UserName, room_name: RoomName, last_timestamp: String) -> Written<false>;
-    /// Waits for messages with an id past after_id that this user may see, at most timeout_seconds (0 to 60). Answers a
-    /// struct of messages (empty when the time is up), last_id (the next after_id) and missed (how many were dropped
-    /// before this user could read them). A second wait by the same user ends the first. Fault 5 if the user is not in
+    /// Waits for messages with an id past after_id that this user may see, at most timeout_seconds (0 to 60). Returns a
+    /// struct of messages (empty when the time is up), last_id (the next after_id), room_id (this life of the room) and
+    /// missed (how many were dropped before this user could read them). A second wait by the same user ends the first. Fault 5 if the user is not in
     /// the room.
     "wait_messages" = later wait_messages(username: UserName, room_name: RoomName, after_id: i64, timeout_seconds: i64) -> Written<true>;
     /// The names of all rooms.
@@ -122,6 +143,21 @@ impl Param for Text {
     }
 }
 
+/// An idempotency key; an empty string or nothing at all is none.
+#[derive(Debug)]
+pub struct MessageKey(Option<Key>);
+
+impl Param for MessageKey {
+    const TYPE: &'static str = "string";
+    const OPTIONAL: bool = true;
+    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
+        let Some(Text(text)) = value.map(|value| Text::from_value(Some(value), name)).transpose()? else {
+            return Ok(Self(None));
+        };
+        Key::parse(text).map(Self).map_err(|value| Refusal::Limit { what: "bytes of a key", value }.into())
+    }
+}
+
 /// One user, or with nil, an empty string or nothing at all the whole room.
 #[derive(Debug)]
 pub struct Recipient(Option<UserName>);
@@ -142,24 +178,22 @@ impl Ticket for Deferred {
         self.connection()
     }
 
-    fn is_waited_for(&self) -> bool {
+    fn has_pipelined_request(&self) -> bool {
         self.has_pipelined_request()
     }
 }
 
-/// Answers everybody in `batches`, and closes connections only then. Each answer is written once; nothing blocks on a slow
-/// reader.
-fn answer(batches: impl IntoIterator<Item = Batch<Deferred>>) {
+/// Sends `deliveries`, and closes connections only then. Each reply is written once; nothing blocks on a slow reader.
+fn reply(deliveries: impl IntoIterator<Item = Delivery<Deferred>>) {
     let mut sent = Vec::new();
-    for batch in batches {
-        let document = wire::news(&batch.news);
-        sent.extend(batch.tickets.into_iter().filter_map(|ticket| ticket.document(&document)));
+    for delivery in deliveries {
+        let document = wire::page(&delivery.page);
+        sent.extend(delivery.tickets.into_iter().filter_map(|ticket| ticket.document(&document)));
     }
 }
 
 fn now() -> Now {
-    // The original's clients compare time stamps as text, and milliseconds are what the text has.
-    Now { monotonic: Instant::now(), wall: Local::now().naive_local().trunc_subsecs(3) }
+    Now { monotonic: Instant::now(), time: Time::now() }
 }
 
 fn written(messages: &[Arc<str>]) -> Written<false> {
@@ -168,54 +202,129 @@ fn written(messages: &[Arc<str>]) -> Written<false> {
     Written(out)
 }
 
+/// Returns a random number for an id.
+fn random_id() -> Result<u64, Fault> {
+    random::bytes().map(u64::from_le_bytes).map_err(|failure| {
+        warn!("{failure}");
+        Refusal::NotStored.into()
+    })
+}
+
 impl Chat {
-    /// A chat without anybody in it. `open_allowed`: users may register without credentials.
+    /// Returns a chat with what `core` knows, whose changes go into `log`, and whose users' secrets are checked by `salt`.
     #[must_use]
-    pub fn new(limits: Limits, key: Key, open_allowed: bool) -> Self {
-        Self {
-            max_message_bytes: limits.message_bytes,
-            state: Arc::new(Mutex::new(State::new(limits))),
-            bell: Arc::default(),
-            key,
-            open_allowed,
-        }
+    pub fn new(core: Core<Deferred>, log: Box<dyn Log>, digests: secret::Key, salt: Salt) -> Self {
+        let max_message_bytes = core.state().limits().message_bytes;
+        let (journal, bell) = (Journal::default(), Bell::default());
+        Self { core: Mutex::new(core), journal, log, bell, digests, salt, max_message_bytes }
     }
 
-    fn proof(&self, caller: &Caller) -> Proof {
-        Proof::new(caller.credentials.as_ref(), &self.key, self.open_allowed)
+    /// Does `act` with what the caller shows for acting as `name`. The first time in a process the secret of a user from an
+    /// earlier one is looked at closely, which takes its time.
+    fn acting<R>(&self, caller: &Caller, name: &UserName, act: impl FnOnce(&mut Core<Deferred>, &Proof) -> R) -> R {
+        let proof = Proof::new(caller.credentials.as_ref(), &self.digests);
+        let mut core = self.core.lock();
+        let Some(verifier) = core.unverified(name, &proof) else { return act(&mut core, &proof) };
+        drop(core);
+        let shown = caller.credentials.as_ref().map(|credentials| self.verifier(name, &credentials.secret));
+        let mut core = self.core.lock();
+        if shown.is_some_and(|shown| shown == verifier) {
+            core.verified(name, &proof, &verifier);
+        }
+        act(&mut core, &proof)
+    }
+
+    fn verifier(&self, name: &UserName, secret: &str) -> secret::Verifier {
+        self.salt.verifier(name.key().as_str(), secret)
+    }
+
+    /// Brings an entry into the log and the state.
+    fn commit(&self, entry: Entry) -> Outcome {
+        self.journal.commit(entry, |entries| self.work(entries))
+    }
+
+    /// Checks the entries of one turn, writes those that can be applied to the log, and applies them.
+    fn work(&self, entries: Vec<Entry>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        let mut good = Vec::with_capacity(entries.len());
+        let core = self.core.lock();
+        for mut entry in entries {
+            match core.state().check(&entry) {
+                Ok(true) => {
+                    settle(&mut entry, core.state(), &good);
+                    good.push(entry);
+                    outcomes.push(None);
+                }
+                checked => outcomes.push(Some(checked.map(drop))),
+            }
+        }
+        drop(core);
+        let is_stored = good.is_empty() || self.log.append(&good).is_ok();
+        let (mut ended, mut wakes) = (Vec::new(), false);
+        let mut good = good.into_iter();
+        let mut core = self.core.lock();
+        let mut apply = || {
+            let entry = good.next().filter(|_| is_stored).ok_or(Refusal::NotStored)?;
+            let applied = core.apply(entry, Instant::now())?;
+            ended.extend(applied.ended);
+            wakes |= applied.wakes;
+            Ok(())
+        };
+        let outcomes = outcomes.into_iter().map(|known| known.unwrap_or_else(&mut apply)).collect();
+        drop(core);
+        reply(ended);
+        if wakes {
+            self.bell.ring();
+        }
+        outcomes
     }
 
     fn register_user(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
         let confirmation = format!("User {username} registered.");
-        let proof = self.proof(caller);
-        self.state.lock().register_user(username, &proof, caller.address, now())?;
+        let registration =
+            self.acting(caller, &username, |core, proof| core.register(&username, proof, caller.address, now()))?;
+        if registration == Registration::New {
+            let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
+            let entry =
+                Entry::Register { person: PersonId(random_id()?), name: username.clone(), secret: secret.clone() };
+            self.commit(entry)?;
+            if let Some(verifier) = secret {
+                let proof = Proof::new(caller.credentials.as_ref(), &self.digests);
+                self.core.lock().verified(&username, &proof, &verifier);
+            }
+        }
         Ok(confirmation)
     }
 
     fn unregister_user(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
-        let proof = self.proof(caller);
-        let ended = self.state.lock().unregister_user(&username, &proof, now())?;
-        answer(ended);
+        self.commit(self.acting(caller, &username, |core, proof| core.unregister(&username, proof, now()))?)?;
         Ok(format!("User {username} unregistered."))
     }
 
-    fn create_room(&self, _: &Caller, room_name: RoomName) -> Result<String, Fault> {
+    fn create_room(&self, caller: &Caller, room_name: RoomName) -> Result<String, Fault> {
         let confirmation = format!("Room {room_name} created.");
-        self.state.lock().create_room(room_name, now())?;
+        let id = RoomId(random_id()?);
+        let shown = caller.credentials.as_ref().and_then(|credentials| UserName::parse(&credentials.user).ok());
+        let create =
+            |core: &mut Core<Deferred>, proof: &Proof| core.create(id, room_name, proof, caller.address, now());
+        let entry = match &shown {
+            Some(name) => self.acting(caller, name, create),
+            None => create(&mut self.core.lock(), &Proof::none()),
+        };
+        self.commit(entry?)?;
         Ok(confirmation)
     }
 
     fn join_room(&self, caller: &Caller, username: UserName, room_name: RoomName) -> Result<Written<true>, Fault> {
-        let proof = self.proof(caller);
-        let (users, news, left) = self.state.lock().join_room(&username, &room_name, &proof, now())?;
-        answer(left);
-        Ok(Written(wire::joined(&users, &news)))
+        self.commit(self.acting(caller, &username, |core, proof| core.join(&username, &room_name, proof, now()))?)?;
+        let joined = self.acting(caller, &username, |core, proof| core.joined(&username, &room_name, proof, now()));
+        let (users, page) = joined?;
+        Ok(Written(wire::joined(&users, &page)))
     }
 
     fn leave_room(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
-        let proof = self.proof(caller);
-        let (room, ended) = self.state.lock().leave_room(&username, &proof, now())?;
-        answer(ended);
+        let (room, entry) = self.acting(caller, &username, |core, proof| core.leave(&username, proof, now()))?;
+        self.commit(entry)?;
         Ok(format!("User {username} left room {room}."))
     }
 
@@ -226,21 +335,16 @@ impl Chat {
         room_name: RoomName,
         message: Text,
         recipient: Recipient,
+        key: MessageKey,
     ) -> Result<String, Fault> {
         if message.0.len() > self.max_message_bytes {
             return Err(Refusal::Limit { what: "bytes of one message", value: self.max_message_bytes }.into());
         }
-        let proof = self.proof(caller);
-        let write = |draft: Draft<'_>| wire::message(&draft, &message.0);
-        let message =
-            self.state.lock().send_message(&username, &room_name, recipient.0.as_ref(), &proof, now(), write)?;
-        let (state, bell) = (Arc::clone(&self.state), Arc::clone(&self.bell));
-        caller.after_reply(move || {
-            let awaited = state.lock().answered(message);
-            if awaited {
-                bell.ring();
-            }
-        });
+        let recipient = recipient.0.as_ref();
+        let call = SendCall { name: &username, room: &room_name, recipient, key: key.0, content: message.0 };
+        if let Some(entry) = self.acting(caller, &username, |core, proof| core.send(call, proof, now()))? {
+            self.commit(entry)?;
+        }
         Ok("Message sent.".into())
     }
 
@@ -250,8 +354,8 @@ impl Chat {
         username: UserName,
         room_name: RoomName,
     ) -> Result<Written<false>, Fault> {
-        let proof = self.proof(caller);
-        let messages = self.state.lock().receive_messages(&username, &room_name, &proof, now())?;
+        let messages =
+            self.acting(caller, &username, |core, proof| core.receive(&username, &room_name, proof, now()))?;
         Ok(written(&messages))
     }
 
@@ -263,9 +367,9 @@ impl Chat {
         last_timestamp: String,
     ) -> Result<Written<false>, Fault> {
         let stamp = wire::parse_stamp(&last_timestamp)?;
-        let proof = self.proof(caller);
-        let messages = self.state.lock().receive_new_messages(&username, &room_name, stamp, &proof, now())?;
-        Ok(written(&messages))
+        let receive =
+            |core: &mut Core<Deferred>, proof: &Proof| core.receive_later(&username, &room_name, stamp, proof, now());
+        Ok(written(&self.acting(caller, &username, receive)?))
     }
 
     fn wait_messages(
@@ -279,24 +383,17 @@ impl Chat {
     ) {
         let bad = |what| Fault::new(Fault::BAD_PARAMS, what);
         let Ok(after) = u64::try_from(after_id) else {
-            return deferred.fault(&bad("after_id is 0 or the last_id of an earlier answer"));
+            return deferred.fault(&bad("after_id must be 0 or the last_id of an earlier reply"));
         };
         let time = u64::try_from(timeout_seconds).map(Duration::from_secs).ok().filter(|time| *time <= MAX_WAIT);
-        let Some(time) = time else { return deferred.fault(&bad("timeout_seconds is 0 to 60")) };
-        let proof = self.proof(caller);
-        let outcome = self.state.lock().wait_messages(
-            &username,
-            &room_name,
-            after,
-            time,
-            &proof,
-            caller.address,
-            deferred,
-            now(),
-        );
+        let Some(time) = time else { return deferred.fault(&bad("timeout_seconds must be 0 to 60")) };
+        let call = WaitCall { name: &username, room: &room_name, after, time, address: caller.address };
+        #[allow(clippy::result_large_err, reason = "a refusal gives the right to reply back")]
+        let wait = |core: &mut Core<Deferred>, proof: &Proof| core.wait(call, deferred, proof, now());
+        let outcome = self.acting(caller, &username, wait);
         match outcome {
-            Ok(answers) => {
-                answer(answers);
+            Ok(deliveries) => {
+                reply(deliveries);
                 self.bell.ring_by(Instant::now() + time);
             }
             Err((refusal, deferred)) => deferred.fault(&refusal.into()),
@@ -304,32 +401,49 @@ impl Chat {
     }
 
     fn list_rooms(&self, _: &Caller) -> Result<Vec<String>, Fault> {
-        Ok(self.state.lock().list_rooms())
+        Ok(self.core.lock().list_rooms())
     }
 
     fn list_users(&self, _: &Caller, room_name: RoomName) -> Result<Vec<String>, Fault> {
-        let users = self.state.lock().list_users(&room_name, now())?;
+        let users = self.core.lock().list_users(&room_name)?;
         Ok(users.iter().map(ToString::to_string).collect())
     }
 
-    /// Another request arrived on a connection that has a wait.
+    /// Ends the wait on `connection`, where another request has arrived.
     fn end_wait_on(&self, connection: ConnectionId) {
-        let ended = self.state.lock().hurry(Some(connection), Instant::now());
-        answer(ended);
+        let ended = self.core.lock().end_wait_on(Some(connection));
+        reply(ended);
     }
 
-    /// Answers everybody who waits, and lets nobody wait any more.
+    /// Ends all waits, and lets nobody wait any more.
     fn end_all_waits(&self) {
-        let ended = self.state.lock().end_all_waits(Instant::now());
-        answer(ended);
+        let ended = self.core.lock().end_all_waits();
+        reply(ended);
+    }
+
+    /// Removes what has been idle for too long.
+    fn sweep(&self) {
+        let entries = self.core.lock().sweep(now());
+        for entry in entries {
+            // What is refused has changed meanwhile; what cannot be stored is tried again in the next round.
+            let _ = self.commit(entry);
+        }
     }
 
     fn metrics(&self, out: &mut Metrics) {
-        let counts = self.state.lock().counts();
+        let counts = self.core.lock().counts();
         out.gauge("chat_users", "Registered users", counts.users as u64);
         out.gauge("chat_rooms", "Rooms", counts.rooms as u64);
         out.gauge("chat_waiting", "Calls that wait for messages", counts.waiting as u64);
         out.counter("chat_messages_total", "Messages accepted", counts.messages);
         out.gauge("chat_history_bytes", "Bytes of the messages that are kept", counts.history_bytes as u64);
+    }
+}
+
+/// Settles the number of a message that is about to be written, after those of the same turn before it.
+fn settle(entry: &mut Entry, state: &State, before: &[Entry]) {
+    if let Entry::Send(message) = entry {
+        let is_same = |other: &&Entry| matches!(other, Entry::Send(Message { room, .. }) if *room == message.room);
+        message.id = Some(state.next_id(message.room) + before.iter().filter(is_same).count() as u64);
     }
 }

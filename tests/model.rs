@@ -3,30 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_rpc::binder::{LeaseRequest, Registry};
-use chat_rpc::chat::name::{RoomName, UserName};
-use chat_rpc::chat::{Draft, Limits, Now, Proof, Refusal, State, Ticket};
+use chat_rpc::chat::{Limits, Refusal};
 use chat_rpc::endpoint::Endpoint;
-use chat_rpc::rpc::Credentials;
-use chat_rpc::secret::Key;
-use chrono::NaiveDate;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-
-#[derive(Debug)]
-struct Silent;
-
-impl Ticket for Silent {
-    type Connection = ();
-    fn connection(&self) {}
-    fn is_waited_for(&self) -> bool {
-        false
-    }
-}
+use support::scene::{NOON, Scene, room, texts, user};
 
 const NAMES: [&str; 3] = ["ana", "bob", "eve"];
 /// `None` has no credentials.
@@ -99,18 +86,11 @@ proptest! {
         deeds in proptest::collection::vec(deed(), 1..60),
     ) {
         let limits = Limits { message_rate: 0, registration_rate: 0, ..Limits::default() };
-        let mut state: State<Silent> = State::new(limits);
+        let mut scene = Scene::with(limits, &[]);
         let mut model = Model::default();
-        let key = Key::random().unwrap();
-        let wall = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap().and_hms_opt(12, 0, 0).unwrap();
-        let now = Now { monotonic: Instant::now(), wall };
-        let room = RoomName::parse("lobby").unwrap();
-        state.create_room(room.clone(), now).unwrap();
         for (who, deed) in deeds {
-            let name = UserName::parse(NAMES[who.0]).unwrap();
-            let credentials =
-                SECRETS[who.1].map(|secret| Credentials { user: NAMES[who.0].into(), secret: secret.into() });
-            let proof = Proof::new(credentials.as_ref(), &key, true);
+            let (name, secret) = (NAMES[who.0], SECRETS[who.1]);
+            let proof = scene.proof(name, secret);
             let expected = match deed {
                 Deed::Register => match model.users.get(&who.0) {
                     Some((secret, _)) if *secret == 0 || *secret != who.1 => Some(Refusal::NameInUse),
@@ -131,23 +111,21 @@ proptest! {
                 }
             };
             let read = match deed {
-                Deed::Register => state.register_user(name, &proof, None, now).map(|()| None),
-                Deed::Unregister => state.unregister_user(&name, &proof, now).map(|_| None),
-                Deed::Join => state.join_room(&name, &room, &proof, now).map(|(_, news, _)| Some(news.messages)),
-                Deed::Leave => state.leave_room(&name, &proof, now).map(|_| None),
+                Deed::Register => scene.register(name, secret).map(|()| None),
+                Deed::Unregister => scene.unregister(name, &proof).map(|_| None),
+                Deed::Join => scene.try_join(name, "lobby", &proof).map(|page| Some(page.messages)),
+                Deed::Leave => scene.leave(name, &proof).map(|_| None),
                 Deed::Send(to) => {
-                    let to = to.map(|to| UserName::parse(NAMES[to]).unwrap());
-                    let write = |draft: Draft<'_>| Arc::from(draft.id.to_string());
-                    state.send_message(&name, &room, to.as_ref(), &proof, now, write).map(|_| None)
+                    scene.send_with((name, &proof), "lobby", to.map(|to| NAMES[to]), None, "x").map(|_| None)
                 }
-                Deed::ReadAll => state.receive_messages(&name, &room, &proof, now).map(Some),
+                Deed::ReadAll => scene.core.receive(&user(name), &room("lobby"), &proof, scene.now).map(Some),
                 Deed::ReadNew => {
-                    let before = wall - chrono::TimeDelta::days(1);
-                    state.receive_new_messages(&name, &room, before, &proof, now).map(Some)
+                    let before = NOON - 86_400_000;
+                    scene.core.receive_later(&user(name), &room("lobby"), before, &proof, scene.now).map(Some)
                 }
                 Deed::Wait => {
-                    let waited = state.wait_messages(&name, &room, 0, Duration::ZERO, &proof, None, Silent, now);
-                    waited.map(|mut batches| Some(batches.remove(0).news.messages)).map_err(|(refusal, _)| refusal)
+                    let waited = scene.wait_with((name, &proof), 0, 0, 1);
+                    waited.map(|mut deliveries| Some(deliveries.remove(0).page.messages))
                 }
             };
             match (read, expected) {
@@ -168,7 +146,7 @@ proptest! {
                         Deed::ReadAll | Deed::ReadNew | Deed::Wait => {}
                     }
                     if let Some(messages) = read {
-                        let read: Vec<_> = messages.iter().map(ToString::to_string).collect();
+                        let read: Vec<_> = texts(&messages).iter().map(|text| text.trim_end_matches(" x").to_owned()).collect();
                         prop_assert_eq!(read, model.seen_by(who.0), "{:?} {:?}", who, deed);
                     }
                 }

@@ -126,7 +126,15 @@ impl<T: Ticket> Core<T> {
         let creations = Rates::new("new rooms a minute from one address", limits.room_rate);
         let presence = state.users().map(|(id, _)| (id, Presence::new(limits, now))).collect();
         let used = state.rooms().map(|room| (room.id, now)).collect();
-        Self { waits: Waits::new(limits.waits_per_address), presence, used, registrations, creations, open_allowed, state }
+        Self {
+            waits: Waits::new(limits.waits_per_address),
+            presence,
+            used,
+            registrations,
+            creations,
+            open_allowed,
+            state,
+        }
     }
 
     /// Returns a chat without anybody in it.
@@ -148,9 +156,7 @@ impl<T: Ticket> Core<T> {
         if user.person.secret.is_some() {
             let known = presence.as_ref().and_then(|presence| presence.digest.as_ref());
             if known.is_none() || known != proof.for_name(name) {
-                return Err(Refusal::NotAuthorised(
-                    "acting as this user requires the credentials of the registration",
-                ));
+                return Err(Refusal::NotAuthorised("acting as this user requires the credentials of the registration"));
             }
         }
         if let Some(presence) = presence {

@@ -1,11 +1,11 @@
-//! The thread that answers who waits, so that a sender does not pay for a thousand receivers.
+//! The thread that answers waiting calls, so that a sender does not pay for a thousand receivers.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{Chat, answer};
+use super::{Chat, reply};
 
 /// Wakes the thread that delivers: now, or by a time.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Bell {
 #[derive(Debug, Default)]
 struct Rung {
     rung: bool,
-    /// When the thread wakes by itself; `None` while it is at work, after which it looks anyway, or sleeps for good.
+    /// When the thread wakes by itself, if ever. Valid only while `asleep`.
     sleeps_until: Option<Instant>,
     asleep: bool,
     ended: bool,
@@ -76,8 +76,8 @@ impl Bell {
 pub(super) fn deliver(chat: &Arc<Chat>) {
     let mut next = None;
     while chat.bell.wait(next) {
-        let (batches, at) = chat.state.lock().due(Instant::now());
+        let (deliveries, at) = chat.core.lock().due(Instant::now());
         next = at;
-        answer(batches);
+        reply(deliveries);
     }
 }

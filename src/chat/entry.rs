@@ -183,6 +183,9 @@ impl Entry {
     /// Whether losing it would lose more than one message. A log keeps such entries twice.
     #[must_use]
     pub fn is_vital(&self) -> bool {
-        !matches!(self, Self::Send(_) | Self::Kept(Kept::Message(..) | Kept::DroppedUnicast { .. } | Kept::Recent { .. }))
+        !matches!(
+            self,
+            Self::Send(_) | Self::Kept(Kept::Message(..) | Kept::DroppedUnicast { .. } | Kept::Recent { .. })
+        )
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::wire::largest_message;
 use crate::program::{Failure, Flag, Options};
 
 /// The limits of a chat server.
@@ -19,7 +20,7 @@ pub struct Limits {
     pub history_messages: usize,
     /// Bytes of messages kept in one room, as they go over the wire.
     pub history_bytes: usize,
-    /// Bytes of messages kept in all rooms; the oldest go first.
+    /// Bytes of messages kept in all rooms; the oldest of the largest history go first.
     pub memory: usize,
     /// Messages a second of one user; 0 is no limit.
     pub message_rate: u32,
@@ -27,12 +28,16 @@ pub struct Limits {
     pub message_burst: u32,
     /// Registrations a minute from one address; 0 is no limit.
     pub registration_rate: u32,
+    /// New rooms a minute from one address; 0 is no limit.
+    pub room_rate: u32,
     /// Waits at a time from one address; 0 is no limit.
     pub waits_per_address: usize,
     /// A room that is empty is removed when nobody has had to do with it for this long.
     pub room_idle: Duration,
     /// A user is unregistered who has made no call for this long.
     pub user_idle: Duration,
+    /// How long the history of a room is kept that has left the list. Nothing is kept where there is no log.
+    pub keep_history: Duration,
 }
 
 /// The options, in the order of the fields.
@@ -43,10 +48,16 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::value("max-room-users", "N", Some("5000"), "Users in one room."),
     Flag::value("history-messages", "N", Some("500"), "Messages kept in one room."),
     Flag::value("history-bytes", "BYTES", Some("1048576"), "Bytes of messages kept in one room."),
-    Flag::value("memory-limit", "BYTES", Some("16777216"), "Bytes of messages kept in all rooms; the oldest go first."),
+    Flag::value(
+        "memory-limit",
+        "BYTES",
+        Some("16777216"),
+        "Bytes of messages kept in all rooms; the largest history pays first.",
+    ),
     Flag::value("message-rate", "N", Some("20"), "Messages a second of one user; 0 for no limit."),
     Flag::value("message-burst", "N", Some("50"), "Messages that a user may send at once before the rate counts."),
     Flag::value("registration-rate", "N", Some("120"), "Registrations a minute from one address; 0 for no limit."),
+    Flag::value("room-rate", "N", Some("60"), "New rooms a minute from one address; 0 for no limit."),
     Flag::value("waits-per-address", "N", Some("256"), "Waiting calls at a time from one address; 0 for no limit."),
     Flag::value("room-idle", "SECONDS", Some("300"), "An empty room is removed after this time without interaction."),
     Flag::value("user-idle", "SECONDS", Some("900"), "A user is unregistered after this time without a call."),
@@ -56,10 +67,10 @@ impl Limits {
     /// Reads the limits from a command line.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for what is not a number.
+    /// [`Failure::Usage`] for what is not a number, and for limits that contradict each other.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
         let seconds = |name| options.get(name).map(Duration::from_secs);
-        Ok(Self {
+        let limits = Self {
             message_bytes: options.get("max-message-bytes")?,
             rooms: options.get("max-rooms")?,
             users: options.get("max-users")?,
@@ -70,10 +81,31 @@ impl Limits {
             message_rate: options.get("message-rate")?,
             message_burst: options.get("message-burst")?,
             registration_rate: options.get("registration-rate")?,
+            room_rate: options.get("room-rate")?,
             waits_per_address: options.get("waits-per-address")?,
             room_idle: seconds("room-idle")?,
             user_idle: seconds("user-idle")?,
-        })
+            keep_history: Duration::ZERO,
+        };
+        limits.check()?;
+        Ok(limits)
+    }
+
+    /// Checks that no limit contradicts another one: what is accepted must be kept for those who wait for it.
+    fn check(&self) -> Result<(), Failure> {
+        let least = largest_message(self.message_bytes);
+        for (option, value) in [("history-bytes", self.history_bytes), ("memory-limit", self.memory)] {
+            if value < least {
+                return Err(Failure::Usage(format!(
+                    "--{option} {value} must be at least {least}, or a message of --max-message-bytes {} cannot be kept",
+                    self.message_bytes
+                )));
+            }
+        }
+        if self.history_messages == 0 {
+            return Err(Failure::Usage("--history-messages must be at least 1".into()));
+        }
+        Ok(())
     }
 
     /// The limits as `system.getCapabilities` publishes them.
@@ -92,6 +124,7 @@ impl Limits {
             ("message_rate", self.message_rate.into()),
             ("message_burst", self.message_burst.into()),
             ("registration_rate", self.registration_rate.into()),
+            ("room_rate", self.room_rate.into()),
             ("waits_per_address", int(self.waits_per_address)),
             ("room_idle", seconds(self.room_idle)),
             ("user_idle", seconds(self.user_idle)),
@@ -113,9 +146,11 @@ impl Default for Limits {
             message_rate: 20,
             message_burst: 50,
             registration_rate: 120,
+            room_rate: 60,
             waits_per_address: 256,
             room_idle: Duration::from_secs(300),
             user_idle: Duration::from_secs(900),
+            keep_history: Duration::ZERO,
         }
     }
 }

@@ -45,6 +45,13 @@ pub const MAX_MARKS: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameKey(Arc<str>);
 
+impl NameKey {
+    /// Returns the text of the form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A name that its rule allows.
 #[derive(Clone)]
 struct Name {

@@ -10,12 +10,12 @@ use log::warn;
 
 use super::delivery::deliver;
 use super::registration::Registration;
-use super::{Chat, Limits, PROCEDURES};
+use super::{Chat, Core, FORM, Limits, NoLog, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
 use crate::random;
 use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
-use crate::secret::{self, Key};
+use crate::secret::{self, Key, Salt};
 
 /// The longest pause between two rounds of the janitor.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ const FLAGS: &[&[Flag]] = &[
 
 /// What a server is to do.
 #[derive(Debug)]
-pub struct Setup {
+pub struct ServerConfig {
     /// Where and how to listen.
     pub http: HttpConfig,
     /// How much of everything.
@@ -74,7 +74,7 @@ pub struct Setup {
     pub binder_credentials: Option<Credentials>,
 }
 
-impl Setup {
+impl ServerConfig {
     /// A server on `listen` with all defaults.
     #[must_use]
     pub fn new(listen: SocketAddr, binder: Option<Endpoint>) -> Self {
@@ -94,7 +94,7 @@ impl Setup {
     /// [`Failure::Usage`] for what is wrong in it, [`Failure::Failed`] for a name that cannot be resolved.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
         if options.has("no-binder") && options.has("binder") {
-            return Err(Failure::Usage("--binder and --no-binder exclude each other".into()));
+            return Err(Failure::Usage("--binder and --no-binder cannot be combined".into()));
         }
         let binder = if options.has("no-binder") { None } else { Some(options.get::<Endpoint>("binder")?) };
         let advertise = match options.text("advertise") {
@@ -142,9 +142,9 @@ impl Running {
         self.http.address()
     }
 
-    /// Answers who waits and what has arrived, and unregisters at the binder; takes at most `patience`.
-    pub fn stop(self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    /// Ends all waits, answers received requests and unregisters from the binder, within `timeout`.
+    pub fn stop(self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         self.http.drain();
         self.chat.end_all_waits();
         let registration = self.registration.map(|(stop, thread)| {
@@ -165,8 +165,8 @@ impl Running {
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
-pub fn start(setup: Setup) -> Result<Running, Failure> {
-    let Setup { http: config, limits, open_allowed, binder, advertise, binder_credentials } = setup;
+pub fn start(config: ServerConfig) -> Result<Running, Failure> {
+    let ServerConfig { http: config, limits, open_allowed, binder, advertise, binder_credentials } = config;
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
@@ -177,12 +177,14 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
         );
     }
     let failed = |error| Failure::while_doing("cannot start", error);
-    let key = Key::random()?;
+    let salt = Salt::random(false)?;
+    let core = Core::empty(limits.clone(), FORM, open_allowed, Instant::now());
+    let chat = Arc::new(Chat::new(core, Box::new(NoLog), Key::random()?, salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, &limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
-    let chat = Arc::new(Chat::new(limits, key, open_allowed));
+    dispatcher.publish_server_id(&random::hex::<16>()?);
     dispatcher.add_procedures(PROCEDURES, &chat);
     let instance_of = Arc::clone(&chat);
     dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
@@ -193,7 +195,7 @@ pub fn start(setup: Setup) -> Result<Running, Failure> {
     spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let swept = Arc::clone(&chat);
-    let janitor = http.start_janitor(round, move || swept.state.lock().sweep(Instant::now())).map_err(failed)?;
+    let janitor = http.start_janitor(round, move || swept.sweep()).map_err(failed)?;
     let registration = match binder {
         None => None,
         Some(binder) => {

@@ -41,6 +41,7 @@ pub struct WireForm {
     /// Writes a message with its content.
     pub write: fn(&Envelope<'_>, &str) -> Arc<str>,
     /// Reads the content and the key of what was written.
+    #[allow(clippy::type_complexity, reason = "two parts of one text")]
     pub read: fn(&str) -> Option<(String, Option<Key>)>,
 }
 
@@ -290,8 +291,10 @@ impl State {
                 if let Some(user) = self.users.get_mut(&message.origin) {
                     user.recent.note(message.key.as_ref());
                 }
-                let (next, stamp) =
-                    self.rooms.get(&message.room).map_or((1, 0), |room| (room.last_id + 1, room.next_stamp(message.time)));
+                let (next, stamp) = self
+                    .rooms
+                    .get(&message.room)
+                    .map_or((1, 0), |room| (room.last_id + 1, room.next_stamp(message.time)));
                 // The next number, unless a record before this one was lost.
                 let id = message.id.unwrap_or(next).max(next);
                 self.messages += 1;
@@ -403,7 +406,8 @@ impl State {
             Kept::Room { room: id, name, last_id, last_stamp, removed } => {
                 self.room_names.insert(name.key().clone(), id);
                 self.removed_rooms += usize::from(removed.is_some());
-                let room = Room { last_id, last_stamp, removed, ..Room::new(id, name) };
+                let mut room = Room::new(id, name);
+                (room.last_id, room.last_stamp, room.removed) = (last_id, last_stamp, removed);
                 self.rooms.insert(id, room);
             }
             Kept::Message(message, stamp) => {

@@ -230,13 +230,7 @@ impl<T: Ticket> Waits<T> {
     }
 
     /// Collects replies for waiting calls with something to read. Equal cursors share one unless it covers private messages.
-    fn deliver(
-        &mut self,
-        state: &State,
-        room: RoomId,
-        deliveries: &mut Vec<Delivery<T>>,
-        ended: &mut Vec<PersonId>,
-    ) {
+    fn deliver(&mut self, state: &State, room: RoomId, deliveries: &mut Vec<Delivery<T>>, ended: &mut Vec<PersonId>) {
         let Some(waiting) = self.rooms.get_mut(&room) else { return };
         // The index of the delivery for a cursor, where all who have that cursor can share one.
         let mut shared: HashMap<u64, Option<usize>> = HashMap::new();
@@ -247,7 +241,8 @@ impl<T: Ticket> Waits<T> {
                 deliveries.push(Delivery { page, tickets: Vec::new() });
                 deliveries.len() - 1
             };
-            let common = shared.entry(waiter.after).or_insert_with(|| state.is_common(room, waiter.after).then(&mut add));
+            let common =
+                shared.entry(waiter.after).or_insert_with(|| state.is_common(room, waiter.after).then(&mut add));
             let index = common.unwrap_or_else(add);
             let ticket = self.unindex(waiter);
             deliveries[index].tickets.push(ticket);

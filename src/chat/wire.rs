@@ -1,68 +1,94 @@
-//! Messages and answers as they go over the wire. A message is written once, however many read it.
+//! Messages and replies as they go over the wire. A message is written once, however many read it.
 
 use std::sync::Arc;
 
-use chrono::NaiveDateTime;
-
+use super::entry::Key;
 use super::name::UserName;
-use super::room::News;
-use super::state::Draft;
-use crate::rpc::{Fault, write};
+use super::room::Page;
+use super::state::{Envelope, WireForm};
+use crate::rpc::{DocumentLimits, Fault, Value, read_response, write};
 use crate::stamp::Stamp;
 
-/// The struct of a message.
-pub(super) fn message(draft: &Draft<'_>, content: &str) -> Arc<str> {
-    let mut out = String::with_capacity(content.len() + 360);
+/// The form in which the state keeps messages.
+pub const FORM: WireForm = WireForm { write: message, read: content };
+
+/// Returns the bytes that a message can have on the wire, in a room's history and in a record of a log, if it has
+/// `content` of them itself: `&` takes five, and the rest is header.
+pub(super) const fn largest_message(content: usize) -> usize {
+    content.saturating_mul("&amp;".len()).saturating_add(2048)
+}
+
+/// Writes the struct of a message.
+fn message(envelope: &Envelope<'_>, content: &str) -> Arc<str> {
+    let mut out = String::with_capacity(content.len() + 480);
     write::structure(&mut out, |out| {
-        write::member(out, "id", |out| write::int(out, draft.id.cast_signed()));
-        let kind = if draft.recipient.is_some() { "unicast" } else { "broadcast" };
+        write::member(out, "id", |out| write::int(out, envelope.id.cast_signed()));
+        let kind = if envelope.recipient.is_some() { "unicast" } else { "broadcast" };
         write::member(out, "type", |out| write::string(out, kind));
-        write::member(out, "origin", |out| write::string(out, draft.origin.as_str()));
-        write::member(out, "destination", |out| write::string(out, draft.recipient.map_or("", UserName::as_str)));
+        write::member(out, "origin", |out| write::string(out, envelope.origin.as_str()));
+        write::member(out, "destination", |out| write::string(out, envelope.recipient.map_or("", UserName::as_str)));
         write::member(out, "content", |out| write::string(out, content));
-        write::member(out, "timestamp", |out| write::string(out, &Stamp(draft.stamp).to_string()));
+        let stamp = Stamp::from_millis(envelope.stamp).to_string();
+        write::member(out, "timestamp", |out| write::string(out, &stamp));
+        write::member(out, "time", |out| write::string(out, &envelope.time.to_string()));
+        if let Some(key) = envelope.key {
+            write::member(out, "key", |out| write::string(out, key.as_str()));
+        }
     });
     out.into()
 }
 
-/// An array of messages.
+/// Reads the content and the key of a message that [`message`] has written.
+fn content(wire: &str) -> Option<(String, Option<Key>)> {
+    let read = read_response(write::response(wire).as_bytes(), &DocumentLimits::default()).ok()?.ok()?;
+    let text = |name| read.member(name).and_then(Value::as_str);
+    let key = text("key").and_then(|key| Key::parse(key.to_owned()).ok()).flatten();
+    Some((text("content")?.to_owned(), key))
+}
+
+/// Appends an array of messages.
 pub(super) fn messages(out: &mut String, messages: &[Arc<str>]) {
     out.reserve(messages.iter().map(|message| message.len()).sum::<usize>() + 64);
     write::array(out, |out| messages.iter().for_each(|message| out.push_str(message)));
 }
 
-/// The whole document that answers a `wait_messages`.
-pub(super) fn news(news: &News) -> String {
+/// Returns the whole document that replies to a `wait_messages`.
+pub(super) fn page(page: &Page) -> String {
     let mut out = String::new();
     write::response_start(&mut out);
     write::structure(&mut out, |out| {
-        write::member(out, "messages", |out| messages(out, &news.messages));
-        write::member(out, "last_id", |out| write::int(out, news.last_id.cast_signed()));
-        write::member(out, "missed", |out| write::int(out, news.missed.cast_signed()));
+        write::member(out, "messages", |out| messages(out, &page.messages));
+        cursor(out, page);
+        write::member(out, "missed", |out| write::int(out, page.missed.cast_signed()));
     });
     write::response_end(&mut out);
     out
 }
 
-/// What `join_room` answers.
-pub(super) fn joined(users: &[UserName], news: &News) -> String {
+/// Returns the reply of `join_room`.
+pub(super) fn joined(users: &[UserName], page: &Page) -> String {
     let mut out = String::new();
     write::structure(&mut out, |out| {
         write::member(out, "users", |out| {
-            write::array(out, |out| users.iter().for_each(|user| write::string(out, user.as_str())))
+            write::array(out, |out| users.iter().for_each(|user| write::string(out, user.as_str())));
         });
-        write::member(out, "messages", |out| messages(out, &news.messages));
-        write::member(out, "last_id", |out| write::int(out, news.last_id.cast_signed()));
+        write::member(out, "messages", |out| messages(out, &page.messages));
+        cursor(out, page);
     });
     out
 }
 
-/// Reads `last_timestamp`; an empty one is before every message.
-pub(super) fn parse_stamp(text: &str) -> Result<NaiveDateTime, Fault> {
+fn cursor(out: &mut String, page: &Page) {
+    write::member(out, "last_id", |out| write::int(out, page.last_id.cast_signed()));
+    write::member(out, "room_id", |out| write::string(out, &page.room.to_string()));
+}
+
+/// Reads `last_timestamp` as milliseconds of local time; an empty one is before every message.
+pub(super) fn parse_stamp(text: &str) -> Result<i64, Fault> {
     if text.is_empty() {
-        return Ok(NaiveDateTime::MIN);
+        return Ok(i64::MIN);
     }
-    Stamp::parse(text).map(|stamp| stamp.0).ok_or_else(|| {
-        Fault::new(Fault::BAD_PARAMS, "last_timestamp is YYYY-MM-DD HH:MM:SS, with or without a fraction")
+    Stamp::parse(text).map(Stamp::millis).ok_or_else(|| {
+        Fault::new(Fault::BAD_PARAMS, "last_timestamp must be YYYY-MM-DD HH:MM:SS, with or without a fraction")
     })
 }

@@ -40,7 +40,7 @@ impl Local {
             self.binder = start(BINDER, || binder::start(HttpConfig::new(BINDER), None))?;
         }
         if self.server.is_none() && !answers(SERVER) {
-            self.server = start(SERVER, || chat::start(chat::Setup::new(SERVER, Some(Self::binder()))))?;
+            self.server = start(SERVER, || chat::start(chat::ServerConfig::new(SERVER, Some(Self::binder()))))?;
         }
         // A server that has just started is not registered yet.
         let deadline = Instant::now() + PATIENCE;

@@ -32,6 +32,8 @@ impl Fault {
     pub const NOT_AUTHORISED: i32 = 9;
     /// Too fast; the message says when to try again.
     pub const TOO_FAST: i32 = 10;
+    /// Not stored: the disk is full, or the shared log is away. The same call may succeed later.
+    pub const NOT_STORED: i32 = 11;
     /// Not well-formed XML. This and the codes below are those of the "Specification for Fault Code Interoperability".
     pub const PARSE: i32 = -32700;
     /// Well-formed, but not an XML-RPC call.

@@ -21,8 +21,6 @@ mod stream;
 mod supervisor;
 mod transport;
 
-use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -64,34 +62,11 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// HTTP Basic credentials, if the request carried any.
     pub credentials: Option<Credentials>,
-    after_reply: AfterReply,
-}
-
-impl Caller {
-    /// Does `this` when the caller has their answer: when `self` is dropped.
-    pub fn after_reply(&self, this: impl FnOnce() + 'static) {
-        self.after_reply.0.borrow_mut().push(Box::new(this));
-    }
-}
-
-#[derive(Default)]
-struct AfterReply(RefCell<Vec<Box<dyn FnOnce()>>>);
-
-impl Drop for AfterReply {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|this| this());
-    }
-}
-
-impl fmt::Debug for AfterReply {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("AfterReply").finish_non_exhaustive()
-    }
 }
 
 /// What answers the documents that are posted.
 pub trait Service: Send + Sync + 'static {
-    /// Answers `body`, now or later and from any thread; `caller` is dropped after an answer that is given now.
+    /// Answers `body`, now or later and from any thread.
     fn call(&self, caller: Caller, body: &[u8], responder: Responder);
 
     /// Another request has arrived on `connection`: an answer that is held back for it should go out now.

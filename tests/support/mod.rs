@@ -11,6 +11,7 @@ pub mod lan;
 pub mod peer;
 pub mod process;
 pub mod relay;
+pub mod scene;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;

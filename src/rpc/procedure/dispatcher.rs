@@ -91,6 +91,8 @@ pub struct Dispatcher {
     pub(super) entries: Vec<Entry>,
     /// What `system.getCapabilities` publishes under `limits`.
     pub(super) published: Vec<(&'static str, i64)>,
+    /// What it publishes as `server_id`.
+    pub(super) server_id: Option<String>,
     limits: DocumentLimits,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
     on_events: Option<Box<OnEvents>>,
@@ -115,6 +117,7 @@ impl Dispatcher {
         let mut dispatcher = Self {
             entries: Vec::new(),
             published: Vec::new(),
+            server_id: None,
             limits: DocumentLimits::default(),
             on_pipelined: Box::new(|_| {}),
             on_events: None,
@@ -149,6 +152,11 @@ impl Dispatcher {
     fn add<S>(&mut self, row: &'static Procedure<S>, run: BoundHandler) {
         let Procedure { name, help, answers, params, .. } = *row;
         self.entries.push(Entry { name, help, answers, params, meter: Arc::default(), run });
+    }
+
+    /// Publishes what the server is known by, for as long as its memory of names lasts.
+    pub fn publish_server_id(&mut self, id: &str) {
+        self.server_id = Some(id.to_owned());
     }
 
     /// Publishes limits as the capability `limits`: `own`, and those that every server has.

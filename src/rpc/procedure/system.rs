@@ -118,6 +118,9 @@ impl Dispatcher {
                 };
                 write::member(out, name, |out| write::structure(out, specification));
             }
+            if let Some(id) = &self.server_id {
+                write::member(out, "server_id", |out| write::string(out, id));
+            }
             if !self.published.is_empty() {
                 let limits = |out: &mut String| {
                     for &(name, limit) in &self.published {

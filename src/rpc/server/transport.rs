@@ -218,7 +218,6 @@ impl Transport {
         let caller = Caller {
             address: Some(peer.ip().to_canonical()),
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
-            ..Caller::default()
         };
         let terms = Terms {
             standing,

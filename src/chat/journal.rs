@@ -1,0 +1,120 @@
+//! Turns: how entries get into the log and the state, in one order, though many threads bring them.
+//!
+//! A thread that brings an entry while nobody else is at it takes the turn: it writes all entries that have come to the log,
+//! with one write and if need be one flush, and applies them. Others that come meanwhile wait, and are dealt with together in
+//! the next turn. So no lock is held while the log is written, nothing is handed from thread to thread where one thread is
+//! enough, and the log has the order in which entries are applied.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::entry::{Entry, Key, PersonId};
+use super::refusal::Refusal;
+
+/// Where entries go before they are applied.
+pub trait Log: Send + Sync + fmt::Debug {
+    /// Appends `entries` in this order. When it returns, no end of this process loses them.
+    ///
+    /// # Errors
+    /// If they cannot be stored now. Then none of them is, and the same call may succeed later.
+    fn append(&self, entries: &[Entry]) -> Result<(), LogError>;
+}
+
+/// Entries cannot be stored now. The log of the program has the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogError;
+
+/// No log: what the chat knows ends with the process.
+#[derive(Debug)]
+pub struct NoLog;
+
+impl Log for NoLog {
+    fn append(&self, _: &[Entry]) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+/// The outcome of one entry.
+pub(super) type Outcome = Result<(), Refusal>;
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    turns: Mutex<Turns>,
+    /// A turn has ended.
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    /// What has come, with a number for each.
+    queue: VecDeque<(u64, Entry)>,
+    outcomes: HashMap<u64, Outcome>,
+    next: u64,
+    is_taken: bool,
+}
+
+impl Journal {
+    /// Brings `entry` and waits until it is in the log and applied, or refused. One thread at a time is in `work`, which does
+    /// this for all entries that it is given, and returns their outcomes in their order.
+    pub(super) fn commit(&self, entry: Entry, work: impl Fn(Vec<Entry>) -> Vec<Outcome>) -> Outcome {
+        let mut turns = self.turns.lock();
+        turns.next += 1;
+        let number = turns.next;
+        turns.queue.push_back((number, entry));
+        loop {
+            if let Some(outcome) = turns.outcomes.remove(&number) {
+                return outcome;
+            }
+            if turns.is_taken {
+                self.ended.wait(&mut turns);
+                continue;
+            }
+            turns.is_taken = true;
+            let (numbers, entries): (Vec<_>, Vec<_>) = next_batch(&mut turns.queue).into_iter().unzip();
+            // Whatever becomes of the work, the turn is given back, and everybody who waits for it hears of it.
+            let outcomes = MutexGuard::unlocked(&mut turns, || catch_unwind(AssertUnwindSafe(|| work(entries))))
+                .unwrap_or_default();
+            let outcomes = outcomes.into_iter().chain(std::iter::repeat(Err(Refusal::NotStored)));
+            turns.outcomes.extend(numbers.into_iter().zip(outcomes));
+            turns.is_taken = false;
+            self.ended.notify_all();
+        }
+    }
+
+    /// Does `work` while nobody else has a turn: what is in the log is applied then, and nothing else.
+    pub(super) fn between_turns<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut turns = self.turns.lock();
+        while turns.is_taken {
+            self.ended.wait(&mut turns);
+        }
+        // With the lock, so that no turn begins.
+        work()
+    }
+}
+
+/// Takes the entries of the next turn: several messages, or one entry of another kind. Messages do not change what is refused,
+/// so what is checked before the turn is true in it. A key that comes twice would.
+fn next_batch(queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
+    let mut keys: Vec<(PersonId, Key)> = Vec::new();
+    let mut batch = Vec::new();
+    while let Some((_, entry)) = queue.front() {
+        let Entry::Send(message) = entry else {
+            if batch.is_empty() {
+                batch.extend(queue.pop_front());
+            }
+            break;
+        };
+        if let Some(key) = &message.key {
+            let key = (message.origin, key.clone());
+            if keys.contains(&key) {
+                break;
+            }
+            keys.push(key);
+        }
+        batch.extend(queue.pop_front());
+    }
+    batch
+}

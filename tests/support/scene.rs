@@ -1,0 +1,196 @@
+//! The chat without threads and sockets, and with a clock that the test turns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_rpc::chat::entry::{Entry, Key, PersonId, RoomId};
+use chat_rpc::chat::name::{RoomName, UserName};
+use chat_rpc::chat::{Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, Registration, SendCall};
+use chat_rpc::chat::{Ticket, WaitCall, WireForm};
+use chat_rpc::rpc::Credentials;
+use chat_rpc::secret::{self, Salt};
+use chat_rpc::stamp::Time;
+
+/// A ticket that is told apart by its number, which is its connection's too. From 1000 on, a request waits behind it.
+#[derive(Debug, PartialEq, Clone, Copy)]
+pub struct Number(pub u32);
+
+impl Ticket for Number {
+    type Connection = u32;
+    fn connection(&self) -> u32 {
+        self.0
+    }
+    fn has_pipelined_request(&self) -> bool {
+        self.0 >= 1000
+    }
+}
+
+/// A message as its number, a space and its content.
+pub const FORM: WireForm = WireForm {
+    write: |envelope: &Envelope<'_>, content| format!("{} {content}", envelope.id).into(),
+    read: |wire| Some((wire.split_once(' ')?.1.to_owned(), None)),
+};
+
+/// Noon of 1 March 2026, in UTC.
+pub const NOON: i64 = 1_772_366_400_000;
+
+pub struct Scene {
+    pub core: Core<Number>,
+    pub now: Now,
+    /// What has been applied.
+    pub log: Vec<Entry>,
+    digests: secret::Key,
+    salt: Salt,
+    next_id: u64,
+}
+
+pub fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
+pub fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
+}
+
+pub fn texts(messages: &[Arc<str>]) -> Vec<String> {
+    messages.iter().map(ToString::to_string).collect()
+}
+
+impl Scene {
+    pub fn new(limits: Limits, form: WireForm) -> Self {
+        let now = Now { monotonic: Instant::now(), time: Time { utc: NOON, ahead: 0 } };
+        let core = Core::empty(limits, form, true, now.monotonic);
+        let (digests, salt) = (secret::Key::random().unwrap(), Salt::random(false).unwrap());
+        Self { core, now, log: Vec::new(), digests, salt, next_id: 0 }
+    }
+
+    /// Users in one room.
+    pub fn with(limits: Limits, users: &[&str]) -> Self {
+        let mut scene = Self::new(limits, FORM);
+        scene.create("lobby").unwrap();
+        for name in users {
+            scene.register(name, None).unwrap();
+            scene.join(name, "lobby");
+        }
+        scene
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now.monotonic += time;
+        self.now.time.utc += i64::try_from(time.as_millis()).unwrap();
+    }
+
+    /// Appends an entry and applies it. Returns the wait that ends with it, and whether there is something to deliver.
+    pub fn commit(&mut self, entry: Entry) -> Result<(Option<Delivery<Number>>, bool), Refusal> {
+        let applied = self.core.apply(entry.clone(), self.now.monotonic)?;
+        self.log.push(entry);
+        Ok((applied.ended, applied.wakes))
+    }
+
+    pub fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn proof(&self, name: &str, secret: Option<&str>) -> Proof {
+        let credentials = secret.map(|secret| Credentials { user: name.into(), secret: secret.into() });
+        Proof::new(credentials.as_ref(), &self.digests)
+    }
+
+    pub fn register(&mut self, name: &str, secret: Option<&str>) -> Result<(), Refusal> {
+        let (user, proof) = (user(name), self.proof(name, secret));
+        if self.core.register(&user, &proof, None, self.now)? == Registration::New {
+            let verifier = secret.map(|secret| self.salt.verifier(user.key().as_str(), secret));
+            let person = PersonId(self.next_id());
+            self.commit(Entry::Register { person, name: user.clone(), secret: verifier.clone() })?;
+            if let Some(verifier) = verifier {
+                self.core.verified(&user, &proof, &verifier);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn create(&mut self, name: &str) -> Result<(), Refusal> {
+        let id = RoomId(self.next_id());
+        let entry = self.core.create(id, room(name), &Proof::none(), None, self.now)?;
+        self.commit(entry).map(drop)
+    }
+
+    pub fn try_join(&mut self, name: &str, room_name: &str, proof: &Proof) -> Result<Page, Refusal> {
+        let entry = self.core.join(&user(name), &room(room_name), proof, self.now)?;
+        self.commit(entry)?;
+        Ok(self.core.joined(&user(name), &room(room_name), proof, self.now)?.1)
+    }
+
+    pub fn join(&mut self, name: &str, room_name: &str) -> Page {
+        self.try_join(name, room_name, &Proof::none()).unwrap()
+    }
+
+    pub fn leave(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
+        let (_, entry) = self.core.leave(&user(name), proof, self.now)?;
+        self.commit(entry).map(|(ended, _)| ended)
+    }
+
+    pub fn unregister(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
+        let entry = self.core.unregister(&user(name), proof, self.now)?;
+        self.commit(entry).map(|(ended, _)| ended)
+    }
+
+    /// Sends to a room, or to one user there. Returns whether a call waits there.
+    pub fn send_with(
+        &mut self,
+        (from, proof): (&str, &Proof),
+        room_name: &str,
+        to: Option<&str>,
+        key: Option<&str>,
+        text: &str,
+    ) -> Result<bool, Refusal> {
+        let (name, in_room, to) = (user(from), room(room_name), to.map(user));
+        let key = key.and_then(|key| Key::parse(key.to_owned()).unwrap());
+        let call = SendCall { name: &name, room: &in_room, recipient: to.as_ref(), key, content: text.into() };
+        match self.core.send(call, proof, self.now)? {
+            Some(entry) => self.commit(entry).map(|(_, wakes)| wakes),
+            None => Ok(false),
+        }
+    }
+
+    pub fn try_send(&mut self, from: &str, to: Option<&str>, text: &str) -> Result<bool, Refusal> {
+        self.send_with((from, &Proof::none()), "lobby", to, None, text)
+    }
+
+    /// Sends to the lobby, or to one user there. Returns whether a call waits there.
+    pub fn send(&mut self, from: &str, to: Option<&str>, text: &str) -> bool {
+        self.try_send(from, to, text).unwrap()
+    }
+
+    pub fn wait_with(
+        &mut self,
+        (name, proof): (&str, &Proof),
+        after: u64,
+        seconds: u64,
+        ticket: u32,
+    ) -> Result<Vec<Delivery<Number>>, Refusal> {
+        let (name, lobby) = (user(name), room("lobby"));
+        let time = Duration::from_secs(seconds);
+        let call = WaitCall { name: &name, room: &lobby, after, time, address: None };
+        self.core.wait(call, Number(ticket), proof, self.now).map_err(|(refusal, _)| refusal)
+    }
+
+    pub fn wait(&mut self, name: &str, after: u64, seconds: u64, ticket: u32) -> Result<Vec<Delivery<Number>>, Refusal> {
+        self.wait_with((name, &Proof::none()), after, seconds, ticket)
+    }
+
+    pub fn read(&mut self, name: &str) -> Vec<String> {
+        texts(&self.core.receive(&user(name), &room("lobby"), &Proof::none(), self.now).unwrap())
+    }
+
+    pub fn due(&mut self) -> Vec<Delivery<Number>> {
+        self.core.due(self.now.monotonic).0
+    }
+
+    pub fn sweep(&mut self) {
+        for entry in self.core.sweep(self.now) {
+            self.commit(entry).unwrap();
+        }
+    }
+}
