@@ -40,28 +40,6 @@ fn someone(server: &Program) -> Connection {
     connection
 }
 
-/// Else the sender would send it again, to a server that does not know it, and everybody would have it twice.
-#[test]
-fn what_somebody_has_read_was_confirmed_even_by_a_server_that_is_killed() {
-    for round in 0..40 {
-        let mut server = server(&[]);
-        let mut ana = someone(&server);
-        let mut bob = Connection::open(server.address());
-        bob.call("register_user", &["bob".into()]).unwrap();
-        bob.call("join_room", &["bob".into(), "lobby".into()]).unwrap();
-        bob.send(&call("wait_messages", &["bob".into(), "lobby".into(), 0.into(), 60.into()]));
-        let sending = thread::spawn(move || {
-            ana.send(&call("send_message", &["ana".into(), "lobby".into(), "hi".into()]));
-            ana
-        });
-        let read = bob.answer().unwrap().value().unwrap();
-        server.kill();
-        assert_eq!(contents(read.member("messages").unwrap()), ["hi"]);
-        let mut ana = sending.join().unwrap();
-        ana.answer().unwrap_or_else(|error| panic!("round {round}: {error}")).value().unwrap();
-    }
-}
-
 /// How long calls of others take while `disturb` goes on: the 99th percentile of at least `count` calls, each on a
 /// connection of its own as well as on one that stays open.
 fn p99_meanwhile(server: &Program, count: usize) -> Duration {

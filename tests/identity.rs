@@ -50,6 +50,7 @@ fn sample(name: &str) -> Value {
         "room_name" => "lobby".into(),
         "recipient" => "".into(),
         "message" => "not from alice".into(),
+        "key" => "k".into(),
         "last_timestamp" => "2000-01-01 00:00:00".into(),
         "after_id" | "timeout_seconds" => 0.into(),
         other => panic!("a parameter that this test does not know: {other}"),

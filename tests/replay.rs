@@ -32,7 +32,8 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     let (user, room) = (0..USERS.len(), 0..ROOMS.len());
-    let send = (user.clone(), room.clone(), proptest::option::of(user.clone()), proptest::option::of(0..4u8), 0..TEXTS.len());
+    let send =
+        (user.clone(), room.clone(), proptest::option::of(user.clone()), proptest::option::of(0..4u8), 0..TEXTS.len());
     prop_oneof![
         3 => (user.clone(), 0..SECRETS.len()).prop_map(|(user, secret)| Deed::Register(user, secret)),
         1 => user.clone().prop_map(Deed::Unregister),

@@ -124,7 +124,9 @@ def server(call):
     assert call("list_rooms") == ["lobby"]
     call.refuses(3, "join_room", "alice", "nowhere")
     call.refuses(2, "join_room", "nobody", "lobby")
-    assert call("join_room", "alice", "lobby") == {"users": ["alice"], "messages": [], "last_id": 0}
+    joined = call("join_room", "alice", "lobby")
+    room_id = joined.pop("room_id")
+    assert joined == {"users": ["alice"], "messages": [], "last_id": 0} and len(room_id) == 16
     call.refuses(5, "send_message", "bob", "lobby", "from outside", None)
     call.refuses(5, "receive_messages", "bob", "lobby")
     call("join_room", "bob", "lobby")
@@ -140,7 +142,7 @@ def server(call):
     kept = call("receive_messages", "bob", "lobby")
     assert [message["id"] for message in kept] == [1, 2, 3, 4], kept
     for message in kept:
-        assert set(message) == {"id", "type", "origin", "destination", "content", "timestamp"}, message
+        assert set(message) == {"id", "type", "origin", "destination", "content", "timestamp", "time"}, message
     assert [message["type"] for message in kept] == ["broadcast"] * 3 + ["unicast"], kept
     assert [message["destination"] for message in kept] == ["", "", "", "bob"], kept
     stamps = [message["timestamp"] for message in kept]
@@ -152,11 +154,16 @@ def server(call):
     assert call("receive_new_messages", "carol", "lobby", stamps[2]) == []
     assert call("receive_new_messages", "bob", "lobby", "2000-01-01 00:00:00") == kept
 
-    assert call("wait_messages", "bob", "lobby", 2, 60) == {"messages": kept[2:], "last_id": 4, "missed": 0}
+    assert call("wait_messages", "bob", "lobby", 2, 60) == {"messages": kept[2:], "last_id": 4, "missed": 0, "room_id": room_id}
     nothing = call("wait_messages", "carol", "lobby", 4, 0)
-    assert nothing == {"messages": [], "last_id": 4, "missed": 0}, nothing
+    assert nothing == {"messages": [], "last_id": 4, "missed": 0, "room_id": room_id}, nothing
 
     assert call("leave_room", "carol")
+    for _ in range(2):
+        assert call("send_message", "bob", "lobby", "once", "", "a-key")
+    again = call("wait_messages", "bob", "lobby", 4, 0)["messages"]
+    assert [(message["content"], message["key"]) for message in again] == [("once", "a-key")]
+    call.refuses(8, "send_message", "bob", "lobby", "x", "", "k" * 65)
     call.refuses(5, "wait_messages", "carol", "lobby", 0, 0)
     assert call("unregister_user", "bob")
     assert call("list_users", "lobby") == ["alice"]

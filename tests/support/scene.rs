@@ -176,7 +176,13 @@ impl Scene {
         self.core.wait(call, Number(ticket), proof, self.now).map_err(|(refusal, _)| refusal)
     }
 
-    pub fn wait(&mut self, name: &str, after: u64, seconds: u64, ticket: u32) -> Result<Vec<Delivery<Number>>, Refusal> {
+    pub fn wait(
+        &mut self,
+        name: &str,
+        after: u64,
+        seconds: u64,
+        ticket: u32,
+    ) -> Result<Vec<Delivery<Number>>, Refusal> {
         self.wait_with((name, &Proof::none()), after, seconds, ticket)
     }
 
