@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Value;
 use support::http::{Connection, call, last_call, post};
-use support::peer::contents;
 use support::process::{descriptors, threads};
 use support::{ANY_PORT, CommandLine, PATIENCE, Program, SERVER, eventually, python};
 
