@@ -17,6 +17,7 @@ pub use registry::{
     LeaseRequest, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Origin, Registered, Registry, SHARE,
 };
 
+use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Program};
 use crate::rpc::{Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
 
@@ -39,6 +40,7 @@ pub const PROGRAM: Program = Program {
             Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
         ],
         HTTP_FLAGS,
+        page::FLAGS,
     ],
     examples: &[
         ("binder", "listens on 127.0.0.1:5000"),

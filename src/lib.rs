@@ -6,6 +6,7 @@
 //! binder         the register: who offers which procedure, and for how long
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
+//! page           what browsers get: the chat, and the list of servers
 //! program        what the programs share: options, log, signals, exit codes
 //! endpoint       hosts and ports
 //! network        addresses of this machine
@@ -22,6 +23,7 @@ pub mod chat;
 pub mod client;
 pub mod endpoint;
 pub mod network;
+pub mod page;
 pub mod program;
 pub mod random;
 pub mod rpc;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chat_rpc::binder::{self, PROGRAM};
+use chat_rpc::page;
 use chat_rpc::program::{self, Failure, Options};
 use chat_rpc::rpc::HttpConfig;
 use chat_rpc::secret;
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
-    let config = HttpConfig::from_options(options)?;
+    let mut config = HttpConfig::from_options(options)?;
+    config.page = page::wanted(page::BINDER, options);
     program::limit_descriptors(config.descriptors());
     let binder = binder::start(config, secret.as_deref())?;
     program::serve_until(stopped, &PROGRAM, binder.address())?;

@@ -12,6 +12,7 @@ use super::delivery::deliver;
 use super::registration::Registration;
 use super::{Chat, Core, FORM, Limits, NoLog, PROCEDURES};
 use crate::endpoint::Endpoint;
+use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
 use crate::random;
 use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
@@ -55,6 +56,7 @@ const FLAGS: &[&[Flag]] = &[
     ],
     super::limits::FLAGS,
     HTTP_FLAGS,
+    page::FLAGS,
 ];
 
 /// What a server is to do.
@@ -106,6 +108,7 @@ impl ServerConfig {
             }
         };
         let mut http = HttpConfig::from_options(options)?;
+        http.page = page::wanted(page::CHAT, options);
         http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
         let mut setup = Self {
             http,

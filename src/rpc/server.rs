@@ -1,4 +1,5 @@
-//! The HTTP side of a server: XML-RPC by `POST /` and `POST /RPC2`, and for operators `GET /healthz` and `GET /metrics`.
+//! The HTTP side of a server: XML-RPC by `POST /` and `POST /RPC2`, a page for browsers by `GET /`, and for operators
+//! `GET /healthz` and `GET /metrics`.
 //!
 //! Only [`transport`] and [`request`] name tiny_http, which is no longer maintained. It is built around what that crate does:
 //!
@@ -13,6 +14,7 @@
 
 mod config;
 mod connections;
+mod page;
 mod pool;
 mod procfs;
 mod reply;
@@ -37,6 +39,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use self::config::LEAST_IDLE;
 pub use self::config::{FLAGS, HttpConfig};
 use self::connections::Connections;
+pub use self::page::Page;
 use self::pool::Pool;
 use self::reply::SlowWriter;
 pub use self::reply::{ConnectionId, Responder, Sent};

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::page::Page;
 use crate::endpoint::Endpoint;
 use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
@@ -34,6 +35,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
     pub hosts: Vec<String>,
+    /// What browsers get by `GET /`. Default none, and 405.
+    pub page: Option<&'static Page>,
 }
 
 impl HttpConfig {
@@ -48,6 +51,7 @@ impl HttpConfig {
             max_body_bytes: 64 << 10,
             max_connections: 2048,
             hosts: Vec::new(),
+            page: None,
         }
     }
 }

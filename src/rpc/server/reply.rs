@@ -13,6 +13,7 @@ use log::debug;
 use parking_lot::Mutex;
 
 use super::connections::Standing;
+use super::page::Page;
 use super::request::reason;
 use super::transport::Transport;
 use crate::program::spawn;
@@ -39,6 +40,7 @@ pub struct ConnectionId(pub(super) SocketAddr);
 pub(super) enum Content {
     Xml,
     Text,
+    Html,
 }
 
 /// How a request wants its connection to go on.
@@ -95,6 +97,11 @@ impl Responder {
         self.end.transport.connections.has_pipelined_request(self.end.peer)
     }
 
+    /// Sends a page.
+    pub(super) fn page(mut self, page: &Page, head_only: bool) {
+        self.send(200, Content::Html, page.headers, if head_only { &[] } else { page.gzip });
+    }
+
     /// Sends a text that is not XML-RPC, for example a refusal, with this header line.
     pub(super) fn text(mut self, status: u16, header: &str, text: &str, head_only: bool) {
         self.send(status, Content::Text, header, if head_only { "" } else { text }.as_bytes());
@@ -117,6 +124,7 @@ impl Responder {
         let content_type = match content {
             Content::Xml => "text/xml",
             Content::Text => "text/plain; charset=utf-8",
+            Content::Html => "text/html; charset=utf-8",
         };
         let connection = match (end.keep_alive, self.http_1_0) {
             (true, true) => "Connection: keep-alive\r\n",

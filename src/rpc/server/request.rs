@@ -8,6 +8,7 @@ use std::time::Instant;
 use tiny_http::Request;
 
 use super::config::HttpConfig;
+use super::page::{Page, accepts_gzip};
 use super::stream::StreamRequest;
 
 /// Bodies up to this size have been read by tiny_http before the request reaches us.
@@ -18,6 +19,7 @@ pub(super) enum Target {
     Events(StreamRequest),
     Health,
     Metrics,
+    Page(&'static Page),
 }
 
 /// An answer other than XML-RPC's. It closes the connection: nothing that follows can be trusted to be a request.
@@ -65,6 +67,16 @@ impl HttpConfig {
             ));
         }
         let path = request.url().split(['?', '#']).next().unwrap_or_default();
+        if path == "/"
+            && matches!(request.method(), Get | Head)
+            && let Some(page) = self.page
+        {
+            return match header(request, "Accept-Encoding") {
+                _ if is_unread(request) => Err(Rejection::new(413, "this is read without a body\n")),
+                codings if accepts_gzip(codings) => Ok(Target::Page(page)),
+                _ => Err(Rejection::new(406, "the page is sent as Content-Encoding: gzip\n")),
+            };
+        }
         match (path, request.method()) {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {

@@ -207,7 +207,7 @@ impl Transport {
             if standing == Standing::Refused { Err(self.config.too_many()) } else { self.config.check(&request) };
         let outcome = checked.and_then(|target| match target {
             Target::Call => self.config.read_body(&mut request, deadline).map(|body| (target, body)),
-            Target::Events(_) | Target::Health | Target::Metrics => Ok((target, Vec::new())),
+            Target::Events(_) | Target::Health | Target::Metrics | Target::Page(_) => Ok((target, Vec::new())),
         });
         let outcome = match outcome {
             Err(refusal) if is_unread(&request) => {
@@ -231,6 +231,7 @@ impl Transport {
         match outcome {
             Ok((Target::Call, body)) => self.service.call(caller, &body, responder),
             Ok((Target::Events(request), _)) => self.service.events(caller, request, Opener { responder }),
+            Ok((Target::Page(page), _)) => responder.page(page, head_only),
             Ok((Target::Health, _)) => responder.text(200, "", "ok\n", head_only),
             Ok((Target::Metrics, _)) => responder.text(200, "", &self.metrics(), head_only),
             Err(refusal) => responder.text(refusal.status, refusal.header, &refusal.text, head_only),
