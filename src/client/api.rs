@@ -1,25 +1,29 @@
 //! The chat procedures as typed calls, for our server and for that of the original project, which refuses in plain strings,
 //! numbers no messages, and knows neither `wait_messages` nor `leave_room`.
 
+mod capabilities;
+mod decode;
+
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub use capabilities::Capabilities;
+use decode::{messages, number, text, texts, unlike};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
 use crate::network::is_loopback;
 use crate::rpc::{CALL_TIMEOUT, CallError, Client, Credentials, Fault, Value};
-use crate::stamp::Stamp;
 
 /// The code of a refusal that came without one: a plain string, or an exception of a Python server.
 pub const UNNUMBERED: i32 = 0;
 
-/// Bytes of a time stamp up to its seconds.
-pub(super) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
+pub(super) use decode::SECONDS;
 
 /// Asks the binder where the chat is offered; `None` when nobody offers it.
 ///
 /// # Errors
-/// The binder does not answer, or not as a binder does.
+/// If the binder does not answer, or not as a binder does.
 pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
     let wrong = || CallError::Malformed("a look-up answers an address and a port, or nil".into());
     let binder = Client::new(&binder.to_string());
@@ -74,6 +78,7 @@ pub struct Api {
     user: String,
     /// How long calls are made again.
     patience: Duration,
+    takes_keys: bool,
 }
 
 /// The reply of `join_room`.
@@ -85,6 +90,8 @@ pub struct Joined {
     pub messages: Vec<Message>,
     /// The cursor; `None` from a server that does not number messages.
     pub last_id: Option<u64>,
+    /// Names this life of the room; `None` from a server that does not name it.
+    pub room_id: Option<String>,
 }
 
 /// The reply of `wait_messages`.
@@ -96,30 +103,33 @@ pub struct WaitReply {
     pub last_id: u64,
     /// How many were dropped before they could be read.
     pub missed: u64,
+    /// Names this life of the room; `None` from a server that does not name it.
+    pub room_id: Option<String>,
 }
 
 impl Api {
-    /// The calls that `user` makes to `server`.
+    /// Returns the calls that `user` makes to `server`, which has these capabilities.
     #[must_use]
-    pub fn new(server: &Endpoint, user: &str, secret: &str) -> Self {
+    pub fn new(server: &Endpoint, capabilities: &Capabilities, user: &str, secret: &str) -> Self {
         let credentials = Credentials { user: user.to_owned(), secret: secret.to_owned() };
         Self {
             client: Client::new(&server.to_string()).with_credentials(&credentials),
             user: user.to_owned(),
             patience: CALL_TIMEOUT,
+            takes_keys: capabilities.takes_keys,
         }
     }
 
     /// Returns the same calls, each taking at most `time` and made once.
     #[must_use]
     pub fn with_timeout(&self, time: Duration) -> Self {
-        Self { client: self.client.with_timeout(time), user: self.user.clone(), patience: Duration::ZERO }
+        Self { client: self.client.with_timeout(time), patience: Duration::ZERO, ..self.clone() }
     }
 
     /// Registers the user, or resumes their session.
     ///
     /// # Errors
-    /// The server refuses or does not answer; so of all calls.
+    /// If the server refuses or does not answer.
     pub fn register_user(&self) -> Result<(), CallError> {
         self.confirmed("register_user", &[self.user()])
     }
@@ -127,7 +137,7 @@ impl Api {
     /// Unregisters the user, who leaves the room too.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn unregister_user(&self) -> Result<(), CallError> {
         self.confirmed("unregister_user", &[self.user()])
     }
@@ -135,7 +145,7 @@ impl Api {
     /// Creates a room.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn create_room(&self, room: &str) -> Result<(), CallError> {
         self.confirmed("create_room", &[room.into()])
     }
@@ -143,21 +153,23 @@ impl Api {
     /// Joins a room and leaves the one before.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn join_room(&self, room: &str) -> Result<Joined, CallError> {
         let answer = self.call("join_room", &[self.user(), room.into()])?;
         let member = |name| answer.member(name).ok_or_else(|| unlike("a struct of users and messages", &answer));
+        let room_id = answer.member("room_id").map(text).transpose()?;
         Ok(Joined {
             users: texts(member("users")?)?,
-            messages: messages(member("messages")?)?,
+            messages: messages(member("messages")?, room_id.as_deref())?,
             last_id: answer.member("last_id").map(number).transpose()?,
+            room_id,
         })
     }
 
     /// Leaves the room. The original's server has no such call; there the user unregisters and comes back.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn leave_room(&self) -> Result<(), CallError> {
         match self.confirmed("leave_room", &[self.user()]) {
             Err(CallError::Fault(fault)) if fault.code == Fault::NO_SUCH_PROCEDURE => {
@@ -168,37 +180,41 @@ impl Api {
         }
     }
 
-    /// Sends a message to `recipient`, or to the whole room.
+    /// Sends a message to `recipient`, or to the whole room. Where the server takes keys, `key` makes it safe to make the same
+    /// call again.
     ///
     /// # Errors
-    /// As above.
-    pub fn send_message(&self, room: &str, text: &str, recipient: Option<&str>) -> Result<(), CallError> {
+    /// If the server refuses or does not answer.
+    pub fn send_message(&self, room: &str, text: &str, recipient: Option<&str>, key: &str) -> Result<(), CallError> {
         // Not nil for the whole room: not every server reads it.
         let recipient = recipient.unwrap_or_default();
-        self.with_timeout(CALL_TIMEOUT)
-            .confirmed("send_message", &[self.user(), room.into(), text.into(), recipient.into()])
+        let mut params = vec![self.user(), room.into(), text.into(), recipient.into()];
+        if self.takes_keys {
+            params.push(key.into());
+        }
+        self.with_timeout(CALL_TIMEOUT).confirmed("send_message", &params)
     }
 
-    /// All messages that are kept.
+    /// Returns all messages that are kept in `room`, whose life is `room_id`.
     ///
     /// # Errors
-    /// As above.
-    pub fn receive_messages(&self, room: &str) -> Result<Vec<Message>, CallError> {
-        messages(&self.call("receive_messages", &[self.user(), room.into()])?)
+    /// If the server refuses or does not answer.
+    pub fn receive_messages(&self, room: &str, room_id: Option<&str>) -> Result<Vec<Message>, CallError> {
+        messages(&self.call("receive_messages", &[self.user(), room.into()])?, room_id)
     }
 
     /// The messages later than `stamp`.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn receive_new_messages(&self, room: &str, stamp: &str) -> Result<Vec<Message>, CallError> {
-        messages(&self.call("receive_new_messages", &[self.user(), room.into(), stamp.into()])?)
+        messages(&self.call("receive_new_messages", &[self.user(), room.into(), stamp.into()])?, None)
     }
 
     /// Waits for messages past the cursor `after`, at most for `time`, in whole seconds.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<WaitReply, CallError> {
         // Time for the answer beside the wait.
         const MARGIN: Duration = Duration::from_secs(10);
@@ -207,17 +223,19 @@ impl Api {
             Self { patience: CALL_TIMEOUT, ..self.with_timeout(time + MARGIN) }.call("wait_messages", &params)?;
         let member =
             |name| answer.member(name).ok_or_else(|| unlike("a struct of messages, last_id and missed", &answer));
+        let room_id = answer.member("room_id").map(text).transpose()?;
         Ok(WaitReply {
-            messages: messages(member("messages")?)?,
+            messages: messages(member("messages")?, room_id.as_deref())?,
             last_id: number(member("last_id")?)?,
             missed: number(member("missed")?)?,
+            room_id,
         })
     }
 
     /// The names of all rooms.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn list_rooms(&self) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_rooms", &[])?)
     }
@@ -225,7 +243,7 @@ impl Api {
     /// The names of the users in a room.
     ///
     /// # Errors
-    /// As above.
+    /// If the server refuses or does not answer.
     pub fn list_users(&self, room: &str) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_users", &[room.into()])?)
     }
@@ -234,16 +252,8 @@ impl Api {
         self.user.as_str().into()
     }
 
-    /// Python's servers have no codes for their faults: all are 1, which is "name in use" here.
     fn call(&self, procedure: &str, params: &[Value]) -> Result<Value, CallError> {
-        persist(self.patience, || self.client.call(procedure, params)).map_err(|error| match error {
-            CallError::Fault(fault) if fault.code == 1 && fault.message.starts_with('<') => {
-                let unknown = fault.message.ends_with("is not supported");
-                let code = if unknown { Fault::NO_SUCH_PROCEDURE } else { UNNUMBERED };
-                CallError::Fault(Fault { code, ..fault })
-            }
-            error => error,
-        })
+        call(&self.client, self.patience, procedure, params)
     }
 
     /// A call that answers a confirmation, or from the original's server a refusal in the same place.
@@ -258,97 +268,15 @@ impl Api {
     }
 }
 
-/// A string where something else was due is the server's refusal.
-fn unlike(wanted: &str, answer: &Value) -> CallError {
-    match answer {
-        Value::String(text) => CallError::Fault(Fault::new(UNNUMBERED, text.as_str())),
-        other => CallError::Malformed(format!("{} instead of {wanted}", other.type_name())),
-    }
-}
-
-fn number(value: &Value) -> Result<u64, CallError> {
-    value.as_int().and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unlike("a number of 0 or more", value))
-}
-
-fn text(value: &Value) -> Result<String, CallError> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| CallError::Malformed(format!("{} instead of a string", value.type_name())))
-}
-
-fn texts(value: &Value) -> Result<Vec<String>, CallError> {
-    value.as_array().ok_or_else(|| unlike("an array of strings", value))?.iter().map(text).collect()
-}
-
-fn messages(value: &Value) -> Result<Vec<Message>, CallError> {
-    value.as_array().ok_or_else(|| unlike("an array of messages", value))?.iter().map(message).collect()
-}
-
-fn message(value: &Value) -> Result<Message, CallError> {
-    let member = |name| {
-        let missing = || CallError::Malformed(format!("a message without {name}"));
-        text(value.member(name).ok_or_else(missing)?)
-    };
-    let timestamp = member("timestamp")?;
-    let read = Stamp::parse(&timestamp).map(|stamp| stamp.to_string());
-    if read.is_none_or(|read| read.get(..SECONDS) != timestamp.get(..SECONDS)) {
-        return Err(CallError::Malformed("a message whose timestamp is not YYYY-MM-DD HH:MM:SS".into()));
-    }
-    Ok(Message {
-        id: value.member("id").map(number).transpose()?,
-        origin: member("origin")?,
-        destination: value.member("destination").and_then(Value::as_str).filter(|to| !to.is_empty()).map(str::to_owned),
-        content: member("content")?,
-        timestamp,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(members: &[(&str, Value)]) -> Value {
-        Value::Struct(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
-    }
-
-    #[test]
-    fn messages_of_both_kinds_of_server_are_read() {
-        let ours = said(&[
-            ("id", 7.into()),
-            ("type", "unicast".into()),
-            ("origin", "ana".into()),
-            ("destination", "bob".into()),
-            ("content", "oi".into()),
-            ("timestamp", "2024-05-06 07:08:09.123".into()),
-        ]);
-        let read = message(&ours).unwrap();
-        assert_eq!((read.id, read.destination.as_deref()), (Some(7), Some("bob")));
-        let original = said(&[
-            ("origin", "ana".into()),
-            ("destination", Value::Nil),
-            ("content", "oi".into()),
-            ("timestamp", "2024-05-06 07:08:09".into()),
-        ]);
-        let read = message(&original).unwrap();
-        assert_eq!((read.id, read.destination), (None, None));
-    }
-
-    #[test]
-    fn a_timestamp_of_another_form_is_not_passed_on() {
-        for stamp in ["", "now", "2024-05-06", "2024-05-06 07:08:09\u{1b}[2J", "2024-5-6 7:8:9", "06/05/2024 07:08:09"]
-        {
-            let odd = said(&[("origin", "a".into()), ("content", "b".into()), ("timestamp", stamp.into())]);
-            assert!(matches!(message(&odd), Err(CallError::Malformed(_))), "{stamp:?}");
+/// Makes a call for at most `patience` again. Python's servers have no codes for their faults: all are 1, which is "name in
+/// use" here.
+fn call(client: &Client, patience: Duration, procedure: &str, params: &[Value]) -> Result<Value, CallError> {
+    persist(patience, || client.call(procedure, params)).map_err(|error| match error {
+        CallError::Fault(fault) if fault.code == 1 && fault.message.starts_with('<') => {
+            let unknown = fault.message.ends_with("is not supported");
+            let code = if unknown { Fault::NO_SUCH_PROCEDURE } else { UNNUMBERED };
+            CallError::Fault(Fault { code, ..fault })
         }
-    }
-
-    #[test]
-    fn a_string_where_more_was_due_is_a_refusal() {
-        let refusal = texts(&"Error: there is no room x".into()).unwrap_err();
-        assert!(
-            matches!(refusal, CallError::Fault(fault) if fault.code == UNNUMBERED && fault.message.contains("no room"))
-        );
-        assert!(matches!(messages(&Value::Nil), Err(CallError::Malformed(_))));
-    }
+        error => error,
+    })
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{Local, NaiveDateTime, TimeDelta, TimeZone as _};
+
 use crate::rpc::Fault;
+use crate::stamp::Stamp;
 
 /// A message of the room that the user is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,46 @@ pub struct Message {
     pub content: String,
     /// `YYYY-MM-DD HH:MM:SS` with or without a fraction, the server's local time; checked for this form.
     pub timestamp: String,
+    /// The true time (RFC 3339); checked for this form. `None` from a server that does not say it.
+    pub time: Option<String>,
+    /// Names the life of the room in which [`Message::id`] counts; `None` if the server does not name it.
+    pub room_id: Option<String>,
+    /// The key that its sender gave it.
+    pub key: Option<String>,
+}
+
+impl Message {
+    /// Returns when it was said: the true time as local time here, or else the server's local time.
+    #[must_use]
+    pub fn said_at(&self) -> Option<NaiveDateTime> {
+        let true_time = self.time.as_deref().and_then(parse_time);
+        true_time
+            .map(|utc| Local.from_utc_datetime(&utc).naive_local())
+            .or_else(|| Stamp::parse(&self.timestamp).map(|Stamp(time)| time))
+    }
+}
+
+/// Reads a time of RFC 3339, such as `2026-03-01T12:00:00.123+02:00`. Returns it in UTC.
+pub(super) fn parse_time(text: &str) -> Option<NaiveDateTime> {
+    let (time, ahead) = match text.strip_suffix('Z') {
+        Some(time) => (time, TimeDelta::zero()),
+        None => {
+            let (time, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
+            let (sign, rest) = offset.split_at_checked(1)?;
+            let (hours, minutes) = rest.split_once(':')?;
+            let number = |digits: &str| {
+                let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+                is_number.then(|| digits.parse::<i64>().ok()).flatten()
+            };
+            let ahead = TimeDelta::minutes(number(hours)? * 60 + number(minutes)?);
+            match sign {
+                "+" => (time, ahead),
+                "-" => (time, -ahead),
+                _ => return None,
+            }
+        }
+    };
+    Stamp::parse(time).filter(|_| time.as_bytes().get(10) == Some(&b'T'))?.0.checked_sub_signed(ahead)
 }
 
 /// Identifies a typed message until the server accepts or refuses it.
@@ -93,4 +136,33 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn true_times_are_read_with_their_offset() {
+        for (text, utc) in [
+            ("2026-03-01T12:00:00.123+02:00", "2026-03-01 10:00:00.123"),
+            ("2026-03-01T12:00:00.5-05:30", "2026-03-01 17:30:00.500"),
+            ("2026-03-01T00:00:00+01:00", "2026-02-28 23:00:00.000"),
+            ("2026-03-01T12:00:00Z", "2026-03-01 12:00:00.000"),
+        ] {
+            assert_eq!(parse_time(text).map(|time| Stamp(time).to_string()).as_deref(), Some(utc), "{text}");
+        }
+        for text in [
+            "",
+            "Z",
+            "2026-03-01 12:00:00Z",
+            "2026-03-01T12:00:00",
+            "2026-03-01T12:00:00+2:00",
+            "2026-03-01T12:00:00 02:00",
+            "2026-03-01T12:00:00\u{1b}02:00",
+            "2026-03-01T12:00:00+é:00",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
 }

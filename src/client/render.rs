@@ -300,6 +300,9 @@ impl Renderer {
                     destination: to,
                     content: text,
                     timestamp: Stamp(now).to_string(),
+                    time: None,
+                    room_id: None,
+                    key: None,
                 };
                 vec![self.object(&message, true)]
             }
@@ -338,9 +341,10 @@ impl Renderer {
         if self.style.json {
             return vec![self.object(message, false)];
         }
-        let day = Stamp::parse(&message.timestamp).map(|Stamp(time)| time.date());
+        let said_at = message.said_at();
+        let day = said_at.map(|time| time.date());
         let mut shown: Vec<_> = day.and_then(|day| self.new_day(day, true)).into_iter().collect();
-        let clock = message.timestamp.get(11..16).unwrap_or_default();
+        let clock = said_at.map(time).unwrap_or_default();
         let private = message.destination.is_some();
         let mentioned = !mine && !private && mentions(&message.content, &self.name);
         if private && !mine {
@@ -364,7 +368,7 @@ impl Renderer {
                 ""
             };
             let to = message.destination.as_deref();
-            self.said(clock, sign, &message.origin, to, &message.content, body_style)
+            self.said(&clock, sign, &message.origin, to, &message.content, body_style)
         };
         let mut lines = self.shown(&lines, None, true);
         if live && self.style.bell && !mine && (private || mentioned) {

@@ -42,18 +42,26 @@ impl Secrets {
         Ok(Self::Kept(state_directory().map(|state| state.join("secrets"))))
     }
 
-    /// The secret for `user` at `server`. While it is in use, nobody else on this machine gets the kept one: a second client
-    /// of the same name is to be refused by the server, not to share the first one's messages.
+    /// Returns the secret of `user` at `server`. A server that has an id is known by it under every address; a secret that was
+    /// kept for its address then becomes one of its id. While in use, no other client on this machine gets the kept one: the
+    /// server should refuse a second one of that name, not have it share the first one's messages.
     ///
     /// # Errors
-    /// When the system has no random numbers.
-    pub fn open(&self, server: &Endpoint, user: &str) -> Result<ActiveSecret, Failure> {
+    /// If the system has no random numbers.
+    pub fn open(&self, server: &Endpoint, server_id: Option<&str>, user: &str) -> Result<ActiveSecret, Failure> {
         match self {
             Self::Given(secret) => Ok(ActiveSecret { secret: secret.clone(), file: None }),
             Self::Kept(directory) => {
                 let kept = directory.as_ref().and_then(|directory| {
-                    let path = directory.join(file_name(&server.to_string())).join(file_name(user));
-                    let opened = KeptFile::open(&path);
+                    let by_address = directory.join(file_name(&server.to_string())).join(file_name(user));
+                    let opened = match server_id {
+                        // Addresses have a port, so no id is taken for one.
+                        Some(id) => {
+                            let path = directory.join(format!("id-{}", file_name(id))).join(file_name(user));
+                            KeptFile::open_or_move(&path, &by_address)
+                        }
+                        None => KeptFile::open(&by_address),
+                    };
                     opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
                 });
                 let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
@@ -129,6 +137,19 @@ impl KeptFile {
         Ok((Self { file, path: path.to_owned(), is_of_use: secret.is_some() }, secret))
     }
 
+    /// Opens the file at `path`. Without one, the one at `before` is moved there, if nobody uses it.
+    fn open_or_move(path: &Path, before: &Path) -> io::Result<(Self, Option<String>)> {
+        let (mut file, secret) = Self::open(path)?;
+        if secret.is_some() || !before.exists() {
+            return Ok((file, secret));
+        }
+        // One that is in use elsewhere stays where it is.
+        let Ok((mut old, Some(secret))) = Self::open(before) else { return Ok((file, None)) };
+        file.write(&secret)?;
+        old.is_of_use = false;
+        Ok((file, Some(secret)))
+    }
+
     fn write(&mut self, secret: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -191,7 +212,7 @@ mod tests {
     fn a_secret_that_a_server_knows_is_kept_for_that_server_and_name() {
         let directory = Directory::new("kept");
         let secrets = directory.secrets();
-        let mut key = secrets.open(&server(1), "ana/../bob").unwrap();
+        let mut key = secrets.open(&server(1), None, "ana/../bob").unwrap();
         let secret = key.secret().to_owned();
         assert!(secret::check(&secret).is_ok());
         key.keep();
@@ -199,25 +220,42 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(path.starts_with(&directory.0) && path.components().count() == directory.0.components().count() + 2);
         drop(key);
-        assert_eq!(secrets.open(&server(1), "ana/../bob").unwrap().secret(), secret);
-        assert_ne!(secrets.open(&server(2), "ana/../bob").unwrap().secret(), secret);
-        assert_ne!(secrets.open(&server(1), "bob").unwrap().secret(), secret);
+        assert_eq!(secrets.open(&server(1), None, "ana/../bob").unwrap().secret(), secret);
+        assert_ne!(secrets.open(&server(2), None, "ana/../bob").unwrap().secret(), secret);
+        assert_ne!(secrets.open(&server(1), None, "bob").unwrap().secret(), secret);
+    }
+
+    #[test]
+    fn a_secret_belongs_to_a_server_and_not_to_its_address() {
+        let directory = Directory::new("identity");
+        let secrets = directory.secrets();
+        // From the time when the server had no id.
+        let mut key = secrets.open(&server(1), None, "ana").unwrap();
+        key.keep();
+        let secret = key.secret().to_owned();
+        assert_ne!(secrets.open(&server(1), Some("one"), "ana").unwrap().secret(), secret, "it is in use");
+        drop(key);
+        assert_eq!(secrets.open(&server(1), Some("one"), "ana").unwrap().secret(), secret);
+        assert_eq!(secrets.open(&server(2), Some("one"), "ana").unwrap().secret(), secret);
+        for (port, id) in [(1, Some("two")), (1, None), (2, None), (1, Some("id-one")), (1, Some("[::1]:1"))] {
+            assert_ne!(secrets.open(&server(port), id, "ana").unwrap().secret(), secret, "{port} {id:?}");
+        }
     }
 
     #[test]
     fn a_secret_in_use_is_not_shared() {
         let directory = Directory::new("in-use");
-        let mut key = directory.secrets().open(&server(1), "ana").unwrap();
+        let mut key = directory.secrets().open(&server(1), None, "ana").unwrap();
         key.keep();
-        let other = directory.secrets().open(&server(1), "ana").unwrap();
+        let other = directory.secrets().open(&server(1), None, "ana").unwrap();
         assert!(other.file.is_none() && other.secret() != key.secret());
     }
 
     #[test]
     fn a_secret_that_no_server_knows_leaves_nothing_behind() {
         let directory = Directory::new("left");
-        drop(directory.secrets().open(&server(1), "refused").unwrap());
-        let mut key = directory.secrets().open(&server(1), "unregistered").unwrap();
+        drop(directory.secrets().open(&server(1), None, "refused").unwrap());
+        let mut key = directory.secrets().open(&server(1), None, "unregistered").unwrap();
         key.keep();
         key.forget();
         let mut left = fs::read_dir(directory.0.join(file_name("[::1]:1"))).unwrap();
@@ -227,7 +265,7 @@ mod tests {
     #[test]
     fn debug_output_shows_no_secret() {
         let given = Secrets::Given("open sesame".into());
-        let key = given.open(&server(1), "ana").unwrap();
+        let key = given.open(&server(1), None, "ana").unwrap();
         assert!(!format!("{given:?}{key:?}").contains("sesame"));
     }
 }

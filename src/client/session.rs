@@ -27,6 +27,7 @@ use super::event::{DraftId, Event, Message};
 use super::secret::Secrets;
 use crate::endpoint::Endpoint;
 use crate::program::Failure;
+use crate::random;
 use crate::rpc::{CallError, Fault};
 use worker::{Request, Task, Worker};
 
@@ -104,11 +105,11 @@ impl Session {
     /// Starts a session without a user; [`Session::register`] comes next.
     ///
     /// # Errors
-    /// If a thread cannot be started.
+    /// If a thread cannot be started, or the system has no random numbers.
     pub fn start(config: SessionConfig) -> Result<(Self, Receiver<Event>), Failure> {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
-        let worker = Worker::new(config, received, events);
+        let worker = Worker::new(config, random::hex::<8>()?, received, events);
         crate::program::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
         Ok((Self { requests }, shown))

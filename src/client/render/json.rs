@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use crate::client::event::Message;
 
-/// The members are those of the wire, and the room. A message of one's own that the server has is `confirmed`.
+/// Returns the object: the members of the wire, and the room. `room_id` and `id` together are unique. A message of one's own
+/// that the server has is `confirmed`; it has neither of them.
 pub(super) fn message(room: &str, message: &Message, confirmed: bool) -> String {
     let mut out = String::from("{\"room\":");
     string(&mut out, room);
+    out.push_str(",\"room_id\":");
+    string_or_null(&mut out, message.room_id.as_deref());
     let _ = match message.id {
         Some(id) => write!(out, ",\"id\":{id}"),
         None => write!(out, ",\"id\":null"),
@@ -15,16 +18,22 @@ pub(super) fn message(room: &str, message: &Message, confirmed: bool) -> String 
     out.push_str(",\"origin\":");
     string(&mut out, &message.origin);
     out.push_str(",\"destination\":");
-    match &message.destination {
-        Some(to) => string(&mut out, to),
-        None => out.push_str("null"),
-    }
+    string_or_null(&mut out, message.destination.as_deref());
     out.push_str(",\"content\":");
     string(&mut out, &message.content);
+    out.push_str(",\"time\":");
+    string_or_null(&mut out, message.time.as_deref());
     out.push_str(",\"timestamp\":");
     string(&mut out, &message.timestamp);
     out.push_str(if confirmed { ",\"confirmed\":true}\n" } else { "}\n" });
     out
+}
+
+fn string_or_null(out: &mut String, text: Option<&str>) {
+    match text {
+        Some(text) => string(out, text),
+        None => out.push_str("null"),
+    }
 }
 
 /// A string that is exact for a program and harmless for a terminal: what is neither ASCII nor a letter is escaped.

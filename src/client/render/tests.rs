@@ -33,6 +33,9 @@ fn message(origin: &str, to: Option<&str>, content: &str) -> Event {
         destination: to.map(str::to_owned),
         content: content.into(),
         timestamp: "2025-11-23 14:03:11.123".into(),
+        time: None,
+        room_id: None,
+        key: None,
     })
 }
 
@@ -88,8 +91,8 @@ fn messages_are_json_for_programs() {
     assert_eq!(
         text(&shown),
         concat!(
-            r#"{"room":"lobby","id":1,"origin":"bob","destination":null,"#,
-            r#""content":"a \"quote\"\u001b","timestamp":"2025-11-23 14:03:11.123"}"#,
+            r#"{"room":"lobby","room_id":null,"id":1,"origin":"bob","destination":null,"#,
+            r#""content":"a \"quote\"\u001b","time":null,"timestamp":"2025-11-23 14:03:11.123"}"#,
             "\n"
         )
     );
@@ -133,6 +136,9 @@ fn a_day_has_a_line_of_its_own() {
         destination: None,
         content: "x".into(),
         timestamp: timestamp.into(),
+        time: None,
+        room_id: None,
+        key: None,
     };
     let shown =
         renderer.messages(&[old("2025-11-22 23:59:59"), old("2025-11-22 23:59:59"), old("2025-11-23 00:00:01")]);

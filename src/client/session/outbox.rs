@@ -1,4 +1,4 @@
-//! What was typed and is on its way: in order, each once.
+//! Typed messages on their way: in order, each once.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use crate::chat::name::UserName;
 
 /// Most confirmed messages whose echo is awaited. More of them are only there when echoes were lost with a server's memory.
 const MAX_ECHOES: usize = 1000;
-/// Calls without an answer after which a message is given back: what breaks the connection each time is the message.
+/// Calls without a reply after which a message is given back: what breaks the connection each time is the message.
 const MAX_TRIES: u8 = 3;
 
 /// A message on its way.
@@ -18,9 +18,9 @@ pub(super) struct Letter {
     pub(super) room: String,
     pub(super) text: String,
     pub(super) recipient: Option<String>,
-    /// How often it was sent without an answer.
+    /// How often it was sent without a reply.
     tries: u8,
-    /// Whether the server may have it: it was sent, and the answer was lost.
+    /// Whether the server may have it: it was sent, and the reply was lost.
     in_doubt: bool,
 }
 
@@ -39,27 +39,61 @@ impl Letter {
     }
 }
 
-/// What one of the user's own messages, as the server gives it back, is.
+/// The meaning of a message that the server gives back as the user's own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Echo {
     /// Known to have arrived.
     Known,
-    /// The one whose answer was lost: it has arrived.
+    /// The one whose reply was lost: it has arrived.
     Confirms(DraftId),
     /// Sent by another program of this user.
     Foreign,
 }
 
-/// What was typed and is on its way.
-#[derive(Debug, Default)]
+/// How the session knows its own messages again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recognition {
+    /// By their keys, which also make it safe to send one again.
+    ByKey,
+    /// By text and recipient, at a server that knows no keys: before a message whose reply was lost is sent again, everything
+    /// said has to be read.
+    ByText,
+}
+
+/// Typed messages on their way.
+#[derive(Debug)]
 pub(super) struct Outbox {
     queue: VecDeque<Letter>,
-    /// Confirmed, and to come back with the messages of the room.
+    recognition: Recognition,
+    /// Begins the keys of this session; the number of the draft ends them.
+    session: String,
+    /// By text: confirmed, and to come back with the messages of the room.
     echoes: VecDeque<Letter>,
     not_before: Option<Instant>,
 }
 
 impl Outbox {
+    /// An outbox whose keys begin with `session`, which no other session of this user has.
+    pub(super) fn new(session: String) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            recognition: Recognition::ByText,
+            session,
+            echoes: VecDeque::new(),
+            not_before: None,
+        }
+    }
+
+    /// Sets how the server at hand makes messages known again.
+    pub(super) fn recognize(&mut self, recognition: Recognition) {
+        self.recognition = recognition;
+    }
+
+    /// Returns the key of a letter: the same one each time it is sent.
+    pub(super) fn key(&self, letter: &Letter) -> String {
+        format!("{}-{}", self.session, letter.draft)
+    }
+
     pub(super) fn push(&mut self, letter: Letter) {
         self.queue.push_back(letter);
     }
@@ -68,40 +102,42 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// The next one to send, if it may be sent now.
+    /// Returns the next one to send, if it may be sent now.
     pub(super) fn next(&self, now: Instant) -> Option<&Letter> {
         if self.not_before.is_some_and(|time| now < time) { None } else { self.queue.front() }
     }
 
-    /// When the next one may be sent, if there is one that has to wait.
+    /// Returns when the next one may be sent, if there is one that has to wait.
     pub(super) fn due(&self) -> Option<Instant> {
         self.queue.front().and(self.not_before)
     }
 
-    /// The server wants less haste.
+    /// Sends nothing before `until`: the server wants less haste.
     pub(super) fn pause(&mut self, until: Instant) {
         self.not_before = Some(until);
     }
 
-    /// The server has the first one.
+    /// Takes the first one, which the server has.
     pub(super) fn sent(&mut self) -> Option<DraftId> {
         self.not_before = None;
         let letter = self.queue.pop_front()?;
         let draft = letter.draft;
-        self.echoes.push_back(letter);
-        if self.echoes.len() > MAX_ECHOES {
-            self.echoes.pop_front();
+        if self.recognition == Recognition::ByText {
+            self.echoes.push_back(letter);
+            if self.echoes.len() > MAX_ECHOES {
+                self.echoes.pop_front();
+            }
         }
         Some(draft)
     }
 
-    /// The first one is to be given back.
+    /// Takes the first one, which is to be given back.
     pub(super) fn give_back(&mut self) -> Option<Letter> {
         self.not_before = None;
         self.queue.pop_front()
     }
 
-    /// The answer about the first one was lost. Answers it if it is to be given back.
+    /// Marks the first letter in doubt: its reply was lost. Returns it after too many tries.
     pub(super) fn mark_in_doubt(&mut self) -> Option<Letter> {
         let first = self.queue.front_mut()?;
         first.tries += 1;
@@ -109,21 +145,36 @@ impl Outbox {
         if first.tries >= MAX_TRIES { self.give_back() } else { None }
     }
 
-    /// Everything said up to now has been read: what is in doubt has not arrived, and is sent again. Or it was lost with the
-    /// server's memory; then nobody has read it, since a server hands a message out when it has answered the sender.
+    /// Call after reading all the server has. A letter still in doubt did not arrive, or was lost unread, and is sent again.
     pub(super) fn clear_doubt(&mut self) {
         if let Some(first) = self.queue.front_mut() {
             first.in_doubt = false;
         }
     }
 
-    /// The server's memory is gone, and what it had confirmed with it.
+    /// Forgets the confirmed messages that are to come back: the server's memory is gone.
     pub(super) fn forget_echoes(&mut self) {
         self.echoes.clear();
     }
 
-    /// What the user's own `message` is.
+    /// Returns what the user's own `message` means.
     pub(super) fn match_echo(&mut self, message: &Message) -> Echo {
+        match self.recognition {
+            Recognition::ByKey => self.match_key(message),
+            Recognition::ByText => self.match_text(message),
+        }
+    }
+
+    fn match_key(&mut self, message: &Message) -> Echo {
+        let number = message.key.as_deref().and_then(|key| key.strip_prefix(&self.session)?.strip_prefix('-'));
+        let Some(draft) = number.and_then(|number| number.parse::<DraftId>().ok()) else { return Echo::Foreign };
+        match self.queue.pop_front_if(|first| first.draft == draft) {
+            Some(first) => Echo::Confirms(first.draft),
+            None => Echo::Known,
+        }
+    }
+
+    fn match_text(&mut self, message: &Message) -> Echo {
         if let Some(index) = self.echoes.iter().position(|letter| letter.is(message)) {
             self.echoes.remove(index);
             return Echo::Known;
@@ -134,13 +185,13 @@ impl Outbox {
         }
     }
 
-    /// All that was not sent.
+    /// Takes all that was not sent.
     pub(super) fn take(&mut self) -> Vec<Letter> {
         self.queue.drain(..).collect()
     }
 }
 
-/// Whether two spellings are the same user's name.
+/// Returns whether two spellings are the same user's name.
 pub(super) fn is_same_name(one: &str, other: &str) -> bool {
     one == other || matches!((UserName::parse(one), UserName::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
@@ -151,7 +202,7 @@ mod tests {
     use std::time::Duration;
 
     fn outbox(texts: &[&str]) -> Outbox {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new("s".into());
         for (draft, text) in texts.iter().enumerate() {
             outbox.push(Letter::new(draft as DraftId, "r".into(), (*text).into(), None));
         }
@@ -165,6 +216,9 @@ mod tests {
             destination: None,
             content: text.into(),
             timestamp: "2024-01-01 00:00:00".into(),
+            time: None,
+            room_id: None,
+            key: None,
         }
     }
 
@@ -206,10 +260,26 @@ mod tests {
 
     #[test]
     fn recipients_are_compared_as_names() {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new("s".into());
         outbox.push(Letter::new(1, "r".into(), "x".into(), Some("Bob".into())));
         outbox.sent();
         assert_eq!(outbox.match_echo(&echo("x")), Echo::Foreign);
         assert_eq!(outbox.match_echo(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
+    }
+
+    #[test]
+    fn by_key_only_messages_of_this_session_are_known() {
+        let mut outbox = outbox(&["a", "a"]);
+        outbox.recognize(Recognition::ByKey);
+        let keyed = |key: &str| Message { key: Some(key.into()), ..echo("a") };
+        let key = outbox.next(Instant::now()).map(|letter| outbox.key(letter));
+        assert_eq!(key.as_deref(), Some("s-0"));
+        for foreign in [echo("a"), keyed("other-0"), keyed("s0"), keyed("s-x"), keyed("")] {
+            assert_eq!(outbox.match_echo(&foreign), Echo::Foreign, "{foreign:?}");
+        }
+        outbox.mark_in_doubt();
+        assert_eq!(outbox.match_echo(&keyed("s-0")), Echo::Confirms(0), "it arrived though its reply was lost");
+        assert_eq!(outbox.sent(), Some(1));
+        assert_eq!((outbox.match_echo(&keyed("s-1")), outbox.match_echo(&keyed("s-1"))), (Echo::Known, Echo::Known));
     }
 }

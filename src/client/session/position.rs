@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::super::api::SECONDS;
+use super::super::api::{Joined, SECONDS};
 use super::super::event::Message;
 use crate::stamp::Stamp;
 
@@ -16,15 +16,29 @@ pub(super) enum Position {
 }
 
 impl Position {
-    /// Before the first message.
-    pub(super) fn start(is_numbered: bool) -> Self {
-        Self::after(is_numbered.then_some(0), &[])
+    /// The position after the messages that came with joining the room.
+    pub(super) fn after(joined: &Joined) -> Self {
+        Self::at(joined, joined.last_id, &joined.messages)
     }
 
-    /// After `messages`, the newest of the room, with the `last_id` that came with them.
-    pub(super) fn after(last_id: Option<u64>, messages: &[Message]) -> Self {
-        match last_id {
-            Some(id) => Self::Numbered(Cursor { id, anchor: messages.last().cloned() }),
+    /// The position before the first message of the room.
+    pub(super) fn start(joined: &Joined) -> Self {
+        Self::at(joined, joined.last_id.and(Some(0)), &[])
+    }
+
+    /// Returns the name of the life of the room.
+    pub(super) fn room_id(&self) -> Option<&str> {
+        match self {
+            Self::Numbered(cursor) => cursor.room_id.as_deref(),
+            Self::Stamped(_) => None,
+        }
+    }
+
+    fn at(joined: &Joined, id: Option<u64>, messages: &[Message]) -> Self {
+        match id {
+            Some(id) => {
+                Self::Numbered(Cursor { id, room_id: joined.room_id.clone(), anchor: messages.last().cloned() })
+            }
             None => {
                 let mut overlap = Overlap { newest: None, seen: Vec::new() };
                 overlap.advance(messages.to_vec());
@@ -39,6 +53,8 @@ impl Position {
 pub(super) struct Cursor {
     /// Everything up to this message has been read, or is not for this user.
     pub(super) id: u64,
+    /// Names the life of the room.
+    pub(super) room_id: Option<String>,
     /// The last message that was read: what tells this room from a later one of the same name.
     anchor: Option<Message>,
 }
@@ -61,8 +77,11 @@ impl Cursor {
         }
     }
 
-    /// Whether a room with `last_id` and these among its messages is the one that this cursor is of.
-    pub(super) fn judge(&self, last_id: u64, messages: &[Message]) -> Verdict {
+    /// Whether a room with this id and `last_id`, and these among its messages, is the one that this cursor is of.
+    pub(super) fn judge(&self, room_id: Option<&str>, last_id: u64, messages: &[Message]) -> Verdict {
+        if room_id.is_some() || self.room_id.is_some() {
+            return if room_id == self.room_id.as_deref() { Verdict::Same } else { Verdict::Other };
+        }
         if last_id < self.id {
             return Verdict::Other;
         }
@@ -137,6 +156,9 @@ mod tests {
             destination: None,
             content: content.into(),
             timestamp: format!("2024-01-01 {stamp}"),
+            time: None,
+            room_id: None,
+            key: None,
         }
     }
 
@@ -145,7 +167,8 @@ mod tests {
     }
 
     fn cursor(last_id: u64, messages: &[Message]) -> Cursor {
-        match Position::after(Some(last_id), messages) {
+        let joined = Joined { users: Vec::new(), messages: messages.to_vec(), last_id: Some(last_id), room_id: None };
+        match Position::after(&joined) {
             Position::Numbered(cursor) => cursor,
             Position::Stamped(_) => unreachable!(),
         }
@@ -154,25 +177,33 @@ mod tests {
     #[test]
     fn a_room_is_another_one_when_it_is_shorter_or_differs_at_the_anchor() {
         let cursor = cursor(10, &numbered(1..=10, "old"));
-        assert_eq!(cursor.judge(9, &numbered(1..=9, "old")), Verdict::Other);
-        assert_eq!(cursor.judge(12, &numbered(1..=12, "old")), Verdict::Same);
-        assert_eq!(cursor.judge(12, &numbered(1..=12, "new")), Verdict::Other);
-        assert_eq!(cursor.judge(99, &numbered(50..=99, "old")), Verdict::Unknown);
+        assert_eq!(cursor.judge(None, 9, &numbered(1..=9, "old")), Verdict::Other);
+        assert_eq!(cursor.judge(None, 12, &numbered(1..=12, "old")), Verdict::Same);
+        assert_eq!(cursor.judge(None, 12, &numbered(1..=12, "new")), Verdict::Other);
+        assert_eq!(cursor.judge(None, 99, &numbered(50..=99, "old")), Verdict::Unknown);
     }
 
     #[test]
     fn a_message_that_was_not_there_before_is_of_another_room() {
         // Up to 10, only others' private messages followed 8.
         let cursor = cursor(10, &numbered(1..=8, "old"));
-        assert_eq!(cursor.judge(10, &numbered([9], "new")), Verdict::Other);
-        assert_eq!(cursor.judge(11, &numbered([11], "any")), Verdict::Unknown);
-        let nothing_seen = Cursor { id: 3, anchor: None };
-        assert_eq!(nothing_seen.judge(3, &numbered([2], "new")), Verdict::Other);
+        assert_eq!(cursor.judge(None, 10, &numbered([9], "new")), Verdict::Other);
+        assert_eq!(cursor.judge(None, 11, &numbered([11], "any")), Verdict::Unknown);
+        let nothing_seen = Cursor { id: 3, room_id: None, anchor: None };
+        assert_eq!(nothing_seen.judge(None, 3, &numbered([2], "new")), Verdict::Other);
+    }
+
+    #[test]
+    fn a_named_room_is_known_by_its_name() {
+        let cursor = Cursor { id: 10, room_id: Some("one".into()), anchor: None };
+        assert_eq!(cursor.judge(Some("one"), 3, &[]), Verdict::Same);
+        assert_eq!(cursor.judge(Some("two"), 10, &[]), Verdict::Other);
+        assert_eq!(cursor.judge(None, 10, &[]), Verdict::Other);
     }
 
     #[test]
     fn a_room_without_messages_is_never_another_one() {
-        assert_eq!(cursor(0, &[]).judge(5, &numbered(1..=5, "any")), Verdict::Same);
+        assert_eq!(cursor(0, &[]).judge(None, 5, &numbered(1..=5, "any")), Verdict::Same);
     }
 
     /// What the original's server answers.

@@ -40,7 +40,7 @@ impl Worker {
         self.outbox.forget_echoes();
         self.room = Some(JoinedRoom {
             name: name.clone(),
-            position: Position::after(joined.last_id, &joined.messages),
+            position: Position::after(&joined),
             members: sorted(joined.users.clone()),
             look_at: Instant::now() + PRESENCE,
             listener: None,
@@ -74,8 +74,9 @@ impl Worker {
     }
 
     pub(super) fn history(&mut self, count: usize) -> Result<Vec<Message>, SessionError> {
-        let room = self.room.as_ref().ok_or(SessionError::InNoRoom)?.name.clone();
-        let mut messages = self.call(|api| api.receive_messages(&room))?;
+        let room = self.room.as_ref().ok_or(SessionError::InNoRoom)?;
+        let (name, room_id) = (room.name.clone(), room.position.room_id().map(str::to_owned));
+        let mut messages = self.call(|api| api.receive_messages(&name, room_id.as_deref()))?;
         messages.drain(..messages.len().saturating_sub(count));
         Ok(messages)
     }

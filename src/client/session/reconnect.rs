@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::super::api::{self, Api, UNNUMBERED};
+use super::super::api::{self, Api, Capabilities, Joined, UNNUMBERED};
 use super::super::event::{Event, Message};
+use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
-use super::outbox::is_same_name;
+use super::outbox::{Recognition, is_same_name};
 use super::position::{Position, Verdict};
 use super::receive::{JoinedRoom, PRESENCE};
 use super::worker::{Login, Outage, Worker};
@@ -38,26 +39,54 @@ impl Worker {
         self.login.as_ref().map(|login| login.server.clone()).ok_or(error)
     }
 
-    fn open(&self, server: Endpoint, name: &str) -> Result<Login, SessionError> {
-        let secret = self
-            .config
-            .secrets
-            .open(&server, name)
-            .map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
-        let api = Api::new(&server, name, secret.secret());
-        Ok(Login { name: name.to_owned(), server, secret, api })
+    /// Returns the secret of `name` at a server.
+    fn secret(&self, server: &Endpoint, capabilities: &Capabilities, name: &str) -> Result<ActiveSecret, SessionError> {
+        let opened = self.config.secrets.open(server, capabilities.server_id.as_deref(), name);
+        opened.map_err(|failure| SessionError::Unreachable(failure.to_string()))
     }
 
     pub(super) fn register(&mut self, name: String) -> Result<(), SessionError> {
         let server = self.locate()?;
-        let mut login = self.open(server, &name)?;
+        let unreachable = |error| SessionError::Unreachable(format!("the server at {server}: {error}"));
+        let capabilities = Capabilities::ask(&server).map_err(unreachable)?;
+        let secret = self.secret(&server, &capabilities, &name)?;
+        let mut login = Login::new(name, server.clone(), capabilities, secret);
         login.api.register_user().map_err(|error| match error {
             CallError::Fault(fault) => SessionError::Refused(fault),
-            error => SessionError::Unreachable(format!("the server at {}: {error}", login.server)),
+            error => unreachable(error),
         })?;
         login.secret.keep();
-        self.login = Some(login);
+        self.set_login(login);
         Ok(())
+    }
+
+    /// Goes on at `server`, which may be another one than before, or have become another version.
+    fn move_to(&mut self, server: Endpoint) -> Result<(), SessionError> {
+        let capabilities = Capabilities::ask(&server)?;
+        let Some(login) = self.login.take() else { return Err(SessionError::Ended) };
+        let is_same = match (&login.capabilities.server_id, &capabilities.server_id) {
+            (None, None) => login.server == server,
+            (before, now) => before == now,
+        };
+        // At the same server the secret stays in use, wherever that is now.
+        if is_same {
+            self.set_login(Login::new(login.name, server, capabilities, login.secret));
+            return Ok(());
+        }
+        match self.secret(&server, &capabilities, &login.name) {
+            Ok(secret) => self.set_login(Login::new(login.name, server, capabilities, secret)),
+            Err(error) => {
+                self.login = Some(login);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_login(&mut self, login: Login) {
+        let takes_keys = login.capabilities.takes_keys;
+        self.outbox.recognize(if takes_keys { Recognition::ByKey } else { Recognition::ByText });
+        self.login = Some(login);
     }
 
     /// Calls the server. A user whom it does not know any more comes back first; a broken connection begins an outage.
@@ -124,14 +153,7 @@ impl Worker {
 
     /// Tries to end the outage. Returns whether the session goes on.
     pub(super) fn attempt(&mut self, now: Instant) -> bool {
-        let outcome = self.locate().and_then(|server| {
-            if let Some(login) = &self.login
-                && login.server != server
-            {
-                self.login = Some(self.open(server, &login.name)?);
-            }
-            self.come_back()
-        });
+        let outcome = self.locate().and_then(|server| self.move_to(server)).and_then(|()| self.come_back());
         let Err(error) = outcome else { return true };
         debug!("cannot come back: {}", crate::sanitize::Sanitized(&error.to_string()));
         let Some(outage) = &mut self.outage else { return true };
@@ -184,8 +206,8 @@ impl Worker {
             }
             joined => (joined?, false),
         };
-        let is_other = was_gone || Self::is_other(&api, room, joined.last_id, &joined.messages)?;
-        let position = if is_other { Position::start(joined.last_id.is_some()) } else { room.position.clone() };
+        let is_other = was_gone || Self::is_other(&api, room, &joined)?;
+        let position = if is_other { Position::start(&joined) } else { room.position.clone() };
         let Fetched { messages, missed, position } = fetch(&api, &name, position, Duration::ZERO)?;
 
         // From here on nothing can fail.
@@ -208,12 +230,15 @@ impl Worker {
     }
 
     /// Returns whether the room of this name is another one than that which was read.
-    fn is_other(api: &Api, room: &JoinedRoom, last_id: Option<u64>, newest: &[Message]) -> Result<bool, CallError> {
-        let verdict = match (&room.position, last_id) {
-            (Position::Numbered(cursor), Some(last_id)) => match cursor.judge(last_id, newest) {
-                Verdict::Unknown => cursor.judge(last_id, &api.receive_messages(&room.name)?),
-                verdict => verdict,
-            },
+    fn is_other(api: &Api, room: &JoinedRoom, joined: &Joined) -> Result<bool, CallError> {
+        let verdict = match (&room.position, joined.last_id) {
+            (Position::Numbered(cursor), Some(last_id)) => {
+                let room_id = joined.room_id.as_deref();
+                match cursor.judge(room_id, last_id, &joined.messages) {
+                    Verdict::Unknown => cursor.judge(room_id, last_id, &api.receive_messages(&room.name, room_id)?),
+                    verdict => verdict,
+                }
+            }
             (Position::Stamped(overlap), None) => {
                 overlap.judge(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
             }

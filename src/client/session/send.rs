@@ -29,7 +29,8 @@ impl Worker {
         for _ in 0..RESTORES {
             let Ok(api) = self.api() else { return };
             let Some(letter) = self.outbox.next(Instant::now()) else { return };
-            match api.send_message(&letter.room, &letter.text, letter.recipient.as_deref()) {
+            let key = self.outbox.key(letter);
+            match api.send_message(&letter.room, &letter.text, letter.recipient.as_deref(), &key) {
                 Ok(()) => {
                     if let Some(draft) = self.outbox.sent() {
                         self.tell(Event::Confirmed { draft });

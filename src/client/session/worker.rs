@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
-use super::super::api::Api;
+use super::super::api::{Api, Capabilities};
 use super::super::event::Event;
 use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
@@ -39,8 +39,16 @@ pub(super) enum Request {
 pub(super) struct Login {
     pub(super) name: String,
     pub(super) server: Endpoint,
+    pub(super) capabilities: Capabilities,
     pub(super) secret: ActiveSecret,
     pub(super) api: Api,
+}
+
+impl Login {
+    pub(super) fn new(name: String, server: Endpoint, capabilities: Capabilities, secret: ActiveSecret) -> Self {
+        let api = Api::new(&server, &capabilities, &name, secret.secret());
+        Self { name, server, capabilities, secret, api }
+    }
 }
 
 /// The time without a connection.
@@ -71,7 +79,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(config: SessionConfig, requests: Receiver<Request>, events: Sender<Event>) -> Self {
+    /// A worker whose messages have keys that begin with `session`.
+    pub(super) fn new(
+        config: SessionConfig,
+        session: String,
+        requests: Receiver<Request>,
+        events: Sender<Event>,
+    ) -> Self {
         let (reporter, reports) = bounded(1);
         Self {
             config,
@@ -84,7 +98,7 @@ impl Worker {
             outage: None,
             backoff: Backoff::new(),
             back_since: None,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(session),
             after_outbox: VecDeque::new(),
             listeners_started: 0,
         }

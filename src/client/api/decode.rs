@@ -1,0 +1,116 @@
+//! The values of replies, decoded.
+
+use super::super::event::{Message, parse_time};
+use super::UNNUMBERED;
+use crate::rpc::{CallError, Fault, Value};
+use crate::stamp::Stamp;
+
+/// Bytes of a timestamp up to its seconds.
+pub(in crate::client) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
+
+/// A string where something else was due is the server's refusal.
+pub(super) fn unlike(wanted: &str, answer: &Value) -> CallError {
+    match answer {
+        Value::String(text) => CallError::Fault(Fault::new(UNNUMBERED, text.as_str())),
+        other => CallError::Malformed(format!("{} instead of {wanted}", other.type_name())),
+    }
+}
+
+pub(super) fn number(value: &Value) -> Result<u64, CallError> {
+    value.as_int().and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unlike("a number of 0 or more", value))
+}
+
+pub(super) fn text(value: &Value) -> Result<String, CallError> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| CallError::Malformed(format!("{} instead of a string", value.type_name())))
+}
+
+pub(super) fn texts(value: &Value) -> Result<Vec<String>, CallError> {
+    value.as_array().ok_or_else(|| unlike("an array of strings", value))?.iter().map(text).collect()
+}
+
+/// Decodes messages of the life `room_id` of a room.
+pub(super) fn messages(value: &Value, room_id: Option<&str>) -> Result<Vec<Message>, CallError> {
+    let values = value.as_array().ok_or_else(|| unlike("an array of messages", value))?;
+    values.iter().map(|value| message(value, room_id)).collect()
+}
+
+pub(super) fn message(value: &Value, room_id: Option<&str>) -> Result<Message, CallError> {
+    let member = |name| {
+        let missing = || CallError::Malformed(format!("a message without {name}"));
+        text(value.member(name).ok_or_else(missing)?)
+    };
+    let timestamp = member("timestamp")?;
+    let read = Stamp::parse(&timestamp).map(|stamp| stamp.to_string());
+    if read.is_none_or(|read| read.get(..SECONDS) != timestamp.get(..SECONDS)) {
+        return Err(CallError::Malformed("a message whose timestamp is not YYYY-MM-DD HH:MM:SS".into()));
+    }
+    // A time in another form, from a server that is not ours, says nothing.
+    let time = value.member("time").and_then(Value::as_str).filter(|time| parse_time(time).is_some());
+    Ok(Message {
+        id: value.member("id").map(number).transpose()?,
+        origin: member("origin")?,
+        destination: value.member("destination").and_then(Value::as_str).filter(|to| !to.is_empty()).map(str::to_owned),
+        content: member("content")?,
+        timestamp,
+        time: time.map(str::to_owned),
+        room_id: room_id.map(str::to_owned),
+        key: value.member("key").and_then(Value::as_str).filter(|key| !key.is_empty()).map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(members: &[(&str, Value)]) -> Value {
+        Value::Struct(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+    }
+
+    #[test]
+    fn messages_of_both_kinds_of_server_are_read() {
+        let ours = said(&[
+            ("id", 7.into()),
+            ("type", "unicast".into()),
+            ("origin", "ana".into()),
+            ("destination", "bob".into()),
+            ("content", "oi".into()),
+            ("timestamp", "2024-05-06 07:08:09.123".into()),
+            ("time", "2024-05-06T07:08:09.123+02:00".into()),
+            ("key", "k-1".into()),
+        ]);
+        let read = message(&ours, Some("room")).unwrap();
+        assert_eq!((read.id, read.destination.as_deref()), (Some(7), Some("bob")));
+        assert_eq!((read.room_id.as_deref(), read.key.as_deref()), (Some("room"), Some("k-1")));
+        assert_eq!(read.time.as_deref(), Some("2024-05-06T07:08:09.123+02:00"));
+        let original = said(&[
+            ("origin", "ana".into()),
+            ("destination", Value::Nil),
+            ("content", "oi".into()),
+            ("timestamp", "2024-05-06 07:08:09".into()),
+        ]);
+        let read = message(&original, None).unwrap();
+        assert_eq!((read.id, read.destination), (None, None));
+        assert_eq!((read.time, read.room_id, read.key), (None, None, None));
+    }
+
+    #[test]
+    fn a_timestamp_of_another_form_is_not_passed_on() {
+        for stamp in ["", "now", "2024-05-06", "2024-05-06 07:08:09\u{1b}[2J", "2024-5-6 7:8:9", "06/05/2024 07:08:09"]
+        {
+            let odd = said(&[("origin", "a".into()), ("content", "b".into()), ("timestamp", stamp.into())]);
+            assert!(matches!(message(&odd, None), Err(CallError::Malformed(_))), "{stamp:?}");
+        }
+    }
+
+    #[test]
+    fn a_string_where_more_was_due_is_a_refusal() {
+        let refusal = texts(&"Error: there is no room x".into()).unwrap_err();
+        assert!(
+            matches!(refusal, CallError::Fault(fault) if fault.code == UNNUMBERED && fault.message.contains("no room"))
+        );
+        assert!(matches!(messages(&Value::Nil, None), Err(CallError::Malformed(_))));
+    }
+}
