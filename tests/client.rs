@@ -5,14 +5,13 @@
 mod support;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use chat_rpc::rpc::{Client, Credentials, Value};
 use support::home::Home;
+use support::relay::{Fate, Relay};
 use support::{ANY_PORT, BINDER, CLIENT, PATIENCE, Program, SERVER, eventually};
 
 impl Home {
@@ -258,6 +257,20 @@ fn whoever_comes_back_after_a_crash_gets_the_name_back() {
 }
 
 #[test]
+fn the_same_server_under_another_address_knows_its_users() {
+    let (home, server) = (Home::new(), server());
+    let [one, other] = [(); 2].map(|()| Relay::start(server.address(), |_, _| Fate::Pass));
+    let mut ana = home.member(&["--server", one.address()], "ana", "lobby");
+    ana.kill();
+    let elsewhere = Home::new();
+    let mut thief = elsewhere.client(&["--server", other.address(), "--user", "ana"]);
+    assert_eq!(thief.wait_exit(PATIENCE).code(), Some(1));
+    let mut again = home.member(&["--server", other.address()], "ana", "lobby");
+    again.end_input();
+    assert!(again.wait_exit(PATIENCE).success());
+}
+
+#[test]
 fn binder_and_server_come_back_after_a_kill() {
     let (home, mut binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
     let at = binder.address().to_owned();
@@ -440,74 +453,18 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     assert!(!ana.stderr.lines().iter().any(|line| line.contains("Not sent")));
 }
 
-/// Something between client and server that swallows one answer.
-struct Proxy {
-    address: String,
-    swallow: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    /// Passes everything on to `server`; [`Proxy::swallow`] makes it swallow the next answer to `procedure`.
-    fn start(server: &str, procedure: &'static str) -> Self {
-        let listener = TcpListener::bind(ANY_PORT).unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let swallow = Arc::new(AtomicBool::new(false));
-        let (server, armed) = (server.to_owned(), Arc::clone(&swallow));
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let (server, armed) = (server.clone(), Arc::clone(&armed));
-                thread::spawn(move || pass_on(client, &server, procedure, &armed));
-            }
-        });
-        Self { address, swallow }
-    }
-
-    fn swallow(&self) {
-        self.swallow.store(true, Ordering::SeqCst);
-    }
-
-    fn has_swallowed(&self) -> bool {
-        !self.swallow.load(Ordering::SeqCst)
-    }
-}
-
-/// Passes one call on, and its answer unless that is to be swallowed.
-fn pass_on(mut client: TcpStream, server: &str, procedure: &str, armed: &AtomicBool) {
-    let mut call = Vec::new();
-    while !call.ends_with(b"</methodCall>") {
-        let mut part = [0; 4096];
-        match client.read(&mut part) {
-            Ok(1..) => call.extend_from_slice(&part[..]),
-            _ => return,
-        }
-        while call.last() == Some(&0) {
-            call.pop();
-        }
-    }
-    let Ok(mut onward) = TcpStream::connect(server) else { return };
-    let mut answer = Vec::new();
-    if onward.write_all(&call).and_then(|()| onward.read_to_end(&mut answer)).is_err() {
-        return;
-    }
-    let is_meant = String::from_utf8_lossy(&call).contains(procedure);
-    if is_meant && armed.swap(false, Ordering::SeqCst) {
-        let _ = client.shutdown(Shutdown::Both);
-    } else {
-        let _ = client.write_all(&answer);
-    }
-}
-
 #[test]
 fn a_message_whose_answer_was_lost_is_not_sent_twice() {
     let (home, server) = (Home::new(), server());
-    let proxy = Proxy::start(server.address(), "send_message");
-    let mut ana = home.member(&["--server", &proxy.address], "ana", "lobby");
+    let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
+        ("send_message", 0) => Fate::LoseReply,
+        _ => Fate::Pass,
+    });
+    let mut ana = home.member(&["--server", relay.address()], "ana", "lobby");
     let bob = home.member(&["--server", server.address()], "bob", "lobby");
-    proxy.swallow();
     ana.send_line("send one");
     ana.send_line("send two");
     bob.stdout.wait_for_line("ana: two", PATIENCE);
-    assert!(proxy.has_swallowed());
     assert_eq!(history(server.address(), "lobby"), ["one", "two"]);
     ana.end_input();
     assert!(ana.wait_exit(PATIENCE).success());
@@ -517,12 +474,15 @@ fn a_message_whose_answer_was_lost_is_not_sent_twice() {
 #[test]
 fn messages_whose_delivery_was_cut_off_are_shown_once() {
     let (home, server) = (Home::new(), server());
-    let proxy = Proxy::start(server.address(), "wait_messages");
-    let bob = home.member(&["--server", &proxy.address], "bob", "lobby");
+    // The first one brings the first message.
+    let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
+        ("wait_messages", 1) => Fate::LoseReply,
+        _ => Fate::Pass,
+    });
+    let bob = home.member(&["--server", relay.address()], "bob", "lobby");
     let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
     ana.send_line("send one");
     bob.stdout.wait_for_line("ana: one", PATIENCE);
-    proxy.swallow();
     ana.send_line("send two");
     bob.stderr.wait_for_line(", 1 message caught up", PATIENCE);
     ana.send_line("send three");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::{Client, Value};
 use support::home::Home;
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER};
+use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
 
 impl Home {
     fn client(&self, arguments: &[&str]) -> Program {
@@ -72,6 +72,21 @@ fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
         assert!(send.wait_exit(PATIENCE).success(), "{fate:?}");
         assert_eq!(history(&server, "ops"), ["deployed"], "{fate:?}");
     }
+}
+
+/// The client gives up after 10 s; the kernel still delivers what it sent before.
+#[test]
+fn a_message_that_was_held_up_and_sent_again_is_there_once() {
+    const LONGER_THAN_A_CALL: Duration = Duration::from_secs(14);
+    let (home, server) = (Home::new(), server());
+    let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
+        ("send_message", 0) => Fate::Hold(LONGER_THAN_A_CALL),
+        _ => Fate::Pass,
+    });
+    let mut send = home.send(relay.address(), &["deployed"]);
+    assert!(send.wait_exit(PATIENCE).success());
+    eventually("the first call has reached the server", PATIENCE, || relay.done("send_message") == 2);
+    assert_eq!(history(&server, "ops"), ["deployed"]);
 }
 
 #[test]

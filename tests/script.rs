@@ -62,6 +62,30 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
 }
 
 #[test]
+fn times_are_true_wherever_the_server_is() {
+    let home = Home::new();
+    let abroad: Vec<&str> = ["env", "TZ=<+05>-5"].iter().chain(SERVER).copied().collect();
+    let server = Program::serve(&abroad, &["--no-binder", "--listen", ANY_PORT]);
+    let place = ["--server", server.address(), "--room", "ops"];
+    let json = home.client(&[&["tail", "--json"], &place[..]].concat());
+    json.stderr.wait_for_line("Joined ops", PATIENCE);
+    let here: Vec<&str> = ["env", "TZ=UTC"].iter().chain(CLIENT).copied().collect();
+    let tail = Program::start(&here, &[&["tail", "--user", "here"], &place[..]].concat());
+    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    let mut send = home.client(&[&["send", "--user", "bot", "x"], &place[..]].concat());
+    assert!(send.wait_exit(PATIENCE).success());
+    let object = json.stdout.wait_for_line("bot", PATIENCE);
+    let clock = support::python(
+        "import json, sys, datetime as d; m = json.loads(sys.argv[1]); t = d.datetime.fromisoformat(m['time'])\n\
+         assert m['time'].endswith('+05:00') and t.microsecond % 1000 == 0 and m['room_id'], m\n\
+         assert abs((t - d.datetime.now(d.timezone.utc)).total_seconds()) < 60, m\n\
+         print(t.astimezone(d.timezone.utc).strftime('%H:%M'))",
+        &[&object],
+    );
+    tail.stdout.wait_for_line(&format!("{clock} bot: x"), PATIENCE);
+}
+
+#[test]
 fn the_exit_code_says_whether_the_server_has_it() {
     let (home, server) = (Home::new(), server());
     let too_long = "x".repeat(5000);

@@ -29,6 +29,7 @@ pub enum Fate {
 pub struct Relay {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
+    done: Arc<Mutex<Vec<String>>>,
 }
 
 impl Relay {
@@ -37,10 +38,13 @@ impl Relay {
         let listener = TcpListener::bind(ANY_PORT).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let done = Arc::new(Mutex::new(Vec::new()));
         let (server, decide, seen) = (server.to_owned(), Arc::new(decide), Arc::clone(&requests));
+        let finished = Arc::clone(&done);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (server, decide, seen) = (server.clone(), Arc::clone(&decide), Arc::clone(&seen));
+                let finished = Arc::clone(&finished);
                 thread::spawn(move || {
                     let Ok(request) = read_request(&client) else { return };
                     let name = name(&request);
@@ -51,15 +55,21 @@ impl Relay {
                         decide(&name, before)
                     };
                     let _ = relay(client, &server, &request, fate);
+                    finished.lock().unwrap().push(name);
                 });
             }
         });
-        Self { address, requests }
+        Self { address, requests, done }
     }
 
     /// Its address.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// How many calls of `procedure` are done with, whether anybody got the reply or not.
+    pub fn done(&self, procedure: &str) -> usize {
+        self.done.lock().unwrap().iter().filter(|done| **done == procedure).count()
     }
 
     /// How many calls of `procedure` have come.

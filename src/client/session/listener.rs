@@ -102,7 +102,7 @@ pub(super) fn fetch(api: &Api, room: &str, position: Position, time: Duration) -
             if news.room_id != cursor.room_id {
                 return Err(CallError::Fault(Fault::new(Fault::NO_SUCH_ROOM, "the room was created anew")));
             }
-            cursor.advance(&news.messages, news.last_id);
+            cursor.id = news.last_id;
             Ok(Fetched { messages: news.messages, missed: news.missed, position: Position::Numbered(cursor) })
         }
         Position::Stamped(mut overlap) => {

@@ -26,19 +26,9 @@ impl Position {
         Self::at(joined, joined.last_id.and(Some(0)), &[])
     }
 
-    /// Returns the name of the life of the room.
-    pub(super) fn room_id(&self) -> Option<&str> {
-        match self {
-            Self::Numbered(cursor) => cursor.room_id.as_deref(),
-            Self::Stamped(_) => None,
-        }
-    }
-
     fn at(joined: &Joined, id: Option<u64>, messages: &[Message]) -> Self {
         match id {
-            Some(id) => {
-                Self::Numbered(Cursor { id, room_id: joined.room_id.clone(), anchor: messages.last().cloned() })
-            }
+            Some(id) => Self::Numbered(Cursor { id, room_id: joined.room_id.clone() }),
             None => {
                 let mut overlap = Overlap { newest: None, seen: Vec::new() };
                 overlap.advance(messages.to_vec());
@@ -46,55 +36,32 @@ impl Position {
             }
         }
     }
+
+    /// Returns the name of the life of the room.
+    pub(super) fn room_id(&self) -> Option<&str> {
+        match self {
+            Self::Numbered(cursor) => cursor.room_id.as_deref(),
+            Self::Stamped(_) => None,
+        }
+    }
 }
 
 /// A place in a room whose messages are numbered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Everything up to this message has been read, or is not for this user.
     pub(super) id: u64,
-    /// Names the life of the room.
+    /// Names the life of the room; `None` at an older server, which does not name it.
     pub(super) room_id: Option<String>,
-    /// The last message that was read: what tells this room from a later one of the same name.
-    anchor: Option<Message>,
-}
-
-/// Whether a room is still the one that a position is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Same,
-    Other,
-    /// What was looked at does not tell.
-    Unknown,
 }
 
 impl Cursor {
-    /// Notes what came with the next cursor.
-    pub(super) fn advance(&mut self, messages: &[Message], last_id: u64) {
-        self.id = last_id;
-        if let Some(newest) = messages.last() {
-            self.anchor = Some(newest.clone());
+    /// Returns whether this cursor is of the room that was joined. Rooms without a name differ only if they are shorter.
+    pub(super) fn is_of(&self, room_id: Option<&str>, last_id: u64) -> bool {
+        match (&self.room_id, room_id) {
+            (None, None) => self.id <= last_id,
+            (ours, theirs) => ours.as_deref() == theirs,
         }
-    }
-
-    /// Whether a room with this id and `last_id`, and these among its messages, is the one that this cursor is of.
-    pub(super) fn judge(&self, room_id: Option<&str>, last_id: u64, messages: &[Message]) -> Verdict {
-        if room_id.is_some() || self.room_id.is_some() {
-            return if room_id == self.room_id.as_deref() { Verdict::Same } else { Verdict::Other };
-        }
-        if last_id < self.id {
-            return Verdict::Other;
-        }
-        if self.id == 0 {
-            return Verdict::Same;
-        }
-        let anchor_id = self.anchor.as_ref().and_then(|anchor| anchor.id).unwrap_or(0);
-        if let Some(there) = messages.iter().find(|message| message.id == Some(anchor_id)) {
-            return if Some(there) == self.anchor.as_ref() { Verdict::Same } else { Verdict::Other };
-        }
-        // Up to the cursor there is nothing for this user past the anchor.
-        let unknown = |message: &Message| message.id.is_some_and(|id| id > anchor_id && id <= self.id);
-        if messages.iter().any(unknown) { Verdict::Other } else { Verdict::Unknown }
     }
 }
 
@@ -139,9 +106,9 @@ impl Overlap {
         fresh
     }
 
-    /// Whether a room that answers this when asked from [`Overlap::asks_from`] is the one that was read.
-    pub(super) fn judge(&self, answer: &[Message]) -> Verdict {
-        if self.seen.iter().all(|seen| answer.contains(seen)) { Verdict::Same } else { Verdict::Other }
+    /// Returns whether a room that answers this when asked from [`Overlap::asks_from`] is the one that was read.
+    pub(super) fn is_of(&self, answer: &[Message]) -> bool {
+        self.seen.iter().all(|seen| answer.contains(seen))
     }
 }
 
@@ -162,48 +129,12 @@ mod tests {
         }
     }
 
-    fn numbered(ids: impl IntoIterator<Item = u64>, life: &str) -> Vec<Message> {
-        ids.into_iter().map(|id| message(Some(id), life, &format!("10:00:00.{id:03}"))).collect()
-    }
-
-    fn cursor(last_id: u64, messages: &[Message]) -> Cursor {
-        let joined = Joined { users: Vec::new(), messages: messages.to_vec(), last_id: Some(last_id), room_id: None };
-        match Position::after(&joined) {
-            Position::Numbered(cursor) => cursor,
-            Position::Stamped(_) => unreachable!(),
-        }
-    }
-
     #[test]
-    fn a_room_is_another_one_when_it_is_shorter_or_differs_at_the_anchor() {
-        let cursor = cursor(10, &numbered(1..=10, "old"));
-        assert_eq!(cursor.judge(None, 9, &numbered(1..=9, "old")), Verdict::Other);
-        assert_eq!(cursor.judge(None, 12, &numbered(1..=12, "old")), Verdict::Same);
-        assert_eq!(cursor.judge(None, 12, &numbered(1..=12, "new")), Verdict::Other);
-        assert_eq!(cursor.judge(None, 99, &numbered(50..=99, "old")), Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_message_that_was_not_there_before_is_of_another_room() {
-        // Up to 10, only others' private messages followed 8.
-        let cursor = cursor(10, &numbered(1..=8, "old"));
-        assert_eq!(cursor.judge(None, 10, &numbered([9], "new")), Verdict::Other);
-        assert_eq!(cursor.judge(None, 11, &numbered([11], "any")), Verdict::Unknown);
-        let nothing_seen = Cursor { id: 3, room_id: None, anchor: None };
-        assert_eq!(nothing_seen.judge(None, 3, &numbered([2], "new")), Verdict::Other);
-    }
-
-    #[test]
-    fn a_named_room_is_known_by_its_name() {
-        let cursor = Cursor { id: 10, room_id: Some("one".into()), anchor: None };
-        assert_eq!(cursor.judge(Some("one"), 3, &[]), Verdict::Same);
-        assert_eq!(cursor.judge(Some("two"), 10, &[]), Verdict::Other);
-        assert_eq!(cursor.judge(None, 10, &[]), Verdict::Other);
-    }
-
-    #[test]
-    fn a_room_without_messages_is_never_another_one() {
-        assert_eq!(cursor(0, &[]).judge(None, 5, &numbered(1..=5, "any")), Verdict::Same);
+    fn a_room_is_known_by_its_name_and_without_one_by_its_length() {
+        let cursor = |room_id: Option<&str>| Cursor { id: 10, room_id: room_id.map(str::to_owned) };
+        assert!(cursor(Some("one")).is_of(Some("one"), 10));
+        assert!(!cursor(Some("one")).is_of(Some("two"), 10) && !cursor(Some("one")).is_of(None, 10));
+        assert!(cursor(None).is_of(None, 10) && !cursor(None).is_of(None, 9) && !cursor(None).is_of(Some("one"), 10));
     }
 
     /// What the original's server answers.
@@ -231,9 +162,9 @@ mod tests {
     fn a_room_that_lacks_what_was_read_is_another_one() {
         let room = vec![message(None, "a", "10:00:00"), message(None, "b", "10:00:01")];
         let mut overlap = Overlap { newest: None, seen: Vec::new() };
-        assert_eq!(overlap.judge(&[]), Verdict::Same);
+        assert!(overlap.is_of(&[]));
         overlap.advance(room.clone());
-        assert_eq!(overlap.judge(&later(&room, &overlap.asks_from())), Verdict::Same);
-        assert_eq!(overlap.judge(&[]), Verdict::Other);
+        assert!(overlap.is_of(&later(&room, &overlap.asks_from())));
+        assert!(!overlap.is_of(&[]));
     }
 }

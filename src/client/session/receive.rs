@@ -1,5 +1,6 @@
 //! The room that the user is in: joining and leaving it, its messages, and its members.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::api::{Api, UNNUMBERED};
@@ -16,6 +17,8 @@ use crate::rpc::{CallError, Fault};
 pub(super) const PRESENCE: Duration = Duration::from_secs(10);
 /// Users per [`PRESENCE`] added to the interval.
 const PRESENCE_USERS: u32 = 100;
+/// Messages by which one is known that was shown before: as many as a server knows keys of one user.
+const RECENT: usize = 256;
 
 /// The room that the user is in.
 pub(super) struct JoinedRoom {
@@ -24,8 +27,26 @@ pub(super) struct JoinedRoom {
     /// Sorted.
     members: Vec<String>,
     pub(super) look_at: Instant,
+    /// Authors and keys of the newest messages. A server that was restarted without its memory is sent anew what it had not
+    /// confirmed, and here it may have been shown already.
+    recent: VecDeque<(String, String)>,
     /// `None` while there is no connection.
     pub(super) listener: Option<Listener>,
+}
+
+impl JoinedRoom {
+    /// Returns whether a message was shown before, and notes that it is now.
+    fn has_shown(&mut self, message: &Message) -> bool {
+        let Some(key) = &message.key else { return false };
+        if self.recent.iter().any(|(author, shown)| *author == message.origin && shown == key) {
+            return true;
+        }
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((message.origin.clone(), key.clone()));
+        false
+    }
 }
 
 impl Worker {
@@ -43,6 +64,7 @@ impl Worker {
             position: Position::after(&joined),
             members: sorted(joined.users.clone()),
             look_at: Instant::now() + PRESENCE,
+            recent: VecDeque::new(),
             listener: None,
         });
         self.tell(Event::Joined { room: name, users: joined.users, messages: joined.messages });
@@ -146,6 +168,7 @@ impl Worker {
             match if is_own { self.outbox.match_echo(&message) } else { Echo::Foreign } {
                 Echo::Known => {}
                 Echo::Confirms(draft) => self.tell(Event::Confirmed { draft }),
+                Echo::Foreign if self.room.as_mut().is_some_and(|room| room.has_shown(&message)) => {}
                 Echo::Foreign => self.tell(Event::Message(message)),
             }
         }

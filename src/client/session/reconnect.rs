@@ -10,7 +10,7 @@ use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
 use super::outbox::{Recognition, is_same_name};
-use super::position::{Position, Verdict};
+use super::position::Position;
 use super::receive::{JoinedRoom, PRESENCE};
 use super::worker::{Login, Outage, Worker};
 use super::{Discovery, SessionError};
@@ -195,18 +195,18 @@ impl Worker {
             return Ok(());
         };
         let name = room.name.clone();
-        let (joined, was_gone) = match api.join_room(&name) {
+        let joined = match api.join_room(&name) {
             Err(CallError::Fault(fault)) if matches!(fault.code, Fault::NO_SUCH_ROOM | UNNUMBERED) => {
                 match api.create_room(&name) {
                     // Somebody else was faster.
                     Err(CallError::Fault(fault)) if matches!(fault.code, Fault::ROOM_EXISTS | UNNUMBERED) => {}
                     created => created?,
                 }
-                (api.join_room(&name)?, true)
+                api.join_room(&name)?
             }
-            joined => (joined?, false),
+            joined => joined?,
         };
-        let is_other = was_gone || Self::is_other(&api, room, &joined)?;
+        let is_other = Self::is_other(&api, room, &joined)?;
         let position = if is_other { Position::start(&joined) } else { room.position.clone() };
         let Fetched { messages, missed, position } = fetch(&api, &name, position, Duration::ZERO)?;
 
@@ -229,24 +229,16 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns whether the room of this name is another one than that which was read.
+    /// Returns whether the room that was joined is another one than that which was read.
     fn is_other(api: &Api, room: &JoinedRoom, joined: &Joined) -> Result<bool, CallError> {
-        let verdict = match (&room.position, joined.last_id) {
-            (Position::Numbered(cursor), Some(last_id)) => {
-                let room_id = joined.room_id.as_deref();
-                match cursor.judge(room_id, last_id, &joined.messages) {
-                    Verdict::Unknown => cursor.judge(room_id, last_id, &api.receive_messages(&room.name, room_id)?),
-                    verdict => verdict,
-                }
-            }
+        Ok(match (&room.position, joined.last_id) {
+            (Position::Numbered(cursor), Some(last_id)) => !cursor.is_of(joined.room_id.as_deref(), last_id),
             (Position::Stamped(overlap), None) => {
-                overlap.judge(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
+                !overlap.is_of(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
             }
             // A server of the other kind.
-            _ => Verdict::Other,
-        };
-        // What even all kept messages do not tell makes no difference: all of them are past the position.
-        Ok(verdict == Verdict::Other)
+            _ => true,
+        })
     }
 
     /// The outage is over, if there was one.
