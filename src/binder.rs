@@ -17,9 +17,11 @@ pub use registry::{
     LeaseRequest, MAX_INSTANCES, MAX_LEASE, MAX_OFFERS, MAX_PROCEDURES, Offer, Origin, Registered, Registry, SHARE,
 };
 
+use crate::discovery::Announcer;
 use crate::page;
-use crate::program::{Failure, Flag, HelpWords, Program};
+use crate::program::{Failure, Flag, HelpWords, Options, Program};
 use crate::rpc::{Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
+use crate::secret;
 
 /// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,6 +39,7 @@ pub const PROGRAM: Program = Program {
                 Some("127.0.0.1:5000"),
                 "Where to listen. Port 0 lets the system choose. A socket that a service manager passes comes first.",
             ),
+            Flag::switch("no-announce", "Do not tell the local network, by multicast DNS, where this binder is."),
             Flag::value("secret-file", "FILE", None, "Holds the secret that those who register must show."),
         ],
         HTTP_FLAGS,
@@ -49,37 +52,71 @@ pub const PROGRAM: Program = Program {
     words: |_| &HelpWords::ENGLISH,
 };
 
+/// What a binder needs.
+#[derive(Debug)]
+pub struct BinderConfig {
+    /// The address to listen on, and the limits of HTTP.
+    pub http: HttpConfig,
+    /// The secret required to register; `None` lets anyone.
+    pub secret: Option<String>,
+    /// If the local network is told where the binder is, unless it listens on loopback. Default true.
+    pub announce: bool,
+}
+
+impl BinderConfig {
+    /// Returns the defaults, listening on `listen`.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self { http: HttpConfig::new(listen), secret: None, announce: true }
+    }
+
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if it is wrong, [`Failure::Failed`] if the address or the file of the secret cannot be used.
+    pub fn from_options(options: &Options) -> Result<Self, Failure> {
+        let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
+        Ok(Self { http: HttpConfig::from_options(options)?, secret, announce: !options.has("no-announce") })
+    }
+}
+
 /// A running binder.
 pub struct Running {
     http: HttpServer,
+    announcer: Option<Announcer>,
     _janitor: Janitor,
 }
 
 impl Running {
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.http.address()
     }
 
-    /// Answers what has arrived, at most for `patience`.
+    /// Replies to what has arrived, at most for `patience`.
     pub fn stop(self, patience: Duration) {
+        // First, so that nobody new comes.
+        if let Some(announcer) = self.announcer {
+            announcer.stop();
+        }
         self.http.stop(Instant::now() + patience);
     }
 }
 
-/// Starts a binder. With a `secret`, only who shows it may register.
+/// Starts a binder.
 ///
 /// # Errors
-/// When the address cannot be listened on, or a thread cannot be started.
-pub fn start(config: HttpConfig, secret: Option<&str>) -> Result<Running, Failure> {
+/// If the address cannot be listened on, or a thread cannot be started.
+pub fn start(config: BinderConfig) -> Result<Running, Failure> {
+    let BinderConfig { http: config, secret, announce } = config;
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     if secret.is_none() && !wanted.ip().to_canonical().is_loopback() {
         warn!("{wanted} is beyond this machine and anybody may register; --secret-file changes that");
     }
-    let binder = Arc::new(Binder::new(secret)?);
+    let binder = Arc::new(Binder::new(secret.as_deref())?);
     let mut dispatcher = Dispatcher::new();
     dispatcher.add_procedures(PROCEDURES, &binder);
     let limits = [
@@ -96,5 +133,11 @@ pub fn start(config: HttpConfig, secret: Option<&str>) -> Result<Running, Failur
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let sweep = move || binder.sweep(Instant::now());
     let janitor = http.start_janitor(SWEEP_INTERVAL, sweep).map_err(failed)?;
-    Ok(Running { http, _janitor: janitor })
+    let announcer = if announce { Announcer::start(http.address()) } else { Ok(None) };
+    // A binder serves all the same if it cannot be announced.
+    let announcer = announcer.unwrap_or_else(|failure| {
+        warn!("{failure}");
+        None
+    });
+    Ok(Running { http, announcer, _janitor: janitor })
 }

@@ -4,6 +4,7 @@
 //! src/bin/*.rs   binder, server, client: read the command line, start, wait for the end
 //! rpc            XML-RPC: values, documents, procedure tables, the HTTP server and the HTTP client
 //! binder         the register: who offers which procedure, and for how long
+//! discovery      finding a binder in the local network by multicast DNS
 //! chat           users, rooms, messages, and their delivery
 //! client         the terminal client
 //! page           what browsers get: the chat, and the list of servers
@@ -21,6 +22,7 @@
 pub mod binder;
 pub mod chat;
 pub mod client;
+pub mod discovery;
 pub mod endpoint;
 pub mod network;
 pub mod page;

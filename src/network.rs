@@ -14,6 +14,8 @@ pub struct Interface {
     pub index: u32,
     /// The address; never a loopback one.
     pub ip: IpAddr,
+    /// The bits of the address that all in its network share.
+    pub prefix: u32,
     /// If others on the interface can be reached by multicast.
     pub multicast: bool,
 }
@@ -33,8 +35,11 @@ pub fn interfaces() -> Vec<Interface> {
         let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) || ip.is_loopback();
         let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST)
             && !entry.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
+        let mask =
+            entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in().map(|v4| v4.ip().to_bits().leading_ones()));
+        let prefix = mask.unwrap_or(if ip.is_ipv4() { 32 } else { 64 });
         let index = if_nametoindex(entry.interface_name.as_str()).ok()?;
-        (up && !loopback).then_some(Interface { index, ip, multicast })
+        (up && !loopback).then_some(Interface { index, ip, prefix, multicast })
     };
     found.filter_map(interface).collect()
 }

@@ -3,11 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chat_rpc::binder::{self, PROGRAM};
+use chat_rpc::binder::{self, BinderConfig, PROGRAM};
 use chat_rpc::page;
 use chat_rpc::program::{self, Failure, Options};
-use chat_rpc::rpc::HttpConfig;
-use chat_rpc::secret;
 
 fn main() -> ExitCode {
     program::run(&PROGRAM, run)
@@ -15,11 +13,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
-    let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
-    let mut config = HttpConfig::from_options(options)?;
-    config.page = page::wanted(page::BINDER, options);
-    program::limit_descriptors(config.descriptors());
-    let binder = binder::start(config, secret.as_deref())?;
+    let mut config = BinderConfig::from_options(options)?;
+    config.http.page = page::wanted(page::BINDER, options);
+    program::limit_descriptors(config.http.descriptors());
+    let binder = binder::start(config)?;
     program::serve_until(stopped, &PROGRAM, binder.address())?;
     binder.stop(Duration::from_millis(1500));
     Ok(())

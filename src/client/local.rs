@@ -4,10 +4,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::api;
+use crate::binder::{self, BinderConfig};
+use crate::chat;
 use crate::endpoint::Endpoint;
 use crate::program::Failure;
-use crate::rpc::HttpConfig;
-use crate::{binder, chat};
 
 /// The binder's address.
 const BINDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
@@ -37,7 +37,7 @@ impl Local {
     /// When nothing answers at an address, and it cannot be listened on either.
     pub fn ensure(&mut self) -> Result<(), Failure> {
         if self.binder.is_none() && !answers(BINDER) {
-            self.binder = start(BINDER, || binder::start(HttpConfig::new(BINDER), None))?;
+            self.binder = start(BINDER, || binder::start(BinderConfig::new(BINDER)))?;
         }
         if self.server.is_none() && !answers(SERVER) {
             self.server = start(SERVER, || chat::start(chat::ServerConfig::new(SERVER, Some(Self::binder()))))?;

@@ -1,8 +1,11 @@
 //! A network of machines in this one: network namespaces that a bridge joins.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sched::{CloneFlags, setns};
 
 use super::{CommandLine, PATIENCE, Program};
 
@@ -85,6 +88,18 @@ impl Lan {
     #[track_caller]
     pub fn serve(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Program {
         self.start(machine, line, arguments).ready()
+    }
+
+    /// Runs `work` on a machine, in a thread of this process.
+    #[track_caller]
+    pub fn within<T: Send>(&self, machine: usize, work: impl FnOnce() -> T + Send) -> T {
+        let namespace =
+            File::open(format!("/run/netns/{}", self.machine(machine))).expect("the namespace is named there");
+        let enter = move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("a namespace that was made can be entered");
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     }
 
     /// Runs a Python script on a machine to its end, asserts that it succeeded, and returns its output.

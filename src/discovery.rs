@@ -1,0 +1,77 @@
+//! Finding a binder in the local network without its address: DNS-SD (RFC 6763) over multicast DNS (RFC 6762).
+//!
+//! A binder announces the service `_chat-rpc._tcp` ([`Announcer`]), which every browser of such services shows; a client asks for
+//! it ([`browse`]). This is the part of the protocol that the two need, over IPv4:
+//!
+//! * Announcements, replies and goodbyes, with known answers left out, at most one reply a second to each network.
+//! * Names are unique because they carry random digits, so they are not probed for first.
+//! * [`packet`] alone names simple-dns. Whatever arrives is at most [`MAX_PACKET`] bytes, comes from the same network, and is
+//!   only ever an answer to show or to connect to: nothing in it is trusted.
+
+#[cfg(feature = "discovery")]
+mod announce;
+#[cfg(feature = "discovery")]
+mod browse;
+#[cfg(feature = "discovery")]
+mod link;
+#[cfg(feature = "discovery")]
+mod packet;
+
+use crate::endpoint::Endpoint;
+
+#[cfg(feature = "discovery")]
+pub use announce::Announcer;
+#[cfg(feature = "discovery")]
+pub use browse::browse;
+
+/// The largest packet that is read, in bytes.
+#[cfg(feature = "discovery")]
+const MAX_PACKET: usize = 4096;
+
+/// A binder that announces itself. Anybody in the network can do that under any name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name, harmless to show.
+    pub name: String,
+    /// Its address.
+    pub endpoint: Endpoint,
+}
+
+#[cfg(not(feature = "discovery"))]
+mod absent {
+    //! Without the Cargo feature `discovery` nothing is announced and nothing found.
+
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::Found;
+    use crate::program::Failure;
+
+    /// There is none.
+    #[derive(Debug)]
+    pub enum Announcer {}
+
+    impl Announcer {
+        /// Announces nothing.
+        ///
+        /// # Errors
+        /// Never.
+        pub fn start(_: SocketAddr) -> Result<Option<Self>, Failure> {
+            Ok(None)
+        }
+
+        /// There is nothing to stop.
+        pub fn stop(self) {
+            match self {}
+        }
+    }
+
+    /// Returns nothing, at once.
+    #[must_use]
+    pub fn browse(_: Duration) -> Vec<Found> {
+        Vec::new()
+    }
+}
+
+#[cfg(not(feature = "discovery"))]
+pub use absent::{Announcer, browse};

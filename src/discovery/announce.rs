@@ -1,0 +1,168 @@
+//! The announcement of a binder.
+
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use super::link::{Link, Network, Received, is_multicast, wait};
+use super::packet::{LIFETIME, Service};
+use crate::program::{Failure, spawn};
+use crate::random;
+
+/// How often the interfaces are looked at: a cable may be plugged in, an address may change.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// A new announcement is made this often, with this pause (RFC 6762, section 8.3).
+const ANNOUNCEMENTS: u32 = 2;
+const ANNOUNCEMENT_PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two replies to everybody in a network (RFC 6762, section 6).
+const REPLY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest host name within the name of a binder, in bytes.
+const MAX_HOST: usize = 48;
+
+/// Announces a binder until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Announcer {
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Announcer {
+    /// Announces the binder that listens on `listening`. Returns `None` if only this machine can reach it, or nobody by IPv4.
+    ///
+    /// # Errors
+    /// If the system has no random numbers, or no thread.
+    pub fn start(listening: SocketAddr) -> Result<Option<Self>, Failure> {
+        let only = match listening.ip().to_canonical() {
+            IpAddr::V4(ip) if ip.is_unspecified() => None,
+            IpAddr::V6(ip) if ip.is_unspecified() => None,
+            ip @ IpAddr::V4(_) if !ip.is_loopback() => Some(ip),
+            _ => return Ok(None),
+        };
+        let failed = |error| Failure::while_doing("cannot announce the binder", error);
+        let digits = random::hex::<2>()?;
+        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let own = own.trim();
+        let label = format!("{} ({digits})", &own[..own.floor_char_boundary(MAX_HOST)]);
+        let service = Service { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };
+        let (stop, stopped) = UnixStream::pair().map_err(failed)?;
+        stopped.set_nonblocking(true).map_err(failed)?;
+        let announcement = Announcement { service, only, audiences: Vec::new(), refused: Vec::new() };
+        let thread = spawn("announce", move || announcement.run(&stopped)).map_err(failed)?;
+        Ok(Some(Self { stop: Some(stop), thread: Some(thread) }))
+    }
+
+    /// Tells the network that the binder has gone.
+    pub fn stop(self) {}
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // It says goodbye and ends.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A network, and what was said in it.
+struct Audience {
+    link: Link,
+    announcements: u32,
+    next: Instant,
+    replied: Option<Instant>,
+}
+
+/// What is announced where.
+struct Announcement {
+    service: Service,
+    /// The address that the binder listens on, unless it listens on all.
+    only: Option<IpAddr>,
+    audiences: Vec<Audience>,
+    /// The networks that could not be joined.
+    refused: Vec<Network>,
+}
+
+impl Announcement {
+    /// Announces until the other end of `stopped` is closed.
+    fn run(mut self, stopped: &UnixStream) {
+        let mut look = Instant::now();
+        while !has_ended(stopped) {
+            let now = Instant::now();
+            if now >= look {
+                look = now + LOOK_INTERVAL;
+                self.follow_networks();
+            }
+            let mut deadline = look;
+            for audience in self.audiences.iter_mut().filter(|audience| audience.announcements < ANNOUNCEMENTS) {
+                if now >= audience.next {
+                    audience.tell(&self.service, LIFETIME);
+                    audience.announcements += 1;
+                    audience.next = now + ANNOUNCEMENT_PAUSE;
+                }
+                deadline = deadline.min(audience.next);
+            }
+            let sources = self.audiences.iter().map(|audience| audience.link.as_fd());
+            wait(sources.chain([stopped.as_fd()]), deadline);
+            self.audiences.iter_mut().for_each(|audience| audience.reply(&self.service));
+        }
+        self.audiences.iter().for_each(|audience| audience.tell(&self.service, 0));
+    }
+
+    /// Joins networks that are new, and forgets those that have gone.
+    fn follow_networks(&mut self) {
+        let mut networks = Network::all();
+        networks.retain(|network| self.only.is_none_or(|only| only == network.ip));
+        self.audiences.retain(|audience| networks.contains(&audience.link.network));
+        networks.retain(|network| self.audiences.iter().all(|audience| audience.link.network != *network));
+        for network in networks {
+            let ip = network.ip;
+            match Link::open(network.clone()) {
+                Ok(link) => {
+                    info!("announced as {:?} in the network where this machine is {ip}", self.service.label);
+                    self.audiences.push(Audience { link, announcements: 0, next: Instant::now(), replied: None });
+                }
+                // Once, though it is tried again and again.
+                Err(error) if !self.refused.contains(&network) => {
+                    warn!("cannot announce this binder in the network where this machine is {ip}: {error}");
+                    self.refused.push(network);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Nothing is ever written to the other end, which is closed to end the announcement.
+fn has_ended(stopped: &UnixStream) -> bool {
+    matches!((&*stopped).read(&mut [0]), Ok(0))
+}
+
+impl Audience {
+    /// Announces the service for `lifetime` seconds.
+    fn tell(&self, service: &Service, lifetime: u32) {
+        service.announcement(self.link.network.ip, lifetime).iter().for_each(|packet| self.link.send(packet));
+    }
+
+    /// Replies to the queries that have come.
+    fn reply(&mut self, service: &Service) {
+        let Self { link, replied, .. } = self;
+        link.receive(|Received { bytes, from }| {
+            let now = Instant::now();
+            // Others who ask within that time have heard the last reply too, or ask again.
+            if replied.is_some_and(|last| now - last < REPLY_PAUSE) {
+                return;
+            }
+            let is_multicast = is_multicast(from);
+            if let Some(packet) = service.reply(bytes, link.network.ip, is_multicast) {
+                *replied = Some(now);
+                if is_multicast { link.send(&packet) } else { link.send_to(&packet, from) }
+            }
+        });
+    }
+}

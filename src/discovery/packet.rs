@@ -1,0 +1,227 @@
+//! The packets, by simple-dns.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use simple_dns::rdata::{A, PTR, RData, SRV, TXT};
+use simple_dns::{CLASS, Label, Name, Packet, PacketFlag, QTYPE, Question, ResourceRecord, SimpleDnsError, TYPE};
+
+use super::{Found, MAX_PACKET};
+use crate::endpoint::Endpoint;
+use crate::sanitize::Sanitized;
+
+/// The service, and the name under which all services of a network are listed (RFC 6763, section 9).
+const SERVICE: &str = "_chat-rpc._tcp.local";
+const ALL_SERVICES: &str = "_services._dns-sd._udp.local";
+/// How long others may keep what was announced, in seconds. A binder that crashed is forgotten after this.
+pub(super) const LIFETIME: u32 = 120;
+/// The same for those who take no part in multicast DNS (RFC 6762, section 6.7).
+const LEGACY_LIFETIME: u32 = 10;
+/// The most questions and records of a packet that is read. simple-dns sets memory apart for as many as a packet claims to
+/// have, before it reads one.
+const MAX_ENTRIES: usize = 128;
+/// The most records of each kind that a browser keeps.
+const MAX_KEPT: usize = 64;
+
+type Result<T> = std::result::Result<T, SimpleDnsError>;
+
+/// An announced binder.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Its name for people, at most 63 bytes.
+    pub(super) label: String,
+    /// The first part of the name of its host.
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// A record of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Pointer,
+    Listing,
+    Place,
+    Text,
+    Address,
+}
+
+/// Reads a packet of plausible size.
+fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
+    let counts = bytes.get(4..12)?.chunks(2).map(|count| usize::from(count[0]) << 8 | usize::from(count[1]));
+    if bytes.len() > MAX_PACKET || counts.sum::<usize>() > MAX_ENTRIES {
+        return None;
+    }
+    Packet::parse(bytes).ok()
+}
+
+impl Service {
+    fn instance(&self) -> Result<Name<'_>> {
+        let mut labels = vec![Label::new(self.label.as_bytes())?];
+        labels.extend(SERVICE.split('.').map(|part| Label::new_unchecked(part.as_bytes())));
+        Ok(Name::new_with_labels(&labels))
+    }
+
+    fn host(&self) -> Result<Name<'_>> {
+        Ok(Name::new_with_labels(&[Label::new(self.host.as_bytes())?, Label::new_unchecked(b"local")]))
+    }
+
+    /// Returns a record. With `flush`, others forget what they knew under its name: only this service has it.
+    fn record(&self, part: Part, ip: Ipv4Addr, lifetime: u32, flush: bool) -> Result<ResourceRecord<'_>> {
+        let (name, data) = match part {
+            Part::Pointer => (Name::new_unchecked(SERVICE), RData::PTR(PTR(self.instance()?))),
+            Part::Listing => (Name::new_unchecked(ALL_SERVICES), RData::PTR(PTR(Name::new_unchecked(SERVICE)))),
+            Part::Place => {
+                let place = SRV { priority: 0, weight: 0, port: self.port, target: self.host()? };
+                (self.instance()?, RData::SRV(place))
+            }
+            Part::Text => (self.instance()?, RData::TXT(TXT::new().with_string("txtvers=1")?)),
+            Part::Address => (self.host()?, RData::A(A::from(ip))),
+        };
+        let is_shared = matches!(part, Part::Pointer | Part::Listing);
+        Ok(ResourceRecord::new(name, CLASS::IN, lifetime, data).with_cache_flush(flush && !is_shared))
+    }
+
+    /// Returns the packet that announces this service in the network where it has `ip`; with a `lifetime` of 0, that it ends.
+    pub(super) fn announcement(&self, ip: Ipv4Addr, lifetime: u32) -> Option<Vec<u8>> {
+        let mut packet = Packet::new_reply(0);
+        packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
+        for part in [Part::Pointer, Part::Place, Part::Text, Part::Address] {
+            packet.answers.push(self.record(part, ip, lifetime, true).ok()?);
+        }
+        packet.build_bytes_vec_compressed().ok()
+    }
+
+    /// Returns the reply to a query; `None` if it asks for nothing of this service, or knows it. Who is no part of multicast
+    /// DNS (`is_multicast`) needs the query repeated, and forgets soon.
+    pub(super) fn reply(&self, query: &[u8], ip: Ipv4Addr, is_multicast: bool) -> Option<Vec<u8>> {
+        let query = parse(query)?;
+        if query.has_flags(PacketFlag::RESPONSE) {
+            return None;
+        }
+        let mut parts: Vec<Part> = query.questions.iter().flat_map(|question| self.asked_for(question)).collect();
+        let lifetime = if is_multicast { LIFETIME } else { LEGACY_LIFETIME };
+        if is_multicast {
+            let instance = self.instance().ok()?;
+            let is_known = query.answers.iter().any(|known| {
+                known.ttl >= LIFETIME / 2 && matches!(&known.rdata, RData::PTR(PTR(target)) if *target == instance)
+            });
+            parts.retain(|part| *part != Part::Pointer || !is_known);
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        let record = |part| self.record(part, ip, lifetime, is_multicast);
+        let mut reply = Packet::new_reply(if is_multicast { 0 } else { query.id() });
+        reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
+        reply.answers = parts.iter().map(|part| record(*part)).collect::<Result<_>>().ok()?;
+        // What the asker wants to know next.
+        let next: &[Part] = match parts.first()? {
+            Part::Pointer => &[Part::Place, Part::Text, Part::Address],
+            Part::Place => &[Part::Address],
+            _ => &[],
+        };
+        let next = next.iter().filter(|part| !parts.contains(part));
+        reply.additional_records = next.map(|part| record(*part)).collect::<Result<_>>().ok()?;
+        if !is_multicast {
+            reply.questions = query.questions.clone();
+        }
+        reply.build_bytes_vec_compressed().ok()
+    }
+
+    fn asked_for(&self, question: &Question<'_>) -> Vec<Part> {
+        let name = &question.qname;
+        let named = |own: Result<Name<'_>>| own.is_ok_and(|own| own == *name);
+        let parts: &[(Part, TYPE)] = if *name == Name::new_unchecked(SERVICE) {
+            &[(Part::Pointer, TYPE::PTR)]
+        } else if *name == Name::new_unchecked(ALL_SERVICES) {
+            &[(Part::Listing, TYPE::PTR)]
+        } else if named(self.instance()) {
+            &[(Part::Place, TYPE::SRV), (Part::Text, TYPE::TXT)]
+        } else if named(self.host()) {
+            &[(Part::Address, TYPE::A)]
+        } else {
+            &[]
+        };
+        let wanted = |kind: TYPE| question.qtype == QTYPE::ANY || question.qtype == QTYPE::TYPE(kind);
+        parts.iter().filter(|(_, kind)| wanted(*kind)).map(|(part, _)| *part).collect()
+    }
+}
+
+/// The names and addresses that a browser has heard of.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    instances: Vec<Name<'static>>,
+    places: BTreeMap<Vec<u8>, (Name<'static>, u16)>,
+    addresses: BTreeMap<Vec<u8>, Ipv4Addr>,
+}
+
+/// A name in a form that can be compared: names are the same in capitals (RFC 1035).
+fn key(name: &Name<'_>) -> Vec<u8> {
+    name.get_labels()
+        .iter()
+        .flat_map(|label| [label.as_ref(), b"."].concat())
+        .map(|byte| byte.to_ascii_lowercase())
+        .collect()
+}
+
+impl Heard {
+    /// Returns the query for what is missing: for all services, or where some are.
+    pub(super) fn query(&self) -> Option<Vec<u8>> {
+        let mut query = Packet::new_query(0);
+        let mut ask = |name: Name<'static>, kind: TYPE| {
+            query.questions.push(Question::new(name, QTYPE::TYPE(kind), CLASS::IN.into(), false));
+        };
+        ask(Name::new_unchecked(SERVICE), TYPE::PTR);
+        for instance in &self.instances {
+            match self.places.get(&key(instance)) {
+                None => ask(instance.clone(), TYPE::SRV),
+                Some((host, _)) if !self.addresses.contains_key(&key(host)) => ask(host.clone(), TYPE::A),
+                Some(_) => {}
+            }
+        }
+        query.build_bytes_vec_compressed().ok()
+    }
+
+    /// Takes note of a reply. Returns whether something was new in it.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
+        let Some(packet) = parse(bytes).filter(|packet| packet.has_flags(PacketFlag::RESPONSE)) else { return false };
+        let mut is_new = false;
+        for record in packet.answers.iter().chain(&packet.additional_records) {
+            let name = key(&record.name);
+            match &record.rdata {
+                RData::PTR(PTR(target)) if record.name == Name::new_unchecked(SERVICE) => {
+                    let is_one = target.get_labels().len() == 4 && target.is_subdomain_of(&record.name);
+                    let is_known = self.instances.contains(target);
+                    if record.ttl == 0 {
+                        self.instances.retain(|instance| instance != target);
+                    } else if is_one && !is_known && self.instances.len() < MAX_KEPT {
+                        self.instances.push(target.clone().into_owned());
+                        is_new = true;
+                    }
+                }
+                RData::SRV(place) if record.ttl > 0 && place.port > 0 && self.places.len() < MAX_KEPT => {
+                    let place = (place.target.clone().into_owned(), place.port);
+                    is_new |= self.places.insert(name, place).is_none();
+                }
+                RData::A(address) if record.ttl > 0 && self.addresses.len() < MAX_KEPT => {
+                    let ip = Ipv4Addr::from_bits(address.address);
+                    let is_host = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() && !ip.is_loopback();
+                    is_new |= is_host && self.addresses.insert(name, ip).is_none();
+                }
+                _ => {}
+            }
+        }
+        is_new
+    }
+
+    /// Returns the binders that can be connected to.
+    pub(super) fn found(&self) -> Vec<Found> {
+        let found = |instance: &Name<'static>| {
+            let (host, port) = self.places.get(&key(instance))?;
+            let ip = self.addresses.get(&key(host))?;
+            let label = String::from_utf8_lossy(instance.get_labels().first()?.as_ref()).into_owned();
+            let endpoint = Endpoint { host: ip.to_string(), port: *port };
+            Some(Found { name: Sanitized(&label).to_string(), endpoint })
+        };
+        self.instances.iter().filter_map(found).collect()
+    }
+}
