@@ -101,15 +101,15 @@ fn manual(program: &Program) -> String {
     }
     if program.name == "client" {
         page.push_str(".SH COMMANDS\n");
-        for row in COMMANDS {
-            let others = row.names.get(1..).unwrap_or_default();
+        for spec in COMMANDS {
+            let others: Vec<_> = spec.all_names().skip(1).collect();
             let also = if others.is_empty() { String::new() } else { format!(" Also: {}.", others.join(", ")) };
             let _ = writeln!(
                 page,
                 ".TP\n.B /{}\n{}.{also} Example: {}",
-                roff(&ENGLISH.usage(row)),
-                roff(&capitalized((ENGLISH.command)(row.verb))),
-                roff(row.example)
+                roff(&ENGLISH.usage(spec)),
+                roff(&capitalized((ENGLISH.command)(spec.command))),
+                roff(spec.example)
             );
         }
         page.push_str(CLIENT_REST);
@@ -135,7 +135,8 @@ is for one user alone. The sign after the time of a message says that the server
 (\\[u2026]), that it was refused (\\[u2717]), or that it calls you (!).
 .PP
 Up brings back what was typed, also in earlier chats; a line that begins with a space is not kept. Tab completes commands,
-rooms and users. Ctrl-C drops the line, and leaves where there is none; Ctrl-D leaves.
+rooms and users, Ctrl-R looks for an earlier line with what was typed in it. Ctrl-C drops the line; in an empty one, pressed
+twice within two seconds, it leaves. Ctrl-D in an empty line leaves.
 .PP
 .B send
 sends TEXT, or without it each line of standard input, to the room that \\-\\-room names, and ends. It needs \\-\\-user. Its

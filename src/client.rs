@@ -7,6 +7,7 @@
 //! ```
 
 pub mod api;
+mod cluster;
 pub mod command;
 mod conversation;
 pub mod event;

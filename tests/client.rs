@@ -291,8 +291,8 @@ fn binder_and_server_come_back_after_a_kill() {
     ana.send_line("send said while the server was away");
     server = server_at(&binder);
     bob.stdout.wait_for_line("ana: said while the server was away", PATIENCE);
-    bob.stderr.wait_for_line("The server has forgotten lobby", PATIENCE);
-    bob.stderr.wait_for_line("Connected again", PATIENCE);
+    bob.stderr.wait_for_line("The server has lost the messages of lobby", PATIENCE);
+    bob.stderr.wait_for_line("Reconnected at", PATIENCE);
 
     // Chatting needs no binder, and coming back needs it at its old address.
     binder.kill();
@@ -447,7 +447,7 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     let number = |line: &String| line.trim_start_matches("ana: message ").trim_end_matches('.').parse::<u32>().unwrap();
     let numbers: Vec<u32> = shown.iter().map(number).collect();
     assert!(numbers.is_sorted_by(|one, other| one < other), "{numbers:?}");
-    bob.stderr.wait_for_line("what was said before is lost", PATIENCE);
+    bob.stderr.wait_for_line("the room has been created again", PATIENCE);
     ana.end_input();
     assert!(ana.wait_exit(PATIENCE).success());
     assert!(!ana.stderr.lines().iter().any(|line| line.contains("Not sent")));
@@ -484,7 +484,7 @@ fn messages_whose_delivery_was_cut_off_are_shown_once() {
     ana.send_line("send one");
     bob.stdout.wait_for_line("ana: one", PATIENCE);
     ana.send_line("send two");
-    bob.stderr.wait_for_line(", 1 message caught up", PATIENCE);
+    bob.stderr.wait_for_line(", 1 message received meanwhile", PATIENCE);
     ana.send_line("send three");
     bob.stdout.wait_for_line("ana: three", PATIENCE);
     for text in ["one", "two", "three"] {

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Client;
 use pty_process::Size;
@@ -47,7 +47,7 @@ impl Chat {
     #[track_caller]
     fn client_with(&self, user: &str, arguments: &[&str], variables: &[(&str, &str)], size: (u16, u16)) -> Screen {
         let screen = self.start(&[&["--user", user, "--room", "lobby"], arguments].concat(), variables, size);
-        screen.wait("the room", |screen| screen.text().contains("lobby"));
+        screen.wait("the room", |screen| screen.text().contains("@lob"));
         screen
     }
 
@@ -142,8 +142,15 @@ impl Screen {
             // It ends with an error when the client has gone.
             while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
                 let mut seen = lock(&writer.0);
-                seen.emulator.process(&buffer[..count]);
-                seen.bytes.extend_from_slice(&buffer[..count]);
+                for byte in &buffer[..count] {
+                    seen.emulator.process(&[*byte]);
+                    seen.bytes.push(*byte);
+                    // As a terminal says where its cursor is.
+                    if seen.bytes.ends_with(b"\x1b[6n") {
+                        let (row, column) = seen.emulator.screen().cursor_position();
+                        let _ = (&*reader).write_all(format!("\x1b[{};{}R", row + 1, column + 1).as_bytes());
+                    }
+                }
                 writer.1.notify_all();
             }
         });
@@ -367,7 +374,7 @@ fn what_is_typed_ahead_is_not_lost() {
 }
 
 #[test]
-fn ctrl_c_drops_the_line_and_then_leaves() {
+fn ctrl_c_drops_the_line_and_leaves_when_it_is_pressed_twice() {
     let chat = Chat::new();
     let mut ana = chat.client("ana");
     ana.wait_for_prompt("ana@lobby>");
@@ -376,10 +383,42 @@ fn ctrl_c_drops_the_line_and_then_leaves() {
     ana.keys(&[CTRL_C]);
     ana.wait_for_prompt("ana@lobby>");
     ana.keys(&[CTRL_C]);
+    ana.wait_for("Press Ctrl-C again within 2 seconds to leave.");
+    // Later than that it is the first one again.
+    std::thread::sleep(Duration::from_millis(2100));
+    ana.keys(&[CTRL_C]);
+    ana.wait("the hint again", |seen| seen.count("Press Ctrl-C again") == 2);
+    ana.keys(&[CTRL_C]);
     assert!(ana.wait_exit().success());
     assert!(ana.is_restored());
     let outside = Client::new(chat.server.address());
     outside.call("register_user", &["ana".into()]).expect("the name is free");
+}
+
+#[test]
+fn a_question_is_ended_by_ctrl_c_and_ctrl_d_and_the_client_is_not() {
+    let chat = Chat::new();
+    let ana = chat.client("ana");
+    ana.wait_for_prompt("ana@lobby>");
+    for keys in [CTRL_C, CTRL_D] {
+        ana.line("send");
+        ana.wait_for_prompt("Message:");
+        ana.keys(&["half", keys]);
+        // In a line that has been begun, Ctrl-D deletes a character, as in every editor.
+        if keys == CTRL_D {
+            ana.keys(&["\x15", CTRL_D]);
+        }
+        ana.wait_for_prompt("ana@lobby>");
+        ana.paste("1st\n2nd\n3rd\n4th");
+        ana.keys(&[ENTER]);
+        ana.wait_for_prompt("Send these 4 lines? [y/N]");
+        ana.keys(&[keys]);
+        ana.wait_for_prompt("ana@lobby>");
+    }
+    assert_eq!(ana.look(|seen| seen.count("Not sent.")), 2);
+    ana.line("still here");
+    ana.wait_for("✓<ana> still here");
+    assert_eq!(ana.look(|seen| seen.count("✓")), 1);
 }
 
 #[test]
@@ -477,7 +516,7 @@ fn it_speaks_portuguese() {
     ana.wait_for("bob entrou");
     ana.line("/jion lobby");
     ana.wait_for("Não existe o comando jion. Você quis dizer join?");
-    ana.line("join nowhere");
+    ana.line("/users nowhere");
     ana.wait_for("Erro: não existe essa sala");
     ana.line("@eva olá");
     ana.wait_for("✗[ana → eva] olá");
@@ -515,12 +554,13 @@ fn an_outage_is_one_line_and_what_is_typed_is_sent_after_it() {
     chat.server = Program::serve(SERVER, &["--no-binder", "--listen", &address]);
     bob.wait_for(" <ana> typed meanwhile");
     ana.wait_for("✓<ana> typed meanwhile");
-    bob.wait_for("onnected again at");
+    bob.wait_for("reconnected at");
     let rows = bob.look(Seen::rows);
     assert_eq!(rows.iter().filter(|row| row.contains("Connection lost")).count(), 1, "{rows:#?}");
     assert_eq!(bob.look(|seen| seen.count("trying again")), 0, "{rows:#?}");
     // Whoever came back first was told that the room was gone.
-    let told: usize = [&ana, &bob].map(|screen| screen.look(|seen| seen.count("forgotten lobby"))).iter().sum();
+    let told: usize =
+        [&ana, &bob].map(|screen| screen.look(|seen| seen.count("lost the messages of lobby"))).iter().sum();
     assert!(told >= 1, "{rows:#?}");
     bob.wait_for_prompt("bob@lobby>");
 }
@@ -577,10 +617,13 @@ fn plain_lines_have_no_escape_sequences() {
     {
         let mut screen = chat.client_with(user, arguments, variables, (80, 24));
         screen.wait_for_prompt(&format!("{user}@lobby>"));
-        screen.line("hello");
-        screen.wait_for("delivered: hello");
-        chat.say("joe", &[&format!("hello {user}")]);
-        screen.wait_for(&format!("joe: hello {user}"));
+        let text = format!("good morning from {user}");
+        screen.line(&text);
+        screen.wait("a word, not the line again", |seen| seen.rows().iter().any(|row| said(row) == " sent"));
+        assert_eq!(screen.look(|seen| seen.count(&text)), 1, "as it was typed");
+        chat.say("joe", &[&format!("hello {user}"), "hello all"]);
+        screen.wait_for(&format!("joe (mentions you): hello {user}"));
+        screen.wait_for("joe: hello all");
         screen.line("exit");
         assert!(screen.wait_exit().success());
         assert!(screen.look(|seen| !seen.bytes.contains(&0x1b)), "{arguments:?} {variables:?}");
@@ -594,7 +637,7 @@ fn nothing_hostile_reaches_the_terminal() {
     ana.wait_for_prompt("ana@lobby>");
     ana.keys(&["typing"]);
     chat.say("bob", &["a\u{9b}2Jb", "c\u{202e}d", "line\nbreak\ttab"]);
-    ana.wait_for("line␊break␉tab");
+    ana.wait_for("break␉tab");
     ana.wait_for(r"a\u{9b}2Jb");
     ana.wait_for(r"c\u{202e}d");
     ana.wait_for_prompt("ana@lobby> typing");
@@ -623,12 +666,78 @@ fn the_prompts_of_the_original_work() {
     ana.line("");
     ana.wait_for("✓<ana> hello");
     ana.line("help send");
-    ana.wait_for("/send TEXT: say something to all");
+    ana.wait_for("/send TEXT: send a message to all");
     ana.wait_for("Example: /send @bob just for you");
     ana.line("leave");
     ana.wait_for_prompt("ana>");
     ana.line("hello");
     ana.wait_for("You are in no room yet.");
+    // It stays in the prompt, to be sent from a room.
+    ana.wait_for_prompt("ana> hello");
+}
+
+#[test]
+fn join_makes_the_room_and_create_offers_to_join() {
+    let chat = Chat::new();
+    let ana = chat.start(&["--user", "ana"], &[], (80, 24));
+    ana.wait_for_prompt("ana>");
+    ana.line("join lobby");
+    ana.wait_for("There was no room lobby yet: it has been created.");
+    ana.wait_for("Joined lobby. Nobody else is here yet.");
+    ana.wait_for_prompt("ana@lobby>");
+    ana.line("create attic");
+    ana.wait_for("Room attic created. Press Enter to join it");
+    ana.wait_for_prompt("ana@lobby>");
+    ana.keys(&[ENTER]);
+    ana.wait_for_prompt("ana@attic>");
+    ana.line("create cellar");
+    ana.wait_for("Room cellar created.");
+    ana.line("hello");
+    ana.wait_for("✓<ana> hello");
+    ana.keys(&[ENTER]);
+    ana.line("whoami");
+    ana.wait_for("✓<ana> whoami");
+    ana.line("/whoami");
+    ana.wait_for("You are ana, in attic.");
+}
+
+#[test]
+fn several_words_after_create_are_asked_about() {
+    let chat = Chat::new();
+    let ana = chat.client("ana");
+    ana.wait_for_prompt("ana@lobby>");
+    for (answer, outcome) in [("y", "Room my room created."), ("n", "✓<ana> create my room")] {
+        ana.line("create my room");
+        ana.wait("the question", |seen| seen.last().ends_with("[y/n]"));
+        ana.line(answer);
+        ana.wait_for(outcome);
+        ana.wait_for_prompt("ana@lobby>");
+    }
+    ana.line("create my room");
+    ana.wait("the question", |seen| seen.last().ends_with("[y/n]"));
+    ana.keys(&[CTRL_C]);
+    ana.wait_for_prompt("ana@lobby> create my room");
+    ana.keys(&[CTRL_C]);
+    ana.line("join us at noon");
+    ana.wait_for("✓<ana> join us at noon");
+    ana.line("join my room");
+    ana.wait_for_prompt("ana@my room>");
+}
+
+#[test]
+fn messages_have_their_lines_and_links_are_whole() {
+    let chat = Chat::new();
+    let ana = chat.client_with("ana", &[], &[], (40, 24));
+    ana.wait_for_prompt("ana@lobby>");
+    let link = "https://example.org/a/path/that/is/longer/than/the/screen/is/wide";
+    chat.say("bob", &["one\n  two\nthree", &format!("look: {link}"), "/me waves"]);
+    ana.wait_for(" * bob waves");
+    let rows = ana.look(Seen::rows);
+    let first = rows.iter().position(|row| row.contains("<bob> one")).unwrap();
+    assert_eq!(rows[first + 1..first + 3], ["           two", "         three"], "{rows:#?}");
+    // As the terminal itself wraps it, it can be opened.
+    let at = rows.iter().position(|row| row.contains("look:")).unwrap();
+    assert_eq!(rows[at + 1..at + 3], [&link[..40], &link[40..]], "{rows:#?}");
 }
 
 #[test]

@@ -8,47 +8,54 @@ use crate::program::{Failure, Options};
 
 /// How many messages `history` shows unless it is told.
 const HISTORY: usize = 20;
+/// The most messages that `search` shows.
+const FOUND: usize = 50;
 /// More pasted lines than this are not sent before the user was asked.
 pub(super) const PASTED_LINES: usize = 3;
 
-/// Where lines come from, and where answers go.
+/// Where lines come from, and where replies go.
 pub(super) trait Screen {
-    /// The session.
+    /// Returns the session.
     fn session(&self) -> &Session;
 
-    /// Whether a person is there to answer questions.
+    /// Returns whether a person is there to answer questions.
     fn is_interactive(&self) -> bool;
 
-    /// The next line, or the answer to a question. `None` when there are no more.
-    fn read(&mut self, question: Option<&str>) -> Option<String>;
+    /// Reads the next line. `None` if there are no more, or the user wants to leave.
+    fn read(&mut self) -> Option<String>;
+
+    /// Asks a question. `None` if the user gives no answer, or there are no more lines.
+    fn ask(&mut self, question: &str) -> Option<String>;
 
     /// Shows what `make` makes.
     fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>);
 
-    /// Calls `look` once, with what the lines are made with.
-    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer));
+    /// Returns the renderer, which knows all that has happened up to now.
+    fn renderer(&mut self) -> &mut Renderer;
+
+    /// Puts `line` into the next prompt, if there can be something in it.
+    fn give_back(&mut self, line: &str);
 
     /// Sends what the user typed, and shows it if that is not done elsewhere.
     fn send(&mut self, text: &str, to: Option<&str>);
 }
 
-/// Registers the user, goes to the room that the options name, and does what the lines say, until there are no more or the
-/// user wants to leave.
+/// Registers the user, joins the room that the options name, and executes lines until there are no more or the user wants to
+/// leave.
 ///
 /// # Errors
-/// When the server cannot be reached, or refuses what the options say.
+/// If the server cannot be reached, or refuses what the options say.
 pub(super) fn run(screen: &mut dyn Screen, locale: &'static Locale, options: &Options) -> Result<(), Failure> {
-    let Some(name) = register(screen, locale, options.text("user"))? else { return Ok(()) };
-    screen.with(&mut |renderer| renderer.set_name(&name));
-    let mut conversation = Conversation { screen, locale, in_room: false };
+    let Some(name) = register(screen, locale, options)? else { return Ok(()) };
+    screen.renderer().set_name(&name);
+    let mut conversation = Conversation { screen, locale, offered: None };
     conversation.say(&(locale.welcome)(&sanitized(&name)));
     if let Some(room) = options.text("room") {
-        enter(conversation.screen.session(), room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
-        conversation.entered(room);
+        conversation.join(room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
     } else if conversation.screen.is_interactive() {
         conversation.say(locale.where_to);
     }
-    while let Some(line) = conversation.screen.read(None) {
+    while let Some(line) = conversation.screen.read() {
         if !conversation.lines(&line) {
             break;
         }
@@ -56,13 +63,13 @@ pub(super) fn run(screen: &mut dyn Screen, locale: &'static Locale, options: &Op
     Ok(())
 }
 
-/// Registers `given`, or what the user types until the server takes it. `None` if the user types nothing more.
-fn register(screen: &mut dyn Screen, locale: &Locale, given: Option<&str>) -> Result<Option<String>, Failure> {
-    let mut given = given.map(str::to_owned);
+/// Registers the name of the options, or what the user types until the server takes it. `None` if the user types nothing more.
+fn register(screen: &mut dyn Screen, locale: &Locale, options: &Options) -> Result<Option<String>, Failure> {
+    let mut given = options.text("user").map(str::to_owned);
     loop {
         let is_given = given.is_some();
-        let Some(name) = given.take().or_else(|| screen.read(Some(locale.ask_name))) else {
-            return if screen.is_interactive() { Ok(None) } else { Err(Failure::Failed("no user name".into())) };
+        let Some(name) = given.take().or_else(|| screen.ask(locale.ask_name)) else {
+            return if screen.is_interactive() { Ok(None) } else { Err(Failure::Failed(locale.no_name.into())) };
         };
         let name = name.trim();
         if name.is_empty() {
@@ -70,6 +77,10 @@ fn register(screen: &mut dyn Screen, locale: &Locale, given: Option<&str>) -> Re
         }
         match screen.session().register(name) {
             Ok(()) => return Ok(Some(name.to_owned())),
+            Err(SessionError::Refused(fault)) if fault.code == crate::rpc::Fault::NO_SUCH_PROCEDURE => {
+                let server = options.text("server").unwrap_or_default();
+                return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
+            }
             // Without a person the next line is no answer to this.
             Err(error @ SessionError::Refused(_)) if screen.is_interactive() || !is_given => {
                 let text = (locale.error)(&explain(locale, &error));
@@ -88,11 +99,11 @@ pub(super) fn enter(session: &Session, room: &str) -> Result<(), SessionError> {
     })
 }
 
-/// Why something has failed, in words.
+/// Returns why something has failed, in words.
 pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
     match error {
         SessionError::Refused(fault) => locale.refusal(fault),
-        SessionError::Unreachable(cause) => (locale.unreachable)(&sanitized(cause)),
+        SessionError::Unreachable(cause) => (locale.unreachable)(&locale.translated(&sanitized(cause))),
         SessionError::NobodyOffers => locale.nobody_offers.into(),
         SessionError::OutOfReach(server) => (locale.out_of_reach)(&server.to_string(), server.port),
         SessionError::InNoRoom => locale.in_no_room.into(),
@@ -103,17 +114,25 @@ pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
 struct Conversation<'a> {
     screen: &'a mut dyn Screen,
     locale: &'static Locale,
-    in_room: bool,
+    /// The room that was just created, and that an empty line joins.
+    offered: Option<String>,
 }
 
 impl Conversation<'_> {
-    /// Does what a line says; answers whether to go on. What was pasted has several.
+    /// Executes a typed line, or several pasted ones. Returns whether to go on.
     fn lines(&mut self, typed: &str) -> bool {
+        let offered = self.offered.take();
         let lines: Vec<_> = typed.lines().filter(|line| !line.trim().is_empty()).collect();
+        if lines.is_empty() {
+            if let Some(room) = offered {
+                let outcome = self.join(&room);
+                self.explain(outcome);
+            }
+            return true;
+        }
         if lines.len() > PASTED_LINES {
             let question = (self.locale.ask_paste)(lines.len());
-            let Some(answer) = self.screen.read(Some(&question)) else { return false };
-            if !self.locale.yes.contains(&answer.trim().to_lowercase().as_str()) {
+            if !self.screen.ask(&question).is_some_and(|answer| self.is_yes(&answer)) {
                 self.say(self.locale.paste_dropped);
                 return true;
             }
@@ -121,7 +140,7 @@ impl Conversation<'_> {
         // A text of several lines goes where its first line goes, and its other lines are no commands.
         if let [first, others @ ..] = &lines[..]
             && !others.is_empty()
-            && let Line::Say { to, text } = command::parse(first, self.in_room)
+            && let Line::Say { to, text } = command::parse(first, self.is_in_room())
         {
             self.screen.send(&text, to.as_deref());
             others.iter().for_each(|line| self.screen.send(line, to.as_deref()));
@@ -131,115 +150,164 @@ impl Conversation<'_> {
     }
 
     fn line(&mut self, line: &str) -> bool {
-        match command::parse(line, self.in_room) {
+        match command::parse(line, self.is_in_room()) {
             Line::Empty => {}
             Line::Say { to, text } => self.screen.send(&text, to.as_deref()),
-            Line::Nowhere => self.say(self.locale.where_to),
+            Line::Nowhere => {
+                self.say(self.locale.where_to);
+                self.screen.give_back(line);
+            }
             Line::Unknown { word, nearest } => self.say(&(self.locale.unknown)(&sanitized(&word), nearest)),
-            Line::Command(verb, rest) => return self.command(verb, &rest),
+            Line::Doubtful(command, rest) => self.doubtful(command, &rest, line),
+            Line::Command(command, rest) => return self.command(command, &rest),
         }
         true
     }
 
-    fn command(&mut self, verb: Command, rest: &str) -> bool {
-        let row = command::spec_of(verb);
-        let Some(arguments) = self.arguments(row, rest) else { return false };
+    /// Executes a line that may be a command or a message.
+    fn doubtful(&mut self, command: Command, rest: &str, line: &str) {
+        let locale = self.locale;
+        if command == Command::Join {
+            let is_room = |rooms: Vec<String>| rooms.iter().any(|room| room.to_lowercase() == rest.to_lowercase());
+            if self.screen.session().rooms().is_ok_and(is_room) {
+                let outcome = self.join(rest);
+                return self.explain(outcome);
+            }
+        } else if self.screen.is_interactive() {
+            let answer = self.screen.ask(&(locale.ask_create)(&sanitized(rest))).unwrap_or_default();
+            if self.is_yes(&answer) {
+                let outcome = self.create(rest);
+                return self.explain(outcome);
+            }
+            if !locale.no.contains(&answer.trim().to_lowercase().as_str()) {
+                return self.screen.give_back(line);
+            }
+        }
+        self.screen.send(line, None);
+    }
+
+    fn command(&mut self, command: Command, rest: &str) -> bool {
+        // Whoever does not answer what a command asks for does not want it.
+        let Some(arguments) = self.arguments(command::spec_of(command), rest) else { return true };
         let mut arguments = arguments.into_iter();
         let (first, second) = (arguments.next(), arguments.next());
         let one = first.as_deref().unwrap_or_default();
         let locale = self.locale;
-        let session = self.screen.session();
-        let outcome = match verb {
-            Command::Create => session.create_room(one).map(|()| self.say(&(locale.created)(&sanitized(one)))),
-            Command::Join => session.join(one).map(|()| self.entered(one)),
-            Command::Leave => session.leave().map(|()| {
-                self.in_room = false;
-                self.screen.with(&mut |renderer| renderer.set_room(None));
-            }),
+        let mut outcome = Ok(());
+        match command {
+            Command::Create => outcome = self.create(one),
+            Command::Join => outcome = self.join(one),
+            Command::Leave => outcome = self.screen.session().leave(),
             Command::Send => {
-                let Some(to) = self.screen.read(Some(locale.ask_recipient)) else { return false };
+                let Some(to) = self.screen.ask(locale.ask_recipient) else { return true };
                 let to = Some(to.trim().trim_start_matches('@')).filter(|to| !to.is_empty());
                 self.screen.send(one, to);
-                Ok(())
             }
-            Command::Msg => {
-                self.screen.send(&second.unwrap_or_default(), Some(one));
-                Ok(())
-            }
-            Command::Reply => {
-                let mut last = None;
-                self.screen.with(&mut |renderer| last = renderer.last_private().map(str::to_owned));
-                match last {
-                    Some(to) => self.screen.send(one, Some(&to)),
-                    None => self.fail(locale.nobody_to_reply),
-                }
-                Ok(())
-            }
-            Command::List => session.rooms().map(|rooms| {
-                let text = if rooms.is_empty() { locale.no_rooms.to_owned() } else { (locale.rooms)(&list(&rooms)) };
-                self.say(&text);
-            }),
-            Command::Users => session.users(first.as_deref()).map(|users| {
-                let text = if users.is_empty() { locale.no_users.to_owned() } else { (locale.users)(&list(&users)) };
-                self.say(&text);
-            }),
-            Command::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
-                Ok(count) => session.history(count).map(|messages| {
-                    if messages.is_empty() {
-                        self.say(locale.no_history);
-                    }
-                    self.screen.show(&mut |renderer| renderer.messages(&messages));
-                }),
-                Err(_) => {
-                    self.fail(locale.not_a_number);
-                    Ok(())
-                }
+            Command::Msg => self.screen.send(&second.unwrap_or_default(), Some(one)),
+            Command::Reply => match self.screen.renderer().last_private().map(str::to_owned) {
+                Some(to) => self.screen.send(one, Some(&to)),
+                None => self.fail(locale.nobody_to_reply),
             },
-            Command::Whoami => {
-                self.screen.show(&mut |renderer| {
-                    let room = renderer.room().map(sanitized);
-                    let text = (locale.whoami)(&sanitized(renderer.name()), room.as_deref());
-                    vec![renderer.note(&text)]
-                });
-                Ok(())
-            }
-            Command::Ignore => {
-                self.ignore(first.as_deref());
-                Ok(())
-            }
-            Command::Help => {
-                self.help(first.as_deref());
-                Ok(())
-            }
+            Command::Me if !self.is_in_room() => self.fail(locale.in_no_room),
+            Command::Me => self.screen.send(&command::action(one), None),
+            Command::List => outcome = self.rooms(),
+            Command::Users => outcome = self.users(first.as_deref()),
+            Command::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
+                Ok(count) => outcome = self.history(count),
+                Err(_) => self.fail(locale.not_a_number),
+            },
+            Command::Search => outcome = self.search(one),
+            Command::Whoami => self.screen.show(&mut |renderer| {
+                let room = renderer.room().map(sanitized);
+                let text = (locale.whoami)(&sanitized(renderer.name()), room.as_deref());
+                vec![renderer.note(&text)]
+            }),
+            Command::Ignore => self.ignore(first.as_deref()),
+            Command::Help => self.help(first.as_deref()),
             Command::Exit => return false,
-        };
-        if let Err(error) = outcome {
-            let text = explain(locale, &error);
-            self.fail(&text);
         }
+        self.explain(outcome);
         true
     }
 
-    /// What a command takes, from its line, and where that lacks something, from the user. `None` at the end of input.
-    fn arguments(&mut self, row: &CommandSpec, rest: &str) -> Option<Vec<String>> {
-        let mut arguments = row.split(rest);
-        for (at, takes) in row.takes.iter().enumerate().skip(arguments.len()) {
-            if row.optional && at + 1 == row.takes.len() {
+    /// Returns the arguments of a command, from its line, and where that lacks some, from the user. `None` if the user gives
+    /// none.
+    fn arguments(&mut self, spec: &CommandSpec, rest: &str) -> Option<Vec<String>> {
+        let mut arguments = spec.split(rest);
+        for (index, argument) in spec.takes.iter().enumerate().skip(arguments.len()) {
+            if spec.optional && index + 1 == spec.takes.len() {
                 break;
             }
-            let question = match takes {
+            let question = match argument {
                 Argument::Room => self.locale.ask_room,
                 Argument::User => self.locale.ask_user,
                 Argument::Text | Argument::Count | Argument::Command => self.locale.ask_text,
             };
-            arguments.push(self.screen.read(Some(question))?.trim().to_owned());
+            let answer = self.screen.ask(question)?.trim().to_owned();
+            if answer.is_empty() {
+                return None;
+            }
+            arguments.push(answer);
         }
         Some(arguments)
     }
 
-    fn entered(&mut self, room: &str) {
-        self.in_room = true;
-        self.screen.with(&mut |renderer| renderer.set_room(Some(room)));
+    fn create(&mut self, room: &str) -> Result<(), SessionError> {
+        self.screen.session().create_room(room)?;
+        let shown = sanitized(room);
+        if self.screen.is_interactive() {
+            self.say(&(self.locale.created)(&shown));
+            self.offered = Some(room.to_owned());
+        } else {
+            self.say(&(self.locale.created_only)(&shown));
+        }
+        Ok(())
+    }
+
+    /// Joins a room. If there is none, it is created, which the user is told.
+    fn join(&mut self, room: &str) -> Result<(), SessionError> {
+        let session = self.screen.session();
+        match session.join(room) {
+            Err(SessionError::Refused(_)) if session.create_room(room).is_ok() => {
+                self.say(&(self.locale.created_to_join)(&sanitized(room)));
+                self.screen.session().join(room)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn rooms(&mut self) -> Result<(), SessionError> {
+        let rooms = self.screen.session().rooms()?;
+        let text = if rooms.is_empty() { self.locale.no_rooms.into() } else { (self.locale.rooms)(&list(&rooms)) };
+        self.say(&text);
+        Ok(())
+    }
+
+    fn users(&mut self, room: Option<&str>) -> Result<(), SessionError> {
+        let users = self.screen.session().users(room)?;
+        let text = if users.is_empty() { self.locale.no_users.into() } else { (self.locale.users)(&list(&users)) };
+        self.say(&text);
+        Ok(())
+    }
+
+    fn history(&mut self, count: usize) -> Result<(), SessionError> {
+        let messages = self.screen.session().history(count)?;
+        if messages.is_empty() {
+            self.say(self.locale.no_history);
+        }
+        self.screen.show(&mut |renderer| renderer.messages(&messages));
+        Ok(())
+    }
+
+    /// Shows the newest kept messages that have `text` in them, in capitals or small letters.
+    fn search(&mut self, text: &str) -> Result<(), SessionError> {
+        let wanted = text.to_lowercase();
+        let mut found = self.screen.session().history(usize::MAX)?;
+        found.retain(|message| message.content.to_lowercase().contains(&wanted));
+        self.say(&(self.locale.found)(&sanitized(text), found.len()));
+        let newest = found.get(found.len().saturating_sub(FOUND)..).unwrap_or_default();
+        self.screen.show(&mut |renderer| renderer.messages(newest));
+        Ok(())
     }
 
     fn ignore(&mut self, name: Option<&str>) {
@@ -259,32 +327,47 @@ impl Conversation<'_> {
         let locale = self.locale;
         let Some(name) = name else {
             self.screen.show(&mut |renderer| {
-                let left = |row: &CommandSpec| format!("  {:<20} ", locale.usage(row));
+                let left = |spec: &CommandSpec| format!("  {:<20} ", locale.usage(spec));
                 let mut lines: Vec<_> =
-                    COMMANDS.iter().map(|row| renderer.entry(&left(row), (locale.command)(row.verb))).collect();
+                    COMMANDS.iter().map(|spec| renderer.entry(&left(spec), (locale.command)(spec.command))).collect();
                 lines.push(renderer.note(locale.help_more));
                 lines
             });
             return;
         };
         let name = name.trim_start_matches('/');
-        let Some(row) = command::named(name) else {
+        let Some(spec) = command::named(name) else {
             return self.say(&(locale.unknown)(&sanitized(name), command::nearest(name)));
         };
         self.screen.show(&mut |renderer| {
-            let mut lines = vec![renderer.entry(&format!("/{}: ", locale.usage(row)), (locale.command)(row.verb))];
-            if let [_, others @ ..] = row.names
-                && !others.is_empty()
-            {
+            let mut lines = vec![renderer.entry(&format!("/{}: ", locale.usage(spec)), (locale.command)(spec.command))];
+            let shown = locale.name(spec);
+            let others: Vec<_> = spec.all_names().filter(|name| *name != shown).collect();
+            if !others.is_empty() {
                 lines.push(renderer.note(&format!("{}: {}", locale.also, others.join(", "))));
             }
-            lines.push(renderer.note(&format!("{}: {}", locale.example, row.example)));
+            lines.push(renderer.note(&format!("{}: {}", locale.example, spec.example)));
             lines
         });
     }
 
+    fn is_in_room(&mut self) -> bool {
+        self.screen.renderer().room().is_some()
+    }
+
+    fn is_yes(&self, answer: &str) -> bool {
+        self.locale.yes.contains(&answer.trim().to_lowercase().as_str())
+    }
+
     fn say(&mut self, text: &str) {
         self.screen.show(&mut |renderer| vec![renderer.note(text)]);
+    }
+
+    fn explain(&mut self, outcome: Result<(), SessionError>) {
+        if let Err(error) = outcome {
+            let text = explain(self.locale, &error);
+            self.fail(&text);
+        }
     }
 
     fn fail(&mut self, text: &str) {

@@ -1,8 +1,9 @@
 //! All texts of the client, in one table for each language. A table that lacks a text does not compile, and a test walks
-//! what is looked up by name.
+//! what is looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
 
 mod english;
 mod portuguese;
+mod translate;
 
 use chrono::{Datelike as _, NaiveDate};
 
@@ -14,7 +15,7 @@ use crate::sanitize::Sanitized;
 pub use english::ENGLISH;
 pub use portuguese::PORTUGUESE;
 
-/// The texts of one language. Names and other texts from peers that are passed in are harmless already.
+/// The texts of one language. Names and other texts from peers that are passed in are sanitized already.
 #[derive(Debug)]
 pub struct Locale {
     /// Its code, as `--lang` takes it.
@@ -34,8 +35,12 @@ pub struct Locale {
     pub ask_user: &'static str,
     /// Asks whether to send so many pasted lines.
     pub ask_paste: fn(usize) -> String,
-    /// What counts as yes, in small letters.
+    /// Asks whether a line in a room is a command that creates this room.
+    pub ask_create: fn(room: &str) -> String,
+    /// The answers that mean yes, in small letters.
     pub yes: &'static [&'static str],
+    /// The answers that mean no, in small letters.
+    pub no: &'static [&'static str],
     /// Pasted lines were not sent.
     pub paste_dropped: &'static str,
 
@@ -49,8 +54,12 @@ pub struct Locale {
     pub joined_alone: fn(room: &str) -> String,
     /// The user has left a room.
     pub left: fn(room: &str) -> String,
-    /// A room was created.
+    /// A room was created; an empty line joins it.
     pub created: fn(room: &str) -> String,
+    /// A room was created, by a program.
+    pub created_only: fn(room: &str) -> String,
+    /// A room to join did not exist, and was created.
+    pub created_to_join: fn(room: &str) -> String,
     /// The rooms there are.
     pub rooms: fn(rooms: &str) -> String,
     /// There is no room.
@@ -61,6 +70,8 @@ pub struct Locale {
     pub no_users: &'static str,
     /// There are no older messages.
     pub no_history: &'static str,
+    /// So many of the kept messages have this text in them; they follow.
+    pub found: fn(text: &str, count: usize) -> String,
     /// Who the user is, in a room or not.
     pub whoami: fn(name: &str, room: Option<&str>) -> String,
     /// A user is ignored from now on.
@@ -84,14 +95,22 @@ pub struct Locale {
     pub private: &'static str,
     /// A private message, in plain lines, to somebody.
     pub private_to: fn(name: &str) -> String,
-    /// A message has arrived at the server, in plain lines.
-    pub delivered: &'static str,
+    /// A message that mentions the user, in plain lines.
+    pub mentions_you: &'static str,
+    /// The server has a message, in plain lines: one for all, or one for this user.
+    pub sent: fn(to: Option<&str>) -> String,
     /// A message was refused by the server, in plain lines.
-    pub not_sent: fn(text: &str, why: &str) -> String,
+    pub refused: fn(text: &str, why: &str) -> String,
     /// A message was never sent.
     pub unsent: fn(text: &str) -> String,
-    /// What was refused is in the prompt again.
+    /// So many messages were not sent.
+    pub unsent_count: fn(usize) -> String,
+    /// The refused line can be brought back by Up.
     pub given_back: &'static str,
+    /// The messages below this line have come since this time.
+    pub new_since: fn(time: &str) -> String,
+    /// The messages below this line were not seen before.
+    pub new: &'static str,
 
     /// The connection is lost.
     pub lost: &'static str,
@@ -106,17 +125,28 @@ pub struct Locale {
 
     /// The session is over.
     pub over: &'static str,
+    /// A second Ctrl-C leaves.
+    pub press_again: &'static str,
+    /// A second Ctrl-C leaves, and ends the chat of these others, who are already listed.
+    pub press_again_host: fn(others: &str, several: bool) -> String,
 
-    /// What the server refuses, by fault code; see [`Locale::refusal`].
+    /// The refusals of a server, by fault code; see [`Locale::refusal`].
     fault: fn(&Fault) -> String,
+    /// Texts of servers, of the system and of the command line, and what they are in this language; see
+    /// [`Locale::translated`].
+    translations: &'static [(&'static str, &'static str)],
     /// Something has failed.
     pub error: fn(&str) -> String,
     /// The server cannot be reached.
     pub unreachable: fn(cause: &str) -> String,
-    /// The binder knows no server.
+    /// No server is registered with the binder.
     pub nobody_offers: &'static str,
     /// The binder knows only a server at this address and port, which its own machine reaches and no other.
     pub out_of_reach: fn(server: &str, port: u16) -> String,
+    /// The given address is not that of a chat server.
+    pub not_a_server: fn(address: &str) -> String,
+    /// Input ended before there was a user name.
+    pub no_name: &'static str,
     /// The command needs a room.
     pub in_no_room: &'static str,
     /// There is nobody to reply to.
@@ -132,10 +162,12 @@ pub struct Locale {
     pub example: &'static str,
     /// Stands before the other names of a command.
     pub also: &'static str,
-    /// What a command does.
+    /// Explains a command.
     pub command: fn(Command) -> &'static str,
-    /// What stands for what a command takes.
+    /// Stands for an argument.
     pub takes: fn(Argument) -> &'static str,
+    /// The names of a command in this language, the first one for lists.
+    pub names: fn(&CommandSpec) -> &'static [&'static str],
 
     /// A date, with the day of the week.
     pub date: fn(weekday: &str, day: u32, month: &str, year: i32) -> String,
@@ -171,25 +203,43 @@ impl Locale {
         LANGUAGES.into_iter().find(|words| words.code.eq_ignore_ascii_case(code))
     }
 
-    /// Why the server refuses something.
+    /// Returns why the server refuses something.
     #[must_use]
     pub fn refusal(&self, fault: &Fault) -> String {
-        (self.fault)(&Fault::new(fault.code, Sanitized(&fault.message).to_string()))
+        let message = shown_characters(&Sanitized(&fault.message).to_string());
+        (self.fault)(&Fault::new(fault.code, message))
     }
 
-    /// A command with what it takes; in brackets what it can do without.
+    /// Returns a text of the server, the system or the command line in this language, as far as it is known.
     #[must_use]
-    pub fn usage(&self, row: &CommandSpec) -> String {
-        let mut text = row.name().to_owned();
-        for (at, takes) in row.takes.iter().enumerate() {
-            let takes = (self.takes)(*takes);
-            let optional = row.optional && at + 1 == row.takes.len();
-            text.push_str(&if optional { format!(" [{takes}]") } else { format!(" {takes}") });
+    pub fn translated(&self, text: &str) -> String {
+        translate::translated(self.translations, text).unwrap_or_else(|| text.to_owned())
+    }
+
+    /// Returns a text in this language if it is known.
+    fn known(&self, text: &str) -> Option<String> {
+        translate::translated(self.translations, text)
+    }
+
+    /// Returns the name under which a command is listed.
+    #[must_use]
+    pub fn name(&self, spec: &CommandSpec) -> &'static str {
+        (self.names)(spec).first().copied().unwrap_or_else(|| spec.name())
+    }
+
+    /// Returns a command with its arguments, in brackets the one that may be absent.
+    #[must_use]
+    pub fn usage(&self, spec: &CommandSpec) -> String {
+        let mut text = self.name(spec).to_owned();
+        for (index, argument) in spec.takes.iter().enumerate() {
+            let argument = (self.takes)(*argument);
+            let optional = spec.optional && index + 1 == spec.takes.len();
+            text.push_str(&if optional { format!(" [{argument}]") } else { format!(" {argument}") });
         }
         text
     }
 
-    /// A date in words.
+    /// Returns a date in words.
     #[must_use]
     pub fn day(&self, date: NaiveDate) -> String {
         let weekday = self.weekdays.get(date.weekday().num_days_from_monday() as usize).copied().unwrap_or_default();
@@ -198,7 +248,21 @@ impl Locale {
     }
 }
 
-/// The last number in the text of a fault, such as a limit or a time to wait: the texts of peers are not translated, but
+/// Returns `text` with the characters themselves where it names visible ones of ASCII by their number, as in `U+003A`.
+fn shown_characters(text: &str) -> String {
+    let mut parts = text.split("U+");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..4).and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii_graphic);
+        match code {
+            Some(code) => shown.extend(['"', char::from(code), '"'].into_iter().chain(part.chars().skip(4))),
+            None => shown.extend(["U+", part]),
+        }
+    }
+    shown
+}
+
+/// Returns the last number in the text of a fault, such as a limit or a time to wait: the texts of peers are not translated, but
 /// their figures are what counts.
 fn figure(text: &str) -> Option<&str> {
     let is_part = |c: char| c.is_ascii_digit() || c == '.';
@@ -242,9 +306,9 @@ mod tests {
 
     #[test]
     fn no_two_languages_share_a_sentence() {
-        let english = |verb| (ENGLISH.command)(verb);
-        for row in crate::client::command::COMMANDS {
-            assert_ne!(english(row.verb), (PORTUGUESE.command)(row.verb));
+        let english = |command| (ENGLISH.command)(command);
+        for spec in crate::client::command::COMMANDS {
+            assert_ne!(english(spec.command), (PORTUGUESE.command)(spec.command));
         }
         for code in 1..=10 {
             let fault = Fault::new(code, "x: the limit is 42");

@@ -31,6 +31,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         events,
         lines: read_lines()?,
         stop: when(stopped)?,
+        locale,
         renderer: Renderer::new(locale, style, "", now()),
         is_terminal: std::io::stdin().is_terminal(),
         is_prompted: false,
@@ -83,6 +84,7 @@ struct Console {
     events: Receiver<Event>,
     lines: Receiver<String>,
     stop: Receiver<()>,
+    locale: &'static Locale,
     renderer: Renderer,
     is_terminal: bool,
     /// Whether the line that the cursor is in begins with a prompt.
@@ -101,13 +103,48 @@ impl Screen for Console {
         self.is_terminal
     }
 
-    fn read(&mut self, question: Option<&str>) -> Option<String> {
+    fn read(&mut self) -> Option<String> {
+        self.read_line(None)
+    }
+
+    fn ask(&mut self, question: &str) -> Option<String> {
+        self.read_line(Some(question))
+    }
+
+    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
+        self.catch_up();
+        let shown = make(&mut self.renderer);
+        self.write(&shown);
+    }
+
+    fn renderer(&mut self) -> &mut Renderer {
+        self.catch_up();
+        &mut self.renderer
+    }
+
+    /// On a terminal the line stands on the screen, and cannot be put into a prompt.
+    fn give_back(&mut self, line: &str) {
+        if !self.is_terminal {
+            self.refused += 1;
+            let shown = self.renderer.unsent(line);
+            self.write(&[shown]);
+        }
+    }
+
+    fn send(&mut self, text: &str, to: Option<&str>) {
+        let draft = self.renderer.typed(text, to);
+        self.session.send(draft, text, to);
+    }
+}
+
+impl Console {
+    /// Reads a line, or the answer to a question, and shows what happens meanwhile.
+    fn read_line(&mut self, question: Option<&str>) -> Option<String> {
         if self.end.is_some() {
             return None;
         }
-        let question = question.map(str::to_owned);
-        let prompt = move |renderer: &Renderer| question.clone().unwrap_or_else(|| renderer.prompt().0);
-        self.prompt(&prompt);
+        let prompt = |renderer: &Renderer| question.map_or_else(|| renderer.prompt().0, str::to_owned);
+        self.prompt(prompt);
         loop {
             select! {
                 recv(self.events) -> event => match event {
@@ -117,7 +154,7 @@ impl Screen for Console {
                     }
                     Ok(event) => {
                         if self.happened(&event) {
-                            self.prompt(&prompt);
+                            self.prompt(prompt);
                         }
                     }
                     Err(_) => self.events = never(),
@@ -137,26 +174,13 @@ impl Screen for Console {
         }
     }
 
-    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
-        // What has happened before the answer is shown before it.
+    /// Shows what has happened up to now.
+    fn catch_up(&mut self) {
         while let Some(event) = self.next_event() {
             self.happened(&event);
         }
-        let shown = make(&mut self.renderer);
-        self.write(&shown);
     }
 
-    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer)) {
-        look(&mut self.renderer);
-    }
-
-    fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = self.renderer.typed(text, to);
-        self.session.send(draft, text, to);
-    }
-}
-
-impl Console {
     /// The next event, unless it is the end.
     fn next_event(&mut self) -> Option<Event> {
         match self.events.try_recv().ok()? {
@@ -201,19 +225,17 @@ impl Console {
         let patience = if matches!(self.end, Some(End::Signal)) { SIGNAL_TIMEOUT } else { AT_END_OF_INPUT };
         let unsent = match self.session.close(patience) {
             Err(SessionError::Ended) => Vec::new(),
-            closed => closed.map_err(|error| Failure::Failed(error.to_string()))?,
+            closed => closed.map_err(|error| Failure::Failed(conversation::explain(self.locale, &error)))?,
         };
-        while let Some(event) = self.next_event() {
-            self.happened(&event);
-        }
+        self.catch_up();
         for text in &unsent {
             let shown = self.renderer.unsent(text);
             self.write(&[shown]);
         }
         match &self.end {
-            Some(End::Session(cause)) => Err(Failure::Failed(sanitized(cause))),
+            Some(End::Session(cause)) => Err(Failure::Failed(self.locale.translated(&sanitized(cause)))),
             _ if !self.is_terminal && unsent.len() + self.refused > 0 => {
-                Err(Failure::Failed(format!("{} messages were not sent", unsent.len() + self.refused)))
+                Err(Failure::Failed((self.locale.unsent_count)(unsent.len() + self.refused)))
             }
             _ => Ok(()),
         }

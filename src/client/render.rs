@@ -6,16 +6,18 @@
 
 mod drafts;
 mod json;
+mod layout;
 mod names;
 mod outage;
 mod presence;
+mod said;
 mod style;
 #[cfg(test)]
 mod tests;
+mod unseen;
 mod wrap;
 
 use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::event::{DraftId, Event, Message};
 use super::locale::Locale;
@@ -23,13 +25,17 @@ use crate::rpc::Fault;
 use crate::sanitize::Sanitized;
 use crate::stamp::Stamp;
 use drafts::{Drafts, Typed};
+use layout::{Head, layout};
 use names::{few, is_same, mentions, name};
 use outage::OutageLine;
 use presence::Presence;
-use style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED};
+use said::{Mark, Said};
+use style::{BOLD, DIM, RED};
+use unseen::Unseen;
 
 pub use names::{list, sanitized};
 pub use style::{Size, Style};
+pub use unseen::ReadPosition;
 
 /// As wide as the time of day and the sign.
 const REASON_INDENT: &str = "      ";
@@ -82,11 +88,12 @@ pub struct Renderer {
     drafts: Drafts,
     outage: OutageLine,
     presence: Presence,
+    unseen: Unseen,
     last: Option<Last>,
 }
 
 impl Renderer {
-    /// For the user `name`; `now` is the local time, here and below.
+    /// Returns a renderer for the user `name`; `now` is the local time, here and below.
     #[must_use]
     pub fn new(locale: &'static Locale, style: Style, name: &str, now: NaiveDateTime) -> Self {
         Self {
@@ -101,66 +108,80 @@ impl Renderer {
             drafts: Drafts::default(),
             outage: OutageLine::default(),
             presence: Presence::default(),
+            unseen: Unseen::default(),
             last: None,
         }
     }
 
-    /// The language.
-    #[must_use]
-    pub fn locale(&self) -> &'static Locale {
-        self.locale
-    }
-
-    /// The user's name.
+    /// Returns the user's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The user has this name now.
+    /// Sets the user's name.
     pub fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
     }
 
-    /// The user is in this room now, which [`Event::Joined`] will say as well.
-    pub fn set_room(&mut self, room: Option<&str>) {
-        self.room = room.map(str::to_owned);
-    }
-
-    /// The room that the user is in.
+    /// Returns the room that the user is in, as the events say.
     #[must_use]
     pub fn room(&self) -> Option<&str> {
         self.room.as_deref()
     }
 
-    /// Who else is in the room.
+    /// Returns the others in the room.
     #[must_use]
     pub fn others(&self) -> Vec<String> {
         self.presence.others.clone()
     }
 
-    /// Who wrote the newest private message.
+    /// Returns a list of the others in the room, cut short if they are many, and whether they are several; `None` if the user
+    /// is alone.
+    #[must_use]
+    pub fn audience(&self) -> Option<(String, bool)> {
+        let others = &self.presence.others;
+        (!others.is_empty()).then(|| (few(self.locale, others), others.len() > 1))
+    }
+
+    /// Returns the author of the newest private message.
     #[must_use]
     pub fn last_private(&self) -> Option<&str> {
         self.last_private.as_deref()
     }
 
-    /// The size of the terminal now; without one, lines are not wrapped.
-    pub fn resize(&mut self, size: Option<Size>) {
-        self.size = size;
+    /// Sets the size of the terminal, without which lines are not wrapped. Returns whether it is another one.
+    pub fn resize(&mut self, size: Option<Size>) -> bool {
+        std::mem::replace(&mut self.size, size) != size
     }
 
-    /// Something else was written to the screen: what is there is left alone.
+    /// Notes that something else was written to the screen: what is there is left alone.
     pub fn scrolled(&mut self) {
         self.last = None;
     }
 
-    /// Ignores a user, or shows the user again; answers which.
+    /// Notes that the user has done something, and so has seen what is on the screen.
+    pub fn active(&mut self, now: NaiveDateTime) {
+        self.unseen.active(now);
+    }
+
+    /// Returns how far the user has read rooms, to be given to [`Renderer::remember`] the next time.
+    #[must_use]
+    pub fn positions(&self) -> &[ReadPosition] {
+        self.unseen.positions()
+    }
+
+    /// Sets how far the user had read rooms the last time.
+    pub fn remember(&mut self, positions: Vec<ReadPosition>) {
+        self.unseen.remember(positions);
+    }
+
+    /// Ignores a user, or shows the user again; returns whether the user is ignored now.
     pub fn ignore(&mut self, name: &str) -> bool {
         let key = name.to_lowercase();
         match self.ignored.iter().position(|ignored| *ignored == key) {
-            Some(at) => {
-                self.ignored.remove(at);
+            Some(index) => {
+                self.ignored.remove(index);
                 false
             }
             None => {
@@ -170,13 +191,21 @@ impl Renderer {
         }
     }
 
-    /// Who is ignored.
+    /// Returns the ignored users.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
-    /// The prompt without and with colours: the name and the room, in at most half of the screen.
+    /// Returns whether a message is private for the user, or mentions the user, and is not from an ignored one.
+    #[must_use]
+    pub fn is_call(&self, message: &Message) -> bool {
+        !self.is_me(&message.origin)
+            && !self.ignored.contains(&message.origin.to_lowercase())
+            && (message.destination.is_some() || mentions(&message.content, &self.name))
+    }
+
+    /// Returns the prompt without and with colours: the name and the room, in at most half of the screen.
     #[must_use]
     pub fn prompt(&self) -> (String, String) {
         let place = self.room.as_ref().map_or_else(|| self.name.clone(), |room| format!("{}@{room}", self.name));
@@ -186,29 +215,21 @@ impl Renderer {
         (plain, colored)
     }
 
-    /// The lines about an event.
+    /// Returns the lines about an event.
     pub fn event(&mut self, event: &Event, now: NaiveDateTime) -> Vec<Rendered> {
         let locale = self.locale;
         match event {
-            Event::Joined { room, users, messages } => {
-                self.room = Some(room.clone());
-                let others: Vec<_> = users.iter().filter(|user| !self.is_me(user)).cloned().collect();
-                let text = if others.is_empty() {
-                    (locale.joined_alone)(&sanitized(room))
-                } else {
-                    (locale.joined)(&sanitized(room), &few(locale, &others))
-                };
-                self.presence.others = others;
-                let mut shown = vec![self.note(&text)];
-                shown.extend(self.messages(messages));
-                shown
-            }
+            Event::Joined { room, users, messages } => self.joined(room, users, messages, now),
             Event::Left { room } => {
                 self.room = None;
                 self.presence.others.clear();
                 vec![self.note(&(locale.left)(&sanitized(room)))]
             }
-            Event::Message(message) => self.message(message, true),
+            Event::Message(message) => {
+                let mut shown: Vec<_> = self.divider_of_idle(message, now).into_iter().collect();
+                shown.extend(self.message(message, true));
+                shown
+            }
             Event::Confirmed { draft } => self.outcome(*draft, Outcome::Confirmed, now),
             Event::Refused { draft, fault, .. } => self.outcome(*draft, Outcome::Refused(fault.clone()), now),
             Event::Presence { came, went } => self.presence(came, went, now),
@@ -237,68 +258,86 @@ impl Renderer {
                 self.outage.forgotten = Some(text.clone());
                 self.tell_outage(&text, now)
             }
-            Event::Ended { cause } => vec![self.note(&(locale.ended)(&sanitized(cause)))],
+            Event::Ended { cause } => vec![self.note(&(locale.ended)(&locale.translated(&sanitized(cause))))],
         }
     }
 
-    /// Older messages.
+    fn joined(&mut self, room: &str, users: &[String], messages: &[Message], now: NaiveDateTime) -> Vec<Rendered> {
+        self.room = Some(room.to_owned());
+        self.presence.others = users.iter().filter(|user| !self.is_me(user)).cloned().collect();
+        let text = match self.audience() {
+            None => (self.locale.joined_alone)(&sanitized(room)),
+            Some((others, _)) => (self.locale.joined)(&sanitized(room), &others),
+        };
+        let mut shown = vec![self.note(&text)];
+        let read = self.unseen.position(&self.name, room).map(str::to_owned);
+        for message in messages {
+            let is_new = read.as_ref().is_some_and(|read| *read < message.timestamp) && !self.is_me(&message.origin);
+            if is_new && !self.unseen.is_divided() {
+                shown.extend(self.divider(read.as_deref(), now));
+            }
+            shown.extend(self.message(message, false));
+        }
+        self.unseen.active(now);
+        shown
+    }
+
+    /// Returns older messages.
     pub fn messages(&mut self, messages: &[Message]) -> Vec<Rendered> {
         messages.iter().flat_map(|message| self.message(message, false)).collect()
     }
 
-    /// A line that is not a message and has no time. `text` is harmless already.
+    /// Returns a line that is not a message and has no time. `text` is sanitized.
     pub fn note(&mut self, text: &str) -> Rendered {
-        let lines = self.wrapped("", "", text, "");
-        self.shown(&lines, None, false)
+        self.lines(4, &Head::default(), text, "", None, false)
     }
 
-    /// An entry of a list: `left` in a column of its own.
+    /// Returns an entry of a list: `left` in a column of its own.
     pub fn entry(&mut self, left: &str, text: &str) -> Rendered {
-        let lines = self.wrapped_below(2, left, left, text, "");
-        self.shown(&lines, None, false)
+        self.lines(2, &Head::plain(left), text, "", None, false)
     }
 
-    /// What was not sent before the session was closed.
+    /// Returns a line about a message that was not sent before the session was closed.
     pub fn unsent(&mut self, text: &str) -> Rendered {
         let told = (self.locale.unsent)(&sanitized(text));
         self.note(&told)
     }
 
-    /// The user has typed this. To be mentioned before it is sent, so that whatever becomes of it finds it here.
+    /// Records a typed message and returns its draft. Call before sending, so that the outcome finds it.
     pub fn typed(&mut self, text: &str, to: Option<&str>) -> DraftId {
         self.drafts.add(text, to)
     }
 
-    /// It has not arrived at once: the lines that say so. Empty if it has.
+    /// Returns the lines that say that a draft has not arrived at once; none if it has.
     pub fn pending(&mut self, draft: DraftId, now: NaiveDateTime) -> Vec<Rendered> {
         match self.drafts.get(draft).cloned() {
-            Some(Typed { text, to }) if !self.style.plain => self.own(&text, to.as_deref(), '…', now, draft),
+            Some(typed) if !self.style.plain => self.own(&typed, Mark::Pending, now, draft),
             _ => Vec::new(),
         }
     }
 
-    /// Whether the server has not answered yet.
+    /// Returns whether the server has not replied yet.
     #[must_use]
     pub fn is_open(&self, draft: DraftId) -> bool {
         self.drafts.get(draft).is_some()
     }
 
-    /// The line that the user would type for a draft that is open.
+    /// Returns the line that the user would type for a draft that is open.
     #[must_use]
     pub fn line_of(&self, draft: DraftId) -> Option<String> {
         self.drafts.get(draft).map(Typed::line)
     }
 
     fn outcome(&mut self, draft: DraftId, outcome: Outcome, now: NaiveDateTime) -> Vec<Rendered> {
-        let Some(Typed { text, to }) = self.drafts.take(draft) else { return Vec::new() };
+        let Some(typed) = self.drafts.take(draft) else { return Vec::new() };
         let locale = self.locale;
         match outcome {
             Outcome::Confirmed if self.style.json => {
                 let message = Message {
                     id: None,
                     origin: self.name.clone(),
-                    destination: to,
-                    content: text,
+                    destination: typed.to,
+                    content: typed.text,
                     timestamp: Stamp(now).to_string(),
                     time: None,
                     room_id: None,
@@ -307,104 +346,69 @@ impl Renderer {
                 vec![self.object(&message, true)]
             }
             Outcome::Confirmed if self.style.plain => {
-                vec![self.note(&format!("{} {}: {:.40}", time(now), locale.delivered, Sanitized(&text)))]
+                // Whoever listens to the screen has just typed it.
+                let to = typed.to.as_deref().map(name);
+                vec![self.note(&format!("{} {}", time(now), (locale.sent)(to.as_deref())))]
             }
-            Outcome::Confirmed => self.own(&text, to.as_deref(), '✓', now, draft),
+            Outcome::Confirmed => self.own(&typed, Mark::Sent, now, draft),
             Outcome::Refused(fault) => {
                 let why = locale.refusal(&fault);
                 if self.style.plain {
-                    return vec![self.note(&(locale.not_sent)(&sanitized(&text), &why))];
+                    return vec![self.note(&(locale.refused)(&sanitized(&typed.text), &why))];
                 }
-                let mut shown = self.own(&text, to.as_deref(), '✗', now, draft);
-                let lines = self.wrapped(REASON_INDENT, REASON_INDENT, &why, RED);
-                shown.push(self.shown(&lines, None, false));
+                let mut shown = self.own(&typed, Mark::Refused, now, draft);
+                shown.push(self.lines(4, &Head::plain(REASON_INDENT), &why, RED, None, false));
                 shown
             }
         }
     }
 
-    /// A line of the user's own, in the place of an earlier one about the same draft.
-    fn own(&mut self, text: &str, to: Option<&str>, sign: char, now: NaiveDateTime, draft: DraftId) -> Vec<Rendered> {
+    /// Returns a line of the user's own, in the place of an earlier one about the same draft.
+    fn own(&mut self, typed: &Typed, mark: Mark, now: NaiveDateTime, draft: DraftId) -> Vec<Rendered> {
         let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
         let name = self.name.clone();
-        let body_style = if to.is_some() { PRIVATE } else { "" };
-        let lines = self.said(&time(now), sign, &name, to, text, body_style);
-        shown.push(self.shown(&lines, Some(Topic::Own(draft)), true));
+        let clock = time(now);
+        let to = typed.to.as_deref();
+        let said = Said { clock: &clock, mark, origin: &name, to, text: &typed.text, is_mine: true };
+        let (head, text, sgr) = said.on_screen(self.style);
+        shown.push(self.lines(4, &head, &text, sgr, Some(Topic::Own(draft)), true));
         shown
     }
 
     fn message(&mut self, message: &Message, live: bool) -> Vec<Rendered> {
-        let mine = self.is_me(&message.origin);
+        let is_mine = self.is_me(&message.origin);
+        if let Some(room) = &self.room {
+            self.unseen.read(&self.name, room, &message.timestamp);
+        }
         if self.ignored.contains(&message.origin.to_lowercase()) {
             return Vec::new();
         }
         if self.style.json {
             return vec![self.object(message, false)];
         }
+        let is_call = self.is_call(message);
+        let to = message.destination.as_deref();
+        if is_call && to.is_some() {
+            self.last_private = Some(message.origin.clone());
+        }
         let said_at = message.said_at();
         let day = said_at.map(|time| time.date());
         let mut shown: Vec<_> = day.and_then(|day| self.new_day(day, true)).into_iter().collect();
         let clock = said_at.map(time).unwrap_or_default();
-        let private = message.destination.is_some();
-        let mentioned = !mine && !private && mentions(&message.content, &self.name);
-        if private && !mine {
-            self.last_private = Some(message.origin.clone());
-        }
-        let lines = if self.style.plain {
-            let origin = name(&message.origin);
-            let origin = match &message.destination {
-                Some(to) if mine => format!("{origin} ({})", (self.locale.private_to)(&name(to))),
-                Some(_) => format!("{origin} ({})", self.locale.private),
-                None => origin,
-            };
-            vec![format!("{clock} {origin}: {}", Sanitized(&message.content))]
+        let mark = if is_call && to.is_none() { Mark::Mention } else { Mark::None };
+        let said = Said { clock: &clock, mark, origin: &message.origin, to, text: &message.content, is_mine };
+        let mut lines = if self.style.plain {
+            let (head, text) = said.in_words(self.locale);
+            self.lines(4, &head, &text, "", None, true)
         } else {
-            let sign = if mentioned { '!' } else { ' ' };
-            let body_style = if private {
-                PRIVATE
-            } else if mentioned {
-                BOLD
-            } else {
-                ""
-            };
-            let to = message.destination.as_deref();
-            self.said(&clock, sign, &message.origin, to, &message.content, body_style)
+            let (head, text, sgr) = said.on_screen(self.style);
+            self.lines(4, &head, &text, sgr, None, true)
         };
-        let mut lines = self.shown(&lines, None, true);
-        if live && self.style.bell && !mine && (private || mentioned) {
+        if live && self.style.bell && is_call {
             lines.text.insert(0, '\x07');
         }
         shown.push(lines);
         shown
-    }
-
-    /// The lines of something that somebody said.
-    fn said(
-        &self,
-        clock: &str,
-        sign: char,
-        origin: &str,
-        to: Option<&str>,
-        text: &str,
-        body_style: &str,
-    ) -> Vec<String> {
-        let sign_style = match sign {
-            '✓' => GREEN,
-            '✗' => RED,
-            '!' => MENTIONED,
-            _ => DIM,
-        };
-        let sign = sign.to_string();
-        let (plain, colored) = match to {
-            Some(to) => (
-                format!("[{} → {}] ", name(origin), name(to)),
-                format!("[{} → {}] ", self.style.user(origin), self.style.user(to)),
-            ),
-            None => (format!("<{}> ", name(origin)), format!("<{}> ", self.style.user(origin))),
-        };
-        let head = format!("{clock}{sign}{plain}");
-        let colored = format!("{}{}{colored}", self.style.paint(DIM, clock), self.style.paint(sign_style, &sign));
-        self.wrapped(&head, &colored, &sanitized(text), body_style)
     }
 
     fn presence(&mut self, came: &[String], went: &[String], now: NaiveDateTime) -> Vec<Rendered> {
@@ -419,7 +423,7 @@ impl Renderer {
         self.dim_line(&told, Topic::Presence, now)
     }
 
-    /// The whole story; in plain lines only what is new.
+    /// Returns the whole story; in plain lines only what is new.
     fn tell_outage(&mut self, news: &str, now: NaiveDateTime) -> Vec<Rendered> {
         let told = if self.style.plain { news.to_owned() } else { self.outage.told() };
         self.dim_line(&capitalized(&told), Topic::Outage, now)
@@ -427,50 +431,58 @@ impl Renderer {
 
     fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) -> Vec<Rendered> {
         let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
-        let clock = format!("{} ", time(now));
-        let lines = self.wrapped(&clock, &self.style.paint(DIM, &clock), text, DIM);
-        shown.push(self.shown(&lines, Some(topic), false));
+        let head = Head::default().with(self.style, DIM, &format!("{} ", time(now)));
+        shown.push(self.lines(4, &head, text, DIM, Some(topic), false));
         shown
     }
 
-    /// A line for a day that is another than the last line's. Only messages go back in time.
+    /// Returns a line for a day that is another than the last line's. Only messages go back in time.
     fn new_day(&mut self, day: NaiveDate, may_go_back: bool) -> Option<Rendered> {
         if day == self.day || day < self.day && !may_go_back {
             return None;
         }
         self.day = day;
         let text = self.locale.day(day);
-        let text = if self.style.plain { text } else { self.style.paint(DIM, &format!("── {text} ──")) };
-        Some(self.shown(&[text], None, false))
+        Some(self.rule(&text))
     }
 
-    /// A line's head, without and with colours, and its text, wrapped.
-    fn wrapped(&self, head: &str, colored: &str, text: &str, style: &str) -> Vec<String> {
-        self.wrapped_below(4, head, colored, text, style)
+    /// Returns the line above a message that comes after the user has done nothing for a while, unless there is one already.
+    fn divider_of_idle(&mut self, message: &Message, now: NaiveDateTime) -> Option<Rendered> {
+        let since = self.unseen.idle_since(now)?;
+        if self.is_me(&message.origin) || self.ignored.contains(&message.origin.to_lowercase()) {
+            return None;
+        }
+        self.divider(Some(&Stamp(since).to_string()), now)
     }
 
-    /// The same; further lines begin below the text, but not further to the right than at this part of the screen.
-    fn wrapped_below(&self, part: usize, head: &str, colored: &str, text: &str, style: &str) -> Vec<String> {
-        let Some(size) = self.size.filter(|_| !self.style.plain) else {
-            return vec![format!("{colored}{}", self.style.paint(style, text))];
+    /// Returns the line between messages up to a time and newer ones.
+    fn divider(&mut self, since: Option<&str>, now: NaiveDateTime) -> Option<Rendered> {
+        self.unseen.divide();
+        let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);
+        let text = match since {
+            Some(since) if since.date() == now.date() => (self.locale.new_since)(&time(since)),
+            _ => self.locale.new.to_owned(),
         };
-        // The last column stays free: terminals differ in what they do after it.
-        let columns = size.columns.saturating_sub(1).max(8);
-        let indent = head.width().min(columns / part);
-        let lines = wrap::wrap(text, columns, head.width(), indent);
-        let mut lines = lines.into_iter();
-        let first = lines.next().unwrap_or_default();
-        let first = if first.is_empty() {
-            colored.trim_end().to_owned()
-        } else {
-            format!("{colored}{}", self.style.paint(style, first))
-        };
-        let rest = lines.map(|line| format!("{:indent$}{}", "", self.style.paint(style, line)));
-        std::iter::once(first).chain(rest).collect()
+        (!self.style.json).then(|| self.rule(&text))
     }
 
-    /// Lines, in place of the last ones if those are about the same topic.
-    fn shown(&mut self, lines: &[String], topic: Option<Topic>, is_message: bool) -> Rendered {
+    /// Returns a line that divides others.
+    fn rule(&mut self, text: &str) -> Rendered {
+        let text = if self.style.plain { text.to_owned() } else { format!("── {text} ──") };
+        self.lines(4, &Head::default(), &text, DIM, None, false)
+    }
+
+    /// Returns lines, in place of the last ones if those have the same topic.
+    fn lines(
+        &mut self,
+        part: usize,
+        head: &Head,
+        text: &str,
+        sgr: &str,
+        topic: Option<Topic>,
+        is_message: bool,
+    ) -> Rendered {
+        let lines = layout(self.style, self.size, part, head, text, sgr);
         let mut text = String::new();
         if let Some(size) = self.size.filter(|_| !self.style.plain) {
             if let Some(last) = self.last.take()
@@ -480,12 +492,9 @@ impl Renderer {
             {
                 text = format!("\x1b[{}A\r\x1b[J", last.rows);
             }
-            self.last = topic.map(|topic| Last { topic, rows: lines.len(), size });
+            self.last = topic.map(|topic| Last { topic, rows: lines.rows, size });
         }
-        for line in lines {
-            text.push_str(line);
-            text.push('\n');
-        }
+        text.push_str(&lines.text);
         Rendered { text, is_message }
     }
 

@@ -49,7 +49,11 @@ pub(super) fn send(options: &Options, locale: &'static Locale, style: Style, tex
             Event::Confirmed { draft } => open.retain(|open| open != draft),
             Event::Refused { fault, .. } => outcome = Err(Failure::Failed(locale.refusal(fault))),
             Event::Ended { cause } => outcome = Err(Failure::Failed(sanitized(cause))),
-            // What others say meanwhile is not what the script is for.
+            // What others say meanwhile is not what the script is for, and the room is known.
+            Event::Joined { .. } => {
+                script.renderer.event(&event, now());
+                continue;
+            }
             _ => continue,
         }
         let shown = script.renderer.event(&event, now());
@@ -114,8 +118,7 @@ impl Script {
             let _ = session.close(SIGNAL_TIMEOUT);
             return Err(failed(error));
         }
-        let mut renderer = Renderer::new(locale, Style { plain: true, ..style }, name, now());
-        renderer.set_room(Some(&room));
+        let renderer = Renderer::new(locale, Style { plain: true, ..style }, name, now());
         Ok(Self { session, events, renderer })
     }
 

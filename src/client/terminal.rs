@@ -1,331 +1,180 @@
 //! The client on a terminal: a line editor, above which messages appear.
 //!
-//! The editor belongs to the main thread. Another thread makes lines of what happens. While the user types, they wait until
-//! the editor paints its prompt, which carries them before it: so they are written by the thread that knows where the cursor
-//! is, in their order, and lines that take the place of others know what is above the prompt. What is printed by the external
-//! printer itself could come after a line that was written later, once the user presses Enter; so it only wakes the editor up.
+//! One thread does everything that is seen: it takes keys, events and signals from their channels, and the prompt with the
+//! line that is being typed is always the last thing on the screen. Whatever is shown while the user types takes the prompt
+//! away and paints it again below.
 
-use std::borrow::Cow;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+mod editor;
+mod history;
+mod keys;
+mod modes;
+mod prompt;
+
+use std::collections::VecDeque;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use rustyline::completion::Completer;
-use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
-use rustyline::history::DefaultHistory;
-use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
-use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
+use nix::sys::signal::{SigSet, Signal, raise};
 
 use super::command::{self, Command, Known, Line, complete, parse};
 use super::conversation::{self, Screen};
 use super::event::Event;
 use super::locale::Locale;
 use super::plain::{SIGNAL_TIMEOUT, now};
-use super::render::{Rendered, Renderer, Size, Style, sanitized};
+use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::Session;
 use crate::program::{self, Failure, Options};
+use editor::{Action, Editor};
+use history::History;
+use keys::{Decoder, Key, WHERE};
+use modes::{Modes, size, write};
+use prompt::Prompt;
 
-/// How long to wait for the server before the prompt comes back: what is refused at once is in the prompt again.
-const AT_ONCE: Duration = Duration::from_millis(300);
-/// How long leaving waits for what was typed to be sent.
-const AT_EXIT: Duration = Duration::from_secs(3);
+/// How long sending waits before the prompt returns, so that a message refused at once reappears in it.
+const SEND_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long leaving waits for typed messages to be sent.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long completing a room may take.
-const FOR_ROOMS: Duration = Duration::from_millis(500);
-/// The most lines that are kept for Up.
-const HISTORY_LINES: usize = 1000;
-/// `FD_SETSIZE`.
-const MOST_DESCRIPTORS: u64 = 1024;
-/// What wakes the editor up, which ends it with a line break: up and down again.
-const NOTHING: &str = "\x1b[A\n";
-/// Ends the bracketed paste mode of the editor.
-const PASTE_OFF: &[u8] = b"\x1b[?2004l";
+const ROOMS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a terminal may take to say where its cursor is.
+const CURSOR_TIMEOUT: Duration = Duration::from_millis(200);
+/// How often to ask for it while the size goes on changing.
+const CURSOR_TRIES: usize = 4;
+/// The time for a second Ctrl-C, which leaves.
+const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
+/// How long after a signal the program ends, whatever it is doing.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the client until the user leaves, or a signal.
 ///
 /// # Errors
-/// [`Failure::Failed`] when the server cannot be reached.
+/// [`Failure::Failed`] if the server cannot be reached.
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::while_doing("cannot use the terminal", error);
-    let stopped = program::on_stop_signal()?;
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGWINCH].into_iter().collect();
+    // Before there are threads, which inherit it.
+    signals.thread_block().map_err(|error| failed(&error))?;
     let modes = Modes::set().map_err(|error| failed(&error))?;
+    let _restored = Restored(modes.clone());
     if !options.has("log-level") {
-        // What is logged would stand in the line that is being typed.
+        // Log lines would stand in the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
     }
-    // The editor waits with `select`, which knows no more; what --local runs in this process must not take them all.
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(MOST_DESCRIPTORS), hard);
-    }
     let (session, events) = Session::start(super::setup(options)?)?;
-    let session = Arc::new(session);
-    let config = Config::builder()
-        .completion_type(CompletionType::List)
-        .completion_show_all_if_ambiguous(true)
-        .history_ignore_space(true)
-        .max_history_size(HISTORY_LINES)
-        .map_err(|error| failed(&error))?
-        // The prompt carries the lines above it, with colours or without.
-        .color_mode(ColorMode::Forced)
-        .build();
-    let mut editor = Editor::<EditorHelper, DefaultHistory>::with_config(config).map_err(|error| failed(&error))?;
-    let mut printer = editor.create_external_printer().map_err(|error| failed(&error))?;
-    let output = Arc::new(Output {
-        state: Mutex::new(ScreenState {
-            renderer: Renderer::new(locale, style, "", now()),
-            mode: Mode::Free,
-            waiting: String::new(),
-            is_waking: false,
-            typed: String::new(),
-            refused: None,
-            is_away: false,
-        }),
-        changed: Condvar::new(),
+    let (history, lines) = History::load();
+    let mut terminal = Terminal {
+        session: Arc::new(session),
+        events,
+        keys: start("keys", read_keys)?,
+        signals: {
+            let modes = modes.clone();
+            start("signals", move |sender| watch_signals(&signals, &sender, &modes))?
+        },
+        typed_ahead: VecDeque::new(),
+        renderer: Renderer::new(locale, style, "", now()),
+        locale,
         modes,
-    });
-    editor.set_helper(Some(EditorHelper { output: Arc::clone(&output), session: Arc::clone(&session) }));
-    let history = history_file();
-    if let Some(path) = &history {
-        // There is none the first time.
-        let _ = editor.load_history(path);
-    }
-
-    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        program::spawn(name, work).map_err(|error| Failure::while_doing("cannot start", error))
+        editor: Editor::new(lines),
+        history,
+        prompt: Prompt::default(),
+        question: None,
+        is_reading: false,
+        given_back: None,
+        interrupted: None,
+        is_away: false,
+        end: None,
     };
-    let wake = Box::new(move || drop(printer.print(NOTHING.to_owned())));
-    let (shared, ending) = (Arc::clone(&output), Arc::clone(&session));
-    start("events", Box::new(move || shared.watch(&events, wake, &ending)))?;
-    let (shared, ending) = (Arc::clone(&output), Arc::clone(&session));
-    start(
-        "signals",
-        Box::new(move || {
-            stopped();
-            shared.end(&ending, 0);
-        }),
-    )?;
-
-    let mut terminal = Terminal { editor, output: Arc::clone(&output), session: Arc::clone(&session), history };
+    terminal.renderer.resize(Some(size()));
     let outcome = conversation::run(&mut terminal, locale, options);
-    // What is still shown has no prompt below it.
-    output.free();
-    if let Ok(unsent) = session.close(AT_EXIT) {
-        output.show(|renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
-    }
-    // The other threads keep the output.
-    output.modes.restore();
-    outcome
+    outcome.and(terminal.close())
 }
 
-/// Where the typed lines are kept, in a directory for this user alone.
-fn history_file() -> Option<PathBuf> {
-    let directory = super::secret::state_directory()?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;
-    Some(directory.join("history"))
+/// Starts a thread that sends to the returned channel.
+fn start<T: Send + 'static>(name: &str, work: impl FnOnce(Sender<T>) + Send + 'static) -> Result<Receiver<T>, Failure> {
+    let (sender, receiver) = unbounded();
+    program::spawn(name, move || work(sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(receiver)
 }
 
-/// What threads share: the screen.
-struct Output {
-    state: Mutex<ScreenState>,
-    /// Something was shown.
-    changed: Condvar,
-    modes: Modes,
-}
-
-/// The modes that the terminal had, which it gets back at the end. Meanwhile it does not echo: what is typed while the
-/// editor is not reading waits for it as keys, and signals work.
-struct Modes(Termios);
-
-impl Modes {
-    fn set() -> rustix::io::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut modes = before.clone();
-        modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
-        modes.input_modes.remove(InputModes::ICRNL);
-        tcsetattr(std::io::stdin(), OptionalActions::Drain, &modes)?;
-        Ok(Self(before))
-    }
-
-    fn restore(&self) {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
+/// Reads keys until the terminal is gone.
+fn read_keys(keys: Sender<Key>) {
+    let mut decoder = Decoder::default();
+    let mut bytes = [0; 1024];
+    let mut input = std::io::stdin().lock();
+    while let Ok(count @ 1..) = input.read(&mut bytes) {
+        for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
+            if keys.send(key).is_err() {
+                return;
+            }
+        }
     }
 }
 
-impl Drop for Modes {
+/// Passes signals on. The program ends soon after one that asks for it, even if it is just waiting for the server.
+fn watch_signals(signals: &SigSet, sender: &Sender<Signal>, modes: &Modes) {
+    loop {
+        let Ok(signal) = signals.wait() else { continue };
+        let _ = sender.send(signal);
+        if signal != Signal::SIGWINCH {
+            std::thread::sleep(END_TIMEOUT);
+            modes.restore();
+            std::process::exit(0);
+        }
+    }
+}
+
+/// The modes that the terminal gets back at the end.
+struct Restored(Modes);
+
+impl Drop for Restored {
     fn drop(&mut self) {
-        self.restore();
+        self.0.restore();
     }
 }
 
-struct ScreenState {
-    renderer: Renderer,
-    mode: Mode,
-    /// Lines to be written above the prompt.
-    waiting: String,
-    /// Whether the editor is about to wake up and write them.
-    is_waking: bool,
-    /// What is in the line that is being typed.
-    typed: String,
-    /// What the server refused since the last prompt, to be in the next one.
-    refused: Option<String>,
-    /// Whether there is no connection.
-    is_away: bool,
+/// Why there are no more lines.
+enum End {
+    /// The user leaves, or the terminal is gone.
+    User,
+    Signal,
+    Session(String),
 }
 
-/// Who may write to the screen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Whoever has the lock.
-    Free,
-    /// Nobody, until what was typed is dealt with.
-    Held,
-    /// The editor.
-    Editing,
-}
-
-impl ScreenState {
-    /// Writes lines, or keeps them for later. Answers whether the editor has to be woken up.
-    fn add(&mut self, make: impl FnOnce(&mut Renderer) -> Vec<Rendered>) -> bool {
-        self.renderer.resize(size());
-        for shown in make(&mut self.renderer) {
-            self.waiting.push_str(&shown.text);
-        }
-        match self.mode {
-            Mode::Free => self.flush(),
-            Mode::Editing if !self.waiting.is_empty() => return !std::mem::replace(&mut self.is_waking, true),
-            Mode::Editing | Mode::Held => {}
-        }
-        false
-    }
-
-    fn flush(&mut self) {
-        write(self.take().as_bytes());
-    }
-
-    fn take(&mut self) -> String {
-        self.is_waking = false;
-        std::mem::take(&mut self.waiting)
-    }
-}
-
-impl Output {
-    fn lock(&self) -> MutexGuard<'_, ScreenState> {
-        self.state.lock()
-    }
-
-    /// Shows lines from the main thread, which is not in the editor.
-    fn show(&self, make: impl FnOnce(&mut Renderer) -> Vec<Rendered>) {
-        self.lock().add(make);
-    }
-
-    /// What waits is written, and from now on everything at once.
-    fn free(&self) {
-        let mut state = self.lock();
-        state.mode = Mode::Free;
-        state.flush();
-    }
-
-    /// Shows what happens, until the session ends.
-    fn watch(&self, events: &Receiver<Event>, mut wake: Box<dyn FnMut() + Send>, session: &Session) {
-        while let Ok(event) = events.recv() {
-            let mut state = self.lock();
-            let mut is_late = false;
-            match &event {
-                Event::Lost { .. } => state.is_away = true,
-                Event::Back { .. } => state.is_away = false,
-                Event::Refused { draft, .. } => {
-                    // A line that has been begun since must not be touched.
-                    is_late = state.mode == Mode::Editing;
-                    state.refused = state.renderer.line_of(*draft).filter(|_| !is_late);
-                }
-                _ => {}
-            }
-            let has_to_wake = state.add(|renderer| {
-                let mut shown = renderer.event(&event, now());
-                if is_late {
-                    let hint = renderer.locale().given_back;
-                    shown.push(renderer.note(hint));
-                }
-                shown
-            });
-            drop(state);
-            self.changed.notify_all();
-            if matches!(event, Event::Ended { .. }) {
-                self.end(session, 1);
-            }
-            if has_to_wake {
-                // Outside of the lock: it waits for the editor, which takes the lock.
-                wake();
-            }
-        }
-    }
-
-    /// Ends the program from outside of the editor, which cannot be interrupted: the terminal gets its modes back.
-    fn end(&self, session: &Session, code: i32) -> ! {
-        let unsent = session.close(SIGNAL_TIMEOUT);
-        let mut state = self.lock();
-        if state.mode == Mode::Editing {
-            // The prompt stays, and the rest goes below it.
-            write(b"\r\n");
-        }
-        write(PASTE_OFF);
-        self.modes.restore();
-        state.mode = Mode::Free;
-        state.flush();
-        if let Ok(unsent) = unsent {
-            state.add(|renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
-        }
-        // With the lock, so that the editor does not paint any more.
-        std::process::exit(code);
-    }
-}
-
-/// The size of the terminal now.
-fn size() -> Option<Size> {
-    let size = tcgetwinsize(std::io::stdout()).ok()?;
-    // A terminal that does not know its size says 0.
-    let or = |figure: u16, default| if figure == 0 { default } else { usize::from(figure) };
-    Some(Size { columns: or(size.ws_col, 80), rows: or(size.ws_row, 24) })
-}
-
-/// When the terminal is gone, there is nobody to tell.
-fn write(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
-}
-
-/// The rows that the prompt and a line take, as the editor counts them.
-fn rows(prompt: &str, line: &str, columns: usize) -> usize {
-    let (mut rows, mut column) = (1, 0);
-    for cluster in prompt.graphemes(true).chain(line.graphemes(true)) {
-        if cluster == "\n" {
-            (rows, column) = (rows + 1, 0);
-            continue;
-        }
-        let width = cluster.width();
-        column += width;
-        if column > columns {
-            (rows, column) = (rows + 1, width);
-        }
-    }
-    if column == columns { rows + 1 } else { rows }
+/// What comes while the user types.
+enum Input {
+    Key(Key),
+    Event(Event),
+    Signal(Signal),
+    /// The terminal is gone.
+    Gone,
 }
 
 struct Terminal {
-    editor: Editor<EditorHelper, DefaultHistory>,
-    output: Arc<Output>,
     session: Arc<Session>,
-    history: Option<PathBuf>,
+    events: Receiver<Event>,
+    keys: Receiver<Key>,
+    signals: Receiver<Signal>,
+    /// Keys that came while the terminal was asked for something.
+    typed_ahead: VecDeque<Key>,
+    renderer: Renderer,
+    locale: &'static Locale,
+    modes: Modes,
+    editor: Editor,
+    history: History,
+    prompt: Prompt,
+    /// The question that is asked, if one is.
+    question: Option<String>,
+    /// Whether the prompt is on the screen.
+    is_reading: bool,
+    /// A line to be in the next prompt.
+    given_back: Option<String>,
+    /// When Ctrl-C was pressed last in an empty line.
+    interrupted: Option<Instant>,
+    /// Whether there is no connection.
+    is_away: bool,
+    end: Option<End>,
 }
 
 impl Screen for Terminal {
@@ -337,159 +186,302 @@ impl Screen for Terminal {
         true
     }
 
-    fn read(&mut self, question: Option<&str>) -> Option<String> {
-        loop {
-            let (prompt, given_back) = {
-                let mut state = self.output.lock();
-                state.renderer.resize(size());
-                let prompt =
-                    question.map_or_else(|| state.renderer.prompt(), |text| (text.to_owned(), text.to_owned()));
-                state.mode = Mode::Free;
-                state.flush();
-                state.mode = Mode::Editing;
-                let given_back = state.refused.take_if(|_| question.is_none()).unwrap_or_default();
-                state.typed.clone_from(&given_back);
-                (prompt, given_back)
-            };
-            let outcome = self.editor.readline_with_initial(&prompt, (&given_back, ""));
-            let mut state = self.output.lock();
-            state.mode = Mode::Held;
-            let typed = outcome.as_deref().unwrap_or(&state.typed).to_owned();
-            // The typed line goes, so that what waits finds the screen as it was. A message comes back with its mark, and
-            // everything else as it was.
-            let columns = size().map_or(80, |size| size.columns);
-            let erase = format!("\x1b[{}A\r\x1b[J", rows(&prompt.0, &typed, columns));
-            let waiting = state.take();
-            write(format!("{erase}{waiting}").as_bytes());
-            match outcome {
-                Ok(line) => {
-                    if question.is_some() || !is_said(&line, &state.renderer) {
-                        let echo: String = line.lines().map(|line| sanitized(line) + "\n").collect();
-                        write(format!("{}{}", prompt.1, if echo.is_empty() { "\n" } else { &echo }).as_bytes());
-                        state.renderer.scrolled();
-                        state.mode = Mode::Free;
-                    }
-                    drop(state);
-                    if question.is_none() {
-                        self.remember(&line);
-                    }
-                    return Some(line);
-                }
-                // A line that was begun is dropped; without one, Ctrl-C leaves.
-                Err(ReadlineError::Interrupted) if !typed.is_empty() => {}
-                Err(_) => return None,
-            }
+    fn read(&mut self) -> Option<String> {
+        let line = self.read_line(None)?;
+        if self.editor.remember(&line) {
+            self.history.add(&line);
         }
+        Some(line)
+    }
+
+    fn ask(&mut self, question: &str) -> Option<String> {
+        self.read_line(Some(question))
+    }
+
+    fn renderer(&mut self) -> &mut Renderer {
+        self.catch_up();
+        &mut self.renderer
     }
 
     fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
-        self.output.show(make);
+        self.catch_up();
+        let lines = make(&mut self.renderer);
+        self.write(&lines);
     }
 
-    fn with(&mut self, look: &mut dyn FnMut(&mut Renderer)) {
-        look(&mut self.output.lock().renderer);
+    fn give_back(&mut self, line: &str) {
+        self.given_back = Some(line.to_owned());
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = {
-            let mut state = self.output.lock();
-            state.mode = Mode::Held;
-            state.renderer.typed(text, to)
-        };
-        let deadline = Instant::now() + AT_ONCE;
+        self.catch_up();
+        let draft = self.renderer.typed(text, to);
         self.session.send(draft, text, to);
-        let mut state = self.output.lock();
-        while state.renderer.is_open(draft) && !state.is_away {
-            if self.output.changed.wait_until(&mut state, deadline).timed_out() {
-                break;
-            }
+        let deadline = Instant::now() + SEND_TIMEOUT;
+        while self.renderer.is_open(draft) && !self.is_away && self.end.is_none() {
+            let Ok(event) = self.events.recv_deadline(deadline) else { break };
+            self.happened(&event);
         }
-        state.add(|renderer| renderer.pending(draft, now()));
-        state.mode = Mode::Free;
-        state.flush();
+        let lines = self.renderer.pending(draft, now());
+        self.write(&lines);
     }
 }
 
 impl Terminal {
-    /// Keeps a line for Up. The file is written at once, since a signal may end the program.
-    fn remember(&mut self, line: &str) {
-        if self.editor.add_history_entry(line).is_ok_and(|is_new| is_new)
-            && let Some(path) = &self.history
-            && let Err(error) = self.editor.append_history(path)
+    /// Reads a line, or the answer to a question. `None` if the user gives none, or leaves.
+    fn read_line(&mut self, question: Option<&str>) -> Option<String> {
+        self.catch_up();
+        self.question = question.map(str::to_owned);
+        if question.is_none()
+            && self.editor.is_empty()
+            && let Some(line) = self.given_back.take()
         {
-            log::info!("the typed lines are not kept: {error}");
+            self.editor.set(&line);
+        }
+        self.is_reading = true;
+        self.fit();
+        let line = loop {
+            if self.end.is_some() {
+                break None;
+            }
+            match self.next_input() {
+                Input::Key(key) => {
+                    if let Some(outcome) = self.press(key) {
+                        break outcome;
+                    }
+                }
+                Input::Event(event) => self.happened(&event),
+                Input::Signal(Signal::SIGWINCH) => self.fit(),
+                Input::Signal(_) => self.end = Some(End::Signal),
+                Input::Gone => self.end = Some(End::User),
+            }
+        };
+        self.question = None;
+        self.is_reading = false;
+        line
+    }
+
+    fn next_input(&mut self) -> Input {
+        if let Some(key) = self.typed_ahead.pop_front() {
+            return Input::Key(key);
+        }
+        loop {
+            select! {
+                recv(self.keys) -> key => return key.map_or(Input::Gone, Input::Key),
+                recv(self.signals) -> signal => return signal.map_or(Input::Gone, Input::Signal),
+                recv(self.events) -> event => match event {
+                    Ok(event) => return Input::Event(event),
+                    Err(_) => self.events = never(),
+                },
+            }
         }
     }
-}
 
-/// Whether a line is shown again as a message.
-fn is_said(line: &str, renderer: &Renderer) -> bool {
-    let first = line.lines().next().unwrap_or_default();
-    let is_whole = |verb, rest: &str| command::spec_of(verb).split(rest).len() == command::spec_of(verb).takes.len();
-    line.lines().count() <= conversation::PASTED_LINES
-        && match parse(first, renderer.room().is_some()) {
-            Line::Say { .. } => true,
-            Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),
-            Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private().is_some(),
-            _ => false,
+    /// Does what a key means. Returns the line, or that there is none, if reading is over.
+    fn press(&mut self, key: Key) -> Option<Option<String>> {
+        let is_question = self.question.is_some();
+        match self.editor.press(key) {
+            Action::Edited => {
+                // What comes in one piece is painted once.
+                while let Some(key) = self.typed_ahead.pop_front().or_else(|| self.keys.try_recv().ok()) {
+                    if matches!(key, Key::Char(c) if c.is_control()) {
+                        self.typed_ahead.push_front(key);
+                        break;
+                    }
+                    self.editor.press(key);
+                }
+                self.repaint();
+            }
+            Action::Enter => {
+                let line = self.editor.take();
+                let is_echoed = is_question || !is_said(&line, &self.renderer);
+                self.leave_prompt(is_echoed.then_some(&line), "");
+                return Some(Some(line));
+            }
+            Action::Interrupt | Action::EndOfInput if is_question => {
+                let line = self.editor.take();
+                self.leave_prompt(Some(&line), "^C");
+                return Some(None);
+            }
+            Action::Interrupt if !self.editor.is_empty() => {
+                self.editor.take();
+                self.repaint();
+            }
+            Action::Interrupt => {
+                if self.interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+                    self.end = Some(End::User);
+                    self.leave_prompt(None, "");
+                } else {
+                    self.interrupted = Some(Instant::now());
+                    let text = self.before_leaving();
+                    let line = self.renderer.note(&text);
+                    self.write(&[line]);
+                }
+            }
+            Action::EndOfInput => {
+                self.end = Some(End::User);
+                self.leave_prompt(None, "");
+            }
+            Action::Complete => self.complete(),
+            Action::ClearScreen => {
+                self.prompt.erase();
+                self.renderer.scrolled();
+                write("\x1b[H\x1b[2J");
+                self.repaint();
+            }
+            Action::Suspend => {
+                write(&self.prompt.erase());
+                self.modes.restore();
+                let _ = raise(Signal::SIGTSTP);
+                let _ = self.modes.set_again();
+                self.renderer.scrolled();
+                self.repaint();
+            }
         }
-}
-
-/// What the editor asks while a line is being typed.
-struct EditorHelper {
-    output: Arc<Output>,
-    session: Arc<Session>,
-}
-
-impl Helper for EditorHelper {}
-
-impl Validator for EditorHelper {}
-
-impl Highlighter for EditorHelper {
-    /// The lines that wait come before the prompt; see the top of this file.
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
-        let mut waiting = self.output.lock().take();
-        if waiting.is_empty() {
-            return Cow::Borrowed(prompt);
-        }
-        waiting.push_str(prompt);
-        Cow::Owned(waiting)
-    }
-}
-
-impl Hinter for EditorHelper {
-    type Hint = String;
-
-    /// There are no hints; but Ctrl-C has to know whether there is a line.
-    fn hint(&self, line: &str, _pos: usize, _context: &Context<'_>) -> Option<String> {
-        line.clone_into(&mut self.output.lock().typed);
         None
     }
-}
 
-impl Completer for EditorHelper {
-    type Candidate = String;
-
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let typed = line.get(..pos).unwrap_or_default();
-        let mut known = {
-            let state = self.output.lock();
-            Known { rooms: Vec::new(), users: state.renderer.others(), in_room: state.renderer.room().is_some() }
-        };
-        if command::takes_room(typed, known.in_room) {
-            known.rooms = self.rooms();
+    /// Takes the prompt away, and leaves in its place the line that is echoed, if it is, and `mark`.
+    fn leave_prompt(&mut self, echoed: Option<&String>, mark: &str) {
+        let mut text = self.prompt.erase();
+        if let Some(line) = echoed {
+            let (_, colored) = self.prompt_text();
+            let echo: Vec<_> = line.lines().map(sanitized).collect();
+            text.push_str(&format!("{colored}{}{mark}\n", echo.join("\n")));
+            self.renderer.scrolled();
         }
-        let found = complete(typed, &known);
-        if found.1.len() > 1 {
-            // The editor lists them above the prompt.
-            self.output.lock().renderer.scrolled();
-        }
-        Ok(found)
+        self.is_reading = false;
+        write(&text);
     }
-}
 
-impl EditorHelper {
-    /// The rooms, unless the server takes its time.
+    /// Returns the prompt without and with colours.
+    fn prompt_text(&self) -> (String, String) {
+        self.question.as_ref().map_or_else(|| self.renderer.prompt(), |text| (text.clone(), text.clone()))
+    }
+
+    fn repaint(&mut self) {
+        let text = self.prompt.erase() + &self.painted();
+        write(&text);
+    }
+
+    /// Returns what paints the prompt, if it is to be on the screen.
+    fn painted(&mut self) -> String {
+        if !self.is_reading {
+            return String::new();
+        }
+        let (plain, colored) = self.prompt_text();
+        self.prompt.paint(&colored, &plain, self.editor.parts(), size())
+    }
+
+    /// Writes lines above the prompt.
+    fn write(&mut self, lines: &[Rendered]) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut text = self.prompt.erase();
+        text.extend(lines.iter().map(|line| line.text.as_str()));
+        text.push_str(&self.painted());
+        write(&text);
+    }
+
+    /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
+    fn fit(&mut self) {
+        let mut size = size();
+        if self.renderer.resize(Some(size)) {
+            self.renderer.scrolled();
+        }
+        if self.prompt.is_outdated(size) {
+            let mut column = None;
+            for _ in 0..CURSOR_TRIES {
+                column = self.cursor_column();
+                let now = modes::size();
+                if now == size {
+                    break;
+                }
+                // It says where the cursor was meanwhile.
+                (size, column) = (now, None);
+            }
+            self.renderer.resize(Some(size));
+            let text = self.prompt.erase_resized(size, column) + &self.painted();
+            write(&text);
+        } else {
+            self.repaint();
+        }
+    }
+
+    /// Asks the terminal for the column of the cursor.
+    fn cursor_column(&mut self) -> Option<usize> {
+        write(WHERE);
+        let deadline = Instant::now() + CURSOR_TIMEOUT;
+        loop {
+            match self.keys.recv_deadline(deadline).ok()? {
+                Key::CursorColumn(column) => return Some(column),
+                key => self.typed_ahead.push_back(key),
+            }
+        }
+    }
+
+    /// Shows what has happened up to now.
+    fn catch_up(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.happened(&event);
+        }
+    }
+
+    fn happened(&mut self, event: &Event) {
+        if self.renderer.resize(Some(size())) {
+            self.fit();
+        }
+        let mut refused = None;
+        match event {
+            Event::Lost { .. } => self.is_away = true,
+            Event::Back { .. } => self.is_away = false,
+            Event::Refused { draft, .. } => refused = self.renderer.line_of(*draft),
+            Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
+            _ => {}
+        }
+        let mut lines = self.renderer.event(event, now());
+        if let Some(line) = refused {
+            // A line that has been begun since must not be touched.
+            if self.editor.is_empty() && self.given_back.is_none() {
+                if self.is_reading && self.question.is_none() {
+                    self.editor.set(&line);
+                } else {
+                    self.given_back = Some(line);
+                }
+            } else {
+                lines.push(self.renderer.note(self.locale.given_back));
+            }
+        }
+        self.write(&lines);
+    }
+
+    /// Returns what is said at the first Ctrl-C.
+    fn before_leaving(&self) -> String {
+        self.locale.press_again.to_owned()
+    }
+
+    fn complete(&mut self) {
+        let (typed, _) = self.editor.parts();
+        let typed = typed.to_owned();
+        let in_room = self.renderer.room().is_some();
+        let rooms = if command::takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
+        let (start, found) = complete(
+            &typed,
+            &Known { rooms, users: self.renderer.others(), in_room, portuguese: self.locale.code == "pt" },
+        );
+        let common = common_beginning(&found);
+        if found.len() == 1 || common.len() > typed.len() - start {
+            self.editor.replace_before(start, &common);
+            self.repaint();
+        } else if !found.is_empty() {
+            let names: Vec<_> = found.iter().map(|name| name.trim_end().to_owned()).collect();
+            let line = self.renderer.note(&sanitized(&names.join("  ")));
+            self.write(&[line]);
+        }
+    }
+
+    /// Returns the rooms, unless the server takes its time.
     fn rooms(&self) -> Vec<String> {
         let (answer, rooms) = bounded(1);
         let session = Arc::clone(&self.session);
@@ -499,8 +491,45 @@ impl EditorHelper {
         if program::spawn("rooms", ask).is_err() {
             return Vec::new();
         }
-        rooms.recv_timeout(FOR_ROOMS).unwrap_or_default()
+        rooms.recv_timeout(ROOMS_TIMEOUT).unwrap_or_default()
     }
+
+    /// Sends what was typed, as long as the reason to end allows, and unregisters.
+    fn close(mut self) -> Result<(), Failure> {
+        let timeout = if matches!(self.end, Some(End::Signal)) { SIGNAL_TIMEOUT } else { EXIT_TIMEOUT };
+        let unsent = self.session.close(timeout).unwrap_or_default();
+        self.catch_up();
+        let lines: Vec<_> = unsent.iter().map(|text| self.renderer.unsent(text)).collect();
+        self.write(&lines);
+        match self.end {
+            // The screen says why.
+            Some(End::Session(cause)) => Err(Failure::Failed(self.locale.translated(&sanitized(&cause)))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns what all texts begin with.
+fn common_beginning(texts: &[String]) -> String {
+    let Some((first, others)) = texts.split_first() else { return String::new() };
+    let is_common = |end: usize| others.iter().all(|other| other.get(..end) == first.get(..end));
+    let ends = first.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| is_common(*end)).last().unwrap_or(0);
+    first.get(..end).unwrap_or_default().to_owned()
+}
+
+/// Returns whether a line is shown again as a message.
+fn is_said(line: &str, renderer: &Renderer) -> bool {
+    let first = line.lines().next().unwrap_or_default();
+    let is_whole =
+        |command, rest: &str| command::spec_of(command).split(rest).len() == command::spec_of(command).takes.len();
+    line.lines().count() <= conversation::PASTED_LINES
+        && match parse(first, renderer.room().is_some()) {
+            Line::Say { .. } => true,
+            Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),
+            Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private().is_some(),
+            _ => false,
+        }
 }
 
 #[cfg(test)]
@@ -509,26 +538,20 @@ mod tests {
     use crate::client::locale::ENGLISH;
 
     #[test]
-    fn rows_are_those_of_the_editor() {
-        for (prompt, line, columns, wanted) in [
-            ("> ", "", 10, 1),
-            ("> ", "1234567", 10, 1),
-            // The cursor stands in the next row already.
-            ("> ", "12345678", 10, 2),
-            ("> ", "123456789", 10, 2),
-            ("> ", "1234567漢", 10, 2),
-            ("> ", "one\ntwo", 10, 2),
-            ("> ", "👩‍🚀👩‍🚀👩‍🚀", 10, 1),
-        ] {
-            assert_eq!(rows(prompt, line, columns), wanted, "{prompt}{line}");
-        }
+    fn candidates_have_a_common_beginning() {
+        let common = |texts: &[&str]| common_beginning(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(common(&["help ", "history "]), "h");
+        assert_eq!(common(&["one"]), "one");
+        assert_eq!(common(&["João", "Joãozinho"]), "João");
+        assert_eq!(common(&["ã", "â"]), "");
+        assert_eq!(common(&[]), "");
     }
 
     #[test]
     fn messages_come_back_with_their_mark_and_commands_as_they_were() {
         let mut renderer = Renderer::new(&ENGLISH, Style::default(), "ana", now());
         assert!(!is_said("hello", &renderer));
-        renderer.set_room(Some("lobby"));
+        renderer.event(&Event::Joined { room: "lobby".into(), users: Vec::new(), messages: Vec::new() }, now());
         for (line, wanted) in [
             ("hello", true),
             ("one\ntwo", true),

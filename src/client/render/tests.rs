@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::*;
 use crate::client::locale::{ENGLISH, PORTUGUESE};
 
@@ -77,7 +79,7 @@ fn plain_lines_say_it_in_words() {
         assert_eq!(text(&renderer.event(&event, now())), line);
     }
     assert_eq!(renderer.typed("hello", None), 1);
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 1 }, now())), "14:03 delivered: hello\n");
+    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 1 }, now())), "14:03 sent\n");
     renderer.event(&Event::Lost { cause: "x".into() }, now());
     let retry = Event::Retrying { pause: Duration::from_secs(2) };
     assert_eq!(text(&renderer.event(&retry, now())), "14:03 Trying again in 2 s\n");
@@ -197,15 +199,15 @@ fn an_outage_is_one_line() {
     assert_eq!(shown, "\x1b[1A\r\x1b[J14:03 Connection lost · trying again in 4 s\n");
     let back = at("2025-11-23 14:05:00");
     let shown = text(&renderer.event(&Event::Back { caught_up: 12 }, back));
-    assert!(shown.ends_with("Connection lost · connected again at 14:05, 12 messages caught up\n"), "{shown:?}");
+    assert!(shown.ends_with("Connection lost · reconnected at 14:05, 12 messages received meanwhile\n"), "{shown:?}");
     let shown = text(&renderer.event(&Event::Forgotten { room: "lobby".into() }, back));
     assert!(shown.starts_with("\x1b[2A\r\x1b[J") || shown.starts_with("\x1b[1A\r\x1b[J"), "{shown:?}");
-    assert!(shown.contains("lost · the server has forgotten lobby"), "{shown:?}");
-    assert!(shown.contains("connected again"), "{shown:?}");
+    assert!(shown.contains("lost · the server has lost the messages of lobby"), "{shown:?}");
+    assert!(shown.contains("reconnected"), "{shown:?}");
     // Without an outage before it, it stands alone.
     renderer.event(&message("bob", None, "hello"), back);
     let shown = text(&renderer.event(&Event::Forgotten { room: "lobby".into() }, back));
-    assert!(shown.starts_with("14:05 The server has forgotten lobby"), "{shown:?}");
+    assert!(shown.starts_with("14:05 The server has lost the messages of lobby"), "{shown:?}");
 }
 
 #[test]

@@ -2,10 +2,22 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// Splits `text`, which has no control characters, into lines of at most `columns`. The first one has `first` columns less,
-/// the others `indent`. Breaks at spaces, and within a word only where the word alone is too wide.
-pub(super) fn wrap(text: &str, columns: usize, first: usize, indent: usize) -> Vec<&str> {
-    let mut lines = Vec::new();
+use crate::client::cluster::clusters;
+
+/// A row of a wrapped text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row<'a> {
+    pub(super) text: &'a str,
+    /// Whether it begins in the first column, and goes on in the next rows if it is wider than the screen.
+    pub(super) is_flush: bool,
+}
+
+/// Splits `text`, which has no control characters, into rows of at most `columns`. The first one has `first` columns less, the
+/// others `indent`. Breaks at spaces, and within a word only if the word alone is too wide. A link is never broken: if it is
+/// too wide it stands alone and is left to the terminal, which can still open it then.
+pub(super) fn wrap(text: &str, columns: usize, first: usize, indent: usize) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    let full = columns.saturating_sub(indent);
     let mut room = columns.saturating_sub(first);
     // A head that leaves no room for a word stands alone.
     let (mut start, mut end, mut width) = (0, 0, 0);
@@ -13,19 +25,25 @@ pub(super) fn wrap(text: &str, columns: usize, first: usize, indent: usize) -> V
     for piece in text.split_inclusive(' ') {
         let word = piece.trim_end_matches(' ');
         let word_width = word.width();
-        if width + word_width > room && (end > start || lines.is_empty()) {
-            let rest = columns.saturating_sub(indent);
-            if end > start || word_width <= rest {
-                lines.push(text.get(start..end).unwrap_or_default().trim_end_matches(' '));
-                (start, width, room) = (at, 0, rest);
+        if word_width > full && width + word_width > room && is_link(word) {
+            if end > start || rows.is_empty() {
+                rows.push(row(text, start, end));
             }
+            rows.push(Row { text: word, is_flush: true });
+            at += piece.len();
+            (start, end, width, room) = (at, at, 0, full);
+            continue;
+        }
+        if width + word_width > room && (end > start || rows.is_empty()) && (end > start || word_width <= full) {
+            rows.push(row(text, start, end));
+            (start, width, room) = (at, 0, full);
         }
         let mut word_at = at;
         for cluster in clusters(word) {
             let cluster_width = cluster.width();
             if width + cluster_width > room && word_at > start {
-                lines.push(text.get(start..word_at).unwrap_or_default());
-                (start, width, room) = (word_at, 0, columns.saturating_sub(indent));
+                rows.push(row(text, start, word_at));
+                (start, width, room) = (word_at, 0, full);
             }
             width += cluster_width;
             word_at += cluster.len();
@@ -34,27 +52,19 @@ pub(super) fn wrap(text: &str, columns: usize, first: usize, indent: usize) -> V
         end = at;
         width += piece.len() - word.len();
     }
-    lines.push(text.get(start..).unwrap_or_default().trim_end_matches(' '));
-    lines
+    if start < text.len() || rows.is_empty() {
+        rows.push(row(text, start, text.len()));
+    }
+    rows
 }
 
-/// The characters of a text with what belongs on them: marks, and what is joined by U+200D.
-fn clusters(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let mut chars = rest.char_indices();
-        chars.next()?;
-        let mut joined = false;
-        let end = chars.find_map(|(at, c)| {
-            let belongs =
-                joined || c == '\u{200d}' || matches!(c, '\u{1f3fb}'..='\u{1f3ff}') || c.to_string().width() == 0;
-            joined = c == '\u{200d}';
-            (!belongs).then_some(at)
-        });
-        let (cluster, after) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = after;
-        Some(cluster)
-    })
+fn row(text: &str, start: usize, end: usize) -> Row<'_> {
+    Row { text: text.get(start..end).unwrap_or_default().trim_end_matches(' '), is_flush: false }
+}
+
+/// Returns whether a word is something that terminals open.
+fn is_link(word: &str) -> bool {
+    word.contains("://")
 }
 
 #[cfg(test)]
@@ -76,14 +86,31 @@ mod tests {
             ("👩‍🚀👩‍🚀👩‍🚀", &["", "👩‍🚀👩‍🚀👩‍🚀"]),
             ("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", &["e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}"]),
         ] {
-            assert_eq!(wrap(text, 10, 5, 1), lines, "{text:?}");
+            let rows: Vec<_> = wrap(text, 10, 5, 1).into_iter().map(|row| row.text).collect();
+            assert_eq!(rows, lines, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_never_broken() {
+        let link = "https://example.org/a/long/way";
+        for columns in 8..60 {
+            for text in [link.to_owned(), format!("{link} x"), format!("see {link}, and {link}.")] {
+                let rows = wrap(&text, columns, 12, 3);
+                let whole = rows.iter().filter(|row| row.text.contains(link)).count();
+                assert!(
+                    whole >= 1 && rows.iter().all(|row| !row.text.contains("://") || row.text.contains(link)),
+                    "{rows:?}"
+                );
+                assert!(rows.iter().all(|row| row.is_flush || row.text.width() <= columns), "{rows:?}");
+            }
         }
     }
 
     proptest::proptest! {
         #[test]
         fn nothing_is_lost_and_nothing_is_too_wide(text in "[a-z漢é ]{0,60}", columns in 8_usize..40, first in 0_usize..50) {
-            let lines = wrap(&text, columns, first, 2);
+            let lines: Vec<_> = wrap(&text, columns, first, 2).into_iter().map(|row| row.text).collect();
             let words = |text: &str| text.split(' ').collect::<String>();
             proptest::prop_assert_eq!(lines.iter().map(|line| words(line)).collect::<String>(), words(&text));
             for (at, line) in lines.iter().enumerate() {

@@ -1,0 +1,85 @@
+//! Something that somebody said, and how it looks.
+
+use super::layout::{Head, readable};
+use super::names::name;
+use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style};
+use crate::client::command::as_action;
+use crate::client::locale::Locale;
+
+/// Something special about a message, which has a sign on the screen and words in plain lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    None,
+    /// The server has it.
+    Sent,
+    /// It is on its way.
+    Pending,
+    /// The server refuses it.
+    Refused,
+    /// It mentions the user.
+    Mention,
+}
+
+/// Something that somebody said.
+#[derive(Debug, Clone)]
+pub(super) struct Said<'a> {
+    /// When.
+    pub(super) clock: &'a str,
+    pub(super) mark: Mark,
+    pub(super) origin: &'a str,
+    /// The only recipient, if there is one.
+    pub(super) to: Option<&'a str>,
+    pub(super) text: &'a str,
+    /// Whether the user said it.
+    pub(super) is_mine: bool,
+}
+
+impl Said<'_> {
+    /// Returns the head of the line on a screen, its text, and the rendition of the text.
+    pub(super) fn on_screen(&self, style: Style) -> (Head, String, &'static str) {
+        let (sign, sign_style) = match self.mark {
+            Mark::None => (" ", DIM),
+            Mark::Sent => ("✓", GREEN),
+            Mark::Pending => ("…", DIM),
+            Mark::Refused => ("✗", RED),
+            Mark::Mention => ("!", MENTIONED),
+        };
+        let user = |head: Head, user: &str| Head {
+            plain: head.plain + &name(user),
+            colored: head.colored + &style.user(user),
+        };
+        let mut head = Head::default().with(style, DIM, self.clock).with(style, sign_style, sign);
+        let action = as_action(self.text);
+        if let Some(to) = self.to {
+            head = user(user(head.with(style, "", "["), self.origin).with(style, "", " → "), to).with(style, "", "] ");
+        } else if action.is_none() {
+            head = user(head.with(style, "", "<"), self.origin).with(style, "", "> ");
+        }
+        if action.is_some() {
+            head = user(head.with(style, "", "* "), self.origin).with(style, "", " ");
+        }
+        let body_style = match (self.to, self.mark) {
+            (Some(_), _) => PRIVATE,
+            (None, Mark::Mention) => BOLD,
+            _ => "",
+        };
+        (head, readable(action.unwrap_or(self.text)), body_style)
+    }
+
+    /// Returns the head of a plain line, and its text.
+    pub(super) fn in_words(&self, locale: &Locale) -> (Head, String) {
+        let note = match self.to {
+            Some(to) if self.is_mine => (locale.private_to)(&name(to)),
+            Some(_) => locale.private.to_owned(),
+            None if self.mark == Mark::Mention => locale.mentions_you.to_owned(),
+            None => String::new(),
+        };
+        let note = if note.is_empty() { note } else { format!(" ({note})") };
+        let (origin, action) = (name(self.origin), as_action(self.text));
+        let head = match action {
+            Some(_) => format!("{} * {origin}{note} ", self.clock),
+            None => format!("{} {origin}{note}: ", self.clock),
+        };
+        (Head::plain(&head), readable(action.unwrap_or(self.text)))
+    }
+}

@@ -1,0 +1,82 @@
+//! How far the user has read: where the line between what was seen and what is new belongs.
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+/// How long somebody who presses no key is still taken to be reading.
+const IDLE: TimeDelta = TimeDelta::minutes(5);
+/// The most rooms that are remembered.
+const MAX_ROOMS: usize = 100;
+
+/// How far a user has read a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPosition {
+    /// The user.
+    pub user: String,
+    /// The room.
+    pub room: String,
+    /// The timestamp of the newest message that was shown.
+    pub timestamp: String,
+}
+
+/// How far the user has read, and whether the line has been drawn.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    /// When the user did something last; `None` where nobody is at a keyboard.
+    last_active: Option<NaiveDateTime>,
+    is_divided: bool,
+    /// The room read last is the last one.
+    positions: Vec<ReadPosition>,
+}
+
+impl Unseen {
+    /// Notes that the user has done something.
+    pub(super) fn active(&mut self, now: NaiveDateTime) {
+        self.last_active = Some(now);
+        self.is_divided = false;
+    }
+
+    /// Returns since when the user has done nothing, if that is long ago and no line says so yet.
+    pub(super) fn idle_since(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.last_active.filter(|since| !self.is_divided && now.signed_duration_since(*since) >= IDLE)
+    }
+
+    /// Notes that the line is drawn.
+    pub(super) fn divide(&mut self) {
+        self.is_divided = true;
+    }
+
+    /// Returns whether the line has been drawn since the user did something.
+    pub(super) fn is_divided(&self) -> bool {
+        self.is_divided
+    }
+
+    /// Notes that a message was shown.
+    pub(super) fn read(&mut self, user: &str, room: &str, timestamp: &str) {
+        let is_it = |position: &ReadPosition| position.user == user && position.room == room;
+        let mut position = match self.positions.iter().position(is_it) {
+            Some(index) => self.positions.remove(index),
+            None => ReadPosition { user: user.to_owned(), room: room.to_owned(), timestamp: String::new() },
+        };
+        if *position.timestamp < *timestamp {
+            timestamp.clone_into(&mut position.timestamp);
+        }
+        if self.positions.len() >= MAX_ROOMS {
+            self.positions.remove(0);
+        }
+        self.positions.push(position);
+    }
+
+    /// Returns the timestamp of the newest message of a room that was shown.
+    pub(super) fn position(&self, user: &str, room: &str) -> Option<&str> {
+        let mut positions = self.positions.iter();
+        positions.find(|position| position.user == user && position.room == room).map(|position| &*position.timestamp)
+    }
+
+    pub(super) fn positions(&self) -> &[ReadPosition] {
+        &self.positions
+    }
+
+    pub(super) fn remember(&mut self, positions: Vec<ReadPosition>) {
+        self.positions = positions;
+    }
+}

@@ -1,0 +1,342 @@
+//! The prompt on the screen: painted, erased, and found again after the terminal got another size.
+//!
+//! The prompt and the line after it are written as one text that the terminal itself wraps. What becomes of it when the
+//! terminal gets wider or narrower is the terminal's affair: many wrap it anew (VTE, kitty, tmux), others cut it off or leave
+//! it as it was (xterm). So after a change the terminal is asked for the column of the cursor, which tells the two apart.
+//! Whatever remains uncertain is left alone: better two prompts on the screen than one message less.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::client::cluster::clusters;
+use crate::client::render::Size;
+use crate::sanitize::Sanitized;
+
+/// A prompt that is on the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Painted {
+    /// The size of the screen.
+    size: Size,
+    /// The widths of the clusters before the cursor.
+    before: Vec<usize>,
+}
+
+/// What is known of the prompt on the screen.
+#[derive(Debug, Default)]
+pub(super) struct Prompt {
+    painted: Option<Painted>,
+    /// Whether the terminal wraps lines anew when it gets another width, as soon as it has shown it.
+    reflows: Option<bool>,
+}
+
+impl Prompt {
+    /// Returns whether there is one on a screen of another size.
+    pub(super) fn is_outdated(&self, size: Size) -> bool {
+        self.painted.as_ref().is_some_and(|painted| painted.size != size)
+    }
+
+    /// Returns what erases the prompt, on a screen of the size that it was painted for.
+    pub(super) fn erase(&mut self) -> String {
+        let Some(painted) = self.painted.take() else { return String::new() };
+        erase(row_and_column(&painted.before, painted.size.columns).0)
+    }
+
+    /// Returns what erases the prompt, as far as it certainly is the prompt, after the screen got another size and the
+    /// terminal has said in which column the cursor is; `None` if it does not say.
+    pub(super) fn erase_resized(&mut self, size: Size, column: Option<usize>) -> String {
+        let Some(Painted { size: old, before }) = self.painted.take() else { return String::new() };
+        let last = size.columns.saturating_sub(1);
+        // As it was painted, the cursor at most in the last column.
+        let (kept_row, kept_column) = row_and_column(&before, old.columns);
+        let kept = (kept_row, kept_column.min(last));
+        // Wrapped anew; behind a full row, the cursor may also stay at the end of it.
+        let wrapped = row_and_column(&before, size.columns);
+        let stayed = if wrapped.1 == 0 && wrapped.0 > 0 { (wrapped.0 - 1, last) } else { wrapped };
+        let is = |place: (usize, usize)| column == Some(place.1);
+        let wrapped_row = if is(wrapped) { wrapped.0 } else { stayed.0 };
+        let row = match (is(kept), is(wrapped) || is(stayed)) {
+            (true, false) => {
+                self.reflows = Some(false);
+                kept.0
+            }
+            (false, true) if self.reflows != Some(false) => {
+                self.reflows = Some(true);
+                wrapped_row
+            }
+            (true, true) if self.reflows == Some(false) => kept.0,
+            (true, true) if self.reflows == Some(true) => wrapped_row,
+            _ => kept.0.min(stayed.0),
+        };
+        erase(row)
+    }
+
+    /// Returns what paints a prompt, `width` columns wide and perhaps coloured, and the line with the cursor between its two
+    /// parts. As much of the line is shown as fits on the screen.
+    pub(super) fn paint(&mut self, colored: &str, plain: &str, (before, after): (&str, &str), size: Size) -> String {
+        let columns = size.columns.max(2);
+        let prompt: Vec<usize> = clusters(plain).map(|cluster| cluster.width()).collect();
+        let most = (columns * size.rows.saturating_sub(1).max(1)).saturating_sub(prompt.iter().sum::<usize>() + 2);
+        let (before, after) = (visible(before), visible(after));
+        // The end of what is before the cursor, and then the beginning of what is after it.
+        let mut room = most;
+        let mut fits = |(_, width): &&(String, usize)| room.checked_sub(*width).map(|rest| room = rest).is_some();
+        let shown_before = before.iter().rev().take_while(&mut fits).count();
+        let shown_after = after.iter().take_while(&mut fits).count();
+        let before = before.get(before.len() - shown_before..).unwrap_or_default();
+        let after = after.get(..shown_after).unwrap_or_default();
+
+        let mut text = colored.to_owned();
+        text.extend(before.iter().chain(after).map(|(text, _)| text.as_str()));
+        // So that the cursor never stands behind the last column, where terminals differ.
+        text.push(' ');
+        let to_cursor: Vec<_> = prompt.into_iter().chain(before.iter().map(|(_, width)| *width)).collect();
+        let to_end: Vec<_> = to_cursor.iter().copied().chain(after.iter().map(|(_, width)| *width)).collect();
+        let (row, column) = row_and_column(&to_cursor, columns);
+        let (last_row, _) = row_and_column(&to_end, columns);
+        if last_row > row {
+            let _ = write!(text, "\x1b[{}A", last_row - row);
+        }
+        text.push('\r');
+        if column > 0 {
+            let _ = write!(text, "\x1b[{column}C");
+        }
+        self.painted = Some(Painted { size, before: to_cursor });
+        text
+    }
+}
+
+/// Returns what erases from the row so many above the cursor to the end of the screen.
+fn erase(rows: usize) -> String {
+    if rows > 0 { format!("\x1b[{rows}A\r\x1b[J") } else { "\r\x1b[J".to_owned() }
+}
+
+/// Returns what is shown of a text, and how wide each of its clusters is. A line break is one sign.
+fn visible(text: &str) -> Vec<(String, usize)> {
+    let shown = clusters(text).map(|cluster| if cluster == "\n" { "⏎".into() } else { Sanitized(cluster).to_string() });
+    shown.map(|shown| (shown.clone(), shown.width())).collect()
+}
+
+/// Returns where the next cluster begins after clusters of these widths, from 0, as a terminal wraps them.
+fn row_and_column(widths: &[usize], columns: usize) -> (usize, usize) {
+    let columns = columns.max(1);
+    let (mut row, mut column) = (0, 0);
+    for width in widths {
+        if column + width > columns {
+            (row, column) = (row + 1, 0);
+        }
+        column += width;
+    }
+    if column >= columns { (row + 1, 0) } else { (row, column) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGES: [&str; 3] = ["one", "two", "three"];
+    const PROMPT: &str = "ana@lobby> ";
+
+    /// A screen without top and bottom, on which only narrow characters are written.
+    #[derive(Clone)]
+    struct Model {
+        reflows: bool,
+        columns: usize,
+        /// Rows, and whether each goes on in the next one.
+        rows: Vec<(String, bool)>,
+        row: usize,
+        column: usize,
+    }
+
+    impl Model {
+        fn new(reflows: bool, columns: usize) -> Self {
+            Self { reflows, columns, rows: vec![(String::new(), false)], row: 0, column: 0 }
+        }
+
+        fn write(&mut self, text: &str) {
+            let mut rest = text;
+            while let Some(c) = rest.chars().next() {
+                rest = &rest[c.len_utf8()..];
+                match c {
+                    '\n' => (self.row, self.column) = (self.row + 1, 0),
+                    '\r' => self.column = 0,
+                    '\x1b' => {
+                        let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                        let count = rest[1..end].parse().unwrap_or(1);
+                        match &rest[end..=end] {
+                            "A" => self.row = self.row.saturating_sub(count),
+                            "C" => self.column = (self.column + count).min(self.columns - 1),
+                            "J" => {
+                                self.rows.truncate(self.row + 1);
+                                self.rows[self.row].0.truncate(self.column);
+                                self.rows[self.row].1 = false;
+                            }
+                            other => panic!("{other}"),
+                        }
+                        rest = &rest[end + 1..];
+                    }
+                    c => self.put(c),
+                }
+                while self.rows.len() <= self.row {
+                    self.rows.push((String::new(), false));
+                }
+            }
+        }
+
+        fn put(&mut self, c: char) {
+            if self.column == self.columns {
+                self.rows[self.row].1 = true;
+                (self.row, self.column) = (self.row + 1, 0);
+                if self.rows.len() == self.row {
+                    self.rows.push((String::new(), false));
+                }
+            }
+            let row = &mut self.rows[self.row].0;
+            while row.len() < self.column {
+                row.push(' ');
+            }
+            row.replace_range(self.column..row.len().min(self.column + 1), &c.to_string());
+            self.column += 1;
+        }
+
+        fn resize(&mut self, columns: usize) {
+            let (row, column) = (self.row, self.column.min(self.columns - 1));
+            if self.reflows {
+                let mut wrapped = Self::new(true, columns);
+                let (mut line, mut cursor) = (String::new(), None);
+                for (at, (text, goes_on)) in self.rows.iter().enumerate() {
+                    if at == row {
+                        cursor = Some(line.len() + column);
+                    }
+                    line.push_str(text);
+                    if !goes_on {
+                        let first = wrapped.row;
+                        for c in line.chars() {
+                            wrapped.put(c);
+                        }
+                        if let Some(cursor) = cursor.take() {
+                            (self.row, self.column) = (first + cursor / columns, cursor % columns);
+                        }
+                        line.clear();
+                        if at + 1 < self.rows.len() {
+                            wrapped.write("\n");
+                        }
+                    }
+                }
+                self.rows = wrapped.rows;
+            } else {
+                for (text, _) in &mut self.rows {
+                    text.truncate(columns);
+                }
+                self.column = column.min(columns - 1);
+            }
+            self.columns = columns;
+        }
+
+        fn messages(&self) -> Vec<&str> {
+            self.rows.iter().map(|(text, _)| text.as_str()).filter(|text| MESSAGES.contains(text)).collect()
+        }
+
+        fn prompts(&self) -> usize {
+            self.rows.iter().filter(|(text, _)| text.starts_with(PROMPT)).count()
+        }
+    }
+
+    fn size(columns: usize) -> Size {
+        Size { columns, rows: 24 }
+    }
+
+    #[test]
+    fn a_line_is_painted_with_its_cursor_and_erased_again() {
+        for columns in 20..=60 {
+            for length in 0..70 {
+                let text = "x".repeat(length);
+                for cursor in [0, length / 2, length] {
+                    let mut model = Model::new(false, columns);
+                    model.write("one\ntwo\nthree\n");
+                    let mut prompt = Prompt::default();
+                    model.write(&prompt.paint(PROMPT, PROMPT, text.split_at(cursor), size(columns)));
+                    let at = PROMPT.len() + cursor;
+                    assert_eq!(
+                        (model.row, model.column),
+                        (3 + at / columns, at % columns),
+                        "{columns} {length} {cursor}"
+                    );
+                    model.write(&prompt.erase());
+                    assert_eq!((model.row, model.column), (3, 0));
+                    assert_eq!(
+                        model.rows.iter().map(|(row, _)| row.as_str()).collect::<Vec<_>>(),
+                        ["one", "two", "three", ""]
+                    );
+                }
+            }
+        }
+    }
+
+    /// Both kinds of terminals, each width after each other one, with lines of one row and of several, and a terminal that
+    /// does not say where the cursor is.
+    #[test]
+    fn no_resize_erases_a_message() {
+        for (reflows, length, answers) in [
+            (true, 5, true),
+            (true, 230, true),
+            (false, 70, true),
+            (false, 230, true),
+            (true, 150, false),
+            (false, 150, false),
+        ] {
+            let text = "x".repeat(length);
+            for old in 20..=200 {
+                let mut painted = Model::new(reflows, old);
+                painted.write("one\ntwo\nthree\n");
+                let mut first = Prompt::default();
+                painted.write(&first.paint(PROMPT, PROMPT, (&text, ""), size(old)));
+                for new in 20..=200 {
+                    let (mut model, mut prompt) =
+                        (painted.clone(), Prompt { painted: first.painted.clone(), reflows: None });
+                    model.resize(new);
+                    model.write(&prompt.erase_resized(size(new), answers.then_some(model.column)));
+                    assert_eq!(model.messages(), MESSAGES, "{reflows} {length}: {old} to {new}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn once_the_terminal_is_known_there_is_one_prompt() {
+        let text = "x".repeat(100);
+        for reflows in [true, false] {
+            let mut model = Model::new(reflows, 120);
+            model.write("one\ntwo\nthree\n");
+            let mut prompt = Prompt::default();
+            model.write(&prompt.paint(PROMPT, PROMPT, (&text, ""), size(120)));
+            // All steps of a window that is dragged smaller, larger, and in jumps.
+            let steps = (20..120).rev().chain(21..=200).chain([40, 200, 41, 37, 111, 30, 60, 33, 150]);
+            for columns in steps {
+                model.resize(columns);
+                let column = Some(model.column);
+                model.write(&prompt.erase_resized(size(columns), column));
+                model.write(&prompt.paint(PROMPT, PROMPT, (&text, ""), size(columns)));
+                assert_eq!((model.messages(), model.prompts()), (MESSAGES.to_vec(), 1), "{reflows} {columns}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_the_screen_is_shown_around_its_cursor() {
+        let text: String = ('a'..='z').cycle().take(4000).collect();
+        let mut prompt = Prompt::default();
+        for cursor in [0, 2000, 4000] {
+            let shown = prompt.paint(PROMPT, PROMPT, text.split_at(cursor), Size { columns: 40, rows: 5 });
+            assert!(shown.len() < 40 * 4 + 20, "{}", shown.len());
+            let near = text.get(cursor.saturating_sub(20)..cursor).unwrap();
+            assert!(shown.contains(near), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_only_shown() {
+        let shown = Prompt::default().paint("> ", "> ", ("one\ntwo\u{202e}\x1b[2J", ""), size(80));
+        assert!(shown.starts_with("> one⏎two\\u{202e}␛[2J "), "{shown:?}");
+    }
+}
