@@ -17,6 +17,7 @@ mod registration;
 mod room;
 mod server;
 mod state;
+mod store;
 mod waits;
 mod wire;
 
@@ -38,6 +39,7 @@ pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, Page};
 pub use server::{PROGRAM, Running, ServerConfig, start};
 pub use state::{Effects, Envelope, State, WireForm};
+pub use store::{Identity, Store, StoreConfig};
 pub use waits::{DELIVERY_GAP, Delivery, MAX_WAIT, Ticket};
 pub use wire::FORM;
 
@@ -54,7 +56,7 @@ pub struct Chat {
     core: Mutex<Core<Deferred>>,
     /// Locked before `core`, if both are.
     journal: Journal,
-    log: Box<dyn Log>,
+    log: Arc<dyn Log>,
     /// Wakes the thread that delivers.
     bell: Bell,
     /// The key of digests that last as long as this process.
@@ -213,7 +215,7 @@ fn random_id() -> Result<u64, Fault> {
 impl Chat {
     /// Returns a chat with what `core` knows, whose changes go into `log`, and whose users' secrets are checked by `salt`.
     #[must_use]
-    pub fn new(core: Core<Deferred>, log: Box<dyn Log>, digests: secret::Key, salt: Salt) -> Self {
+    pub fn new(core: Core<Deferred>, log: Arc<dyn Log>, digests: secret::Key, salt: Salt) -> Self {
         let max_message_bytes = core.state().limits().message_bytes;
         let (journal, bell) = (Journal::default(), Bell::default());
         Self { core: Mutex::new(core), journal, log, bell, digests, salt, max_message_bytes }
@@ -428,6 +430,14 @@ impl Chat {
             // What is refused has changed meanwhile; what cannot be stored is tried again in the next round.
             let _ = self.commit(entry);
         }
+    }
+
+    /// Calls `mark` at a moment at which everything in the log is applied and nothing else, and returns the state of then.
+    fn snapshot(&self, mark: &dyn Fn()) -> State {
+        self.journal.between_turns(|| {
+            mark();
+            self.core.lock().state().clone()
+        })
     }
 
     fn metrics(&self, out: &mut Metrics) {

@@ -84,7 +84,6 @@ impl Journal {
         }
     }
 
-    #[allow(dead_code, reason = "for logs with snapshots")]
     /// Does `work` while nobody else has a turn: what is in the log is applied then, and nothing else.
     pub(super) fn between_turns<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut turns = self.turns.lock();

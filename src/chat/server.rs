@@ -10,7 +10,7 @@ use log::warn;
 
 use super::delivery::deliver;
 use super::registration::Registration;
-use super::{Chat, Core, FORM, Limits, NoLog, PROCEDURES};
+use super::{Chat, Core, FORM, Identity, Limits, Log, NoLog, PROCEDURES, State, Store, StoreConfig};
 use crate::endpoint::Endpoint;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
@@ -54,6 +54,7 @@ const FLAGS: &[&[Flag]] = &[
         Flag::switch("require-auth", "Refuse users who register without credentials."),
         Flag::value("secret-file", "FILE", None, "Holds the secret that the binder wants of those who register there."),
     ],
+    super::store::FLAGS,
     super::limits::FLAGS,
     HTTP_FLAGS,
     page::FLAGS,
@@ -72,6 +73,8 @@ pub struct ServerConfig {
     pub binder: Option<Endpoint>,
     /// The address to register.
     pub advertise: Option<Endpoint>,
+    /// Where the log is kept; without one, what the chat knows ends with the process.
+    pub store: Option<StoreConfig>,
     /// What to show the binder.
     pub binder_credentials: Option<Credentials>,
 }
@@ -86,6 +89,7 @@ impl ServerConfig {
             open_allowed: true,
             binder,
             advertise: None,
+            store: None,
             binder_credentials: None,
         }
     }
@@ -116,6 +120,7 @@ impl ServerConfig {
             open_allowed: !options.has("require-auth"),
             binder,
             advertise,
+            store: StoreConfig::from_options(options)?,
             binder_credentials: None,
         };
         if let Some(path) = options.text("secret-file") {
@@ -135,6 +140,7 @@ pub struct Running {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
+    store: Option<(Arc<Store>, JoinHandle<()>)>,
     _janitor: Janitor,
 }
 
@@ -156,6 +162,11 @@ impl Running {
         });
         self.http.stop(deadline);
         self.chat.bell.end();
+        if let Some((store, maintainer)) = self.store {
+            // The flush of what was said last is worth waiting for.
+            store.end();
+            let _ = maintainer.join();
+        }
         if let Some(thread) = registration {
             while !thread.is_finished() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(2));
@@ -169,7 +180,7 @@ impl Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn start(config: ServerConfig) -> Result<Running, Failure> {
-    let ServerConfig { http: config, limits, open_allowed, binder, advertise, binder_credentials } = config;
+    let ServerConfig { http: config, mut limits, open_allowed, binder, advertise, store, binder_credentials } = config;
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
@@ -180,19 +191,45 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
         );
     }
     let failed = |error| Failure::while_doing("cannot start", error);
-    let salt = Salt::random(false)?;
-    let core = Core::empty(limits.clone(), FORM, open_allowed, Instant::now());
-    let chat = Arc::new(Chat::new(core, Box::new(NoLog), Key::random()?, salt));
+    let (store, state, identity) = match &store {
+        Some(store) => {
+            store.narrow(&mut limits)?;
+            let (store, state) = Store::open(store, limits.clone())?;
+            let identity = store.identity().clone();
+            (Some(Arc::new(store)), state, identity)
+        }
+        None => {
+            let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(false)? };
+            (None, State::new(limits.clone(), FORM), identity)
+        }
+    };
+    let log: Arc<dyn Log> = match &store {
+        Some(store) => Arc::clone(store) as Arc<dyn Log>,
+        None => Arc::new(NoLog),
+    };
+    let core = Core::new(state, open_allowed, Instant::now());
+    let chat = Arc::new(Chat::new(core, log, Key::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, &limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
-    dispatcher.publish_server_id(&random::hex::<16>()?);
+    dispatcher.publish_server_id(&identity.server_id);
     dispatcher.add_procedures(PROCEDURES, &chat);
     let instance_of = Arc::clone(&chat);
     dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
     let counted = Arc::clone(&chat);
-    dispatcher.on_metrics(move |out| counted.metrics(out));
+    let stored = store.clone();
+    dispatcher.on_metrics(move |out| {
+        counted.metrics(out);
+        stored.iter().for_each(|store| store.metrics(out));
+    });
+    let maintainer = match &store {
+        Some(store) => {
+            let (store, chat) = (Arc::clone(store), Arc::clone(&chat));
+            Some(spawn("store", move || store.maintain(|mark| chat.snapshot(mark))).map_err(failed)?)
+        }
+        None => None,
+    };
 
     let delivered = Arc::clone(&chat);
     spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
@@ -215,5 +252,5 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
             Some((stop, thread))
         }
     };
-    Ok(Running { chat, http, registration, _janitor: janitor })
+    Ok(Running { chat, http, registration, store: store.zip(maintainer), _janitor: janitor })
 }

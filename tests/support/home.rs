@@ -1,11 +1,11 @@
-//! Where clients keep their files.
+//! Where clients and servers keep their files.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A directory for the files of clients, removed at the end.
+/// A directory for the files of programs, removed at the end.
 pub struct Home(pub PathBuf);
 
 impl Home {
