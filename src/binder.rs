@@ -70,13 +70,17 @@ impl BinderConfig {
         Self { http: HttpConfig::new(listen), secret: None, announce: true }
     }
 
-    /// Reads the command line.
+    /// Reads the command line, and warns of a binder that is open by oversight.
     ///
     /// # Errors
     /// [`Failure::Usage`] if it is wrong, [`Failure::Failed`] if the address or the file of the secret cannot be used.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
         let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
-        Ok(Self { http: HttpConfig::from_options(options)?, secret, announce: !options.has("no-announce") })
+        let http = HttpConfig::from_options(options)?;
+        if secret.is_none() && !http.listen.ip().to_canonical().is_loopback() {
+            warn!("{} is beyond this machine and anybody may register; --secret-file changes that", http.listen);
+        }
+        Ok(Self { http, secret, announce: !options.has("no-announce") })
     }
 }
 
@@ -113,9 +117,6 @@ pub fn start(config: BinderConfig) -> Result<Running, Failure> {
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
-    if secret.is_none() && !wanted.ip().to_canonical().is_loopback() {
-        warn!("{wanted} is beyond this machine and anybody may register; --secret-file changes that");
-    }
     let binder = Arc::new(Binder::new(secret.as_deref())?);
     let mut dispatcher = Dispatcher::new();
     dispatcher.add_procedures(PROCEDURES, &binder);

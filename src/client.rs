@@ -11,6 +11,7 @@ mod cluster;
 pub mod command;
 mod conversation;
 pub mod event;
+mod finding;
 pub mod local;
 pub mod locale;
 mod plain;
@@ -36,9 +37,10 @@ pub const PROGRAM: Program = Program {
     about: "Chats in a terminal; its commands: help in the chat. More: man chat-client",
     arguments: "[send TEXT | tail]",
     flags: &[&[
-        Flag::value("binder", "HOST:PORT", Some("127.0.0.1:5000"), "The binder to ask."),
+        Flag::value("binder", "HOST:PORT", None, "The binder; without it the client looks around."),
         Flag::value("server", "HOST:PORT", None, "The server, without a binder."),
-        Flag::switch("local", "Start binder and server too, unless they run."),
+        Flag::switch("local", "Also start binder and server, unless running."),
+        Flag::switch("share", "As --local, for the whole network."),
         Flag::value("user", "NAME", None, "The user name; without it the client asks."),
         Flag::value("room", "ROOM", None, "Go to this room at once."),
         Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
@@ -50,10 +52,7 @@ pub const PROGRAM: Program = Program {
         // What --local runs in this process is not what the person at the terminal wants to read of.
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
-    examples: &[
-        ("client --local", "starts the chat, or joins it"),
-        ("client send --user bot --room ops \"deployed\"", "sends and ends"),
-    ],
+    examples: &[("client --local", "starts the chat, or joins it")],
     words: |options| language(options).map_or(&locale::ENGLISH.help, |words| &words.help),
 };
 
@@ -69,13 +68,15 @@ fn language(options: &Options) -> Result<&'static Locale, &'static str> {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
     let style = style(options)?;
+    let found = || finding::with_binder(options, words.finding);
     let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {}
-        ["send", ..] => return script::send(options, words, style, &options.arguments[1..]),
-        ["tail"] => return script::tail(options, words, style),
+        ["send", ..] => return script::send(&found()?, words, style, &options.arguments[1..]),
+        ["tail"] => return script::tail(&found()?, words, style),
         [other, ..] => return Err(Failure::Usage(format!("{other:?} is neither send nor tail"))),
     }
+    let options = &found()?;
     #[cfg(feature = "terminal")]
     if !style.plain {
         return terminal::run(options, words, style);
@@ -101,23 +102,27 @@ fn style(options: &Options) -> Result<Style, Failure> {
 
 /// Reads from the command line how to find the server.
 fn setup(options: &Options) -> Result<SessionConfig, Failure> {
-    let given: Vec<_> = ["binder", "server", "local"].into_iter().filter(|name| options.has(name)).collect();
-    if let [one, other, ..] = given[..] {
-        return Err(Failure::Usage(format!("--{one} and --{other} exclude each other")));
+    let given: Vec<_> = ["binder", "server", "local", "share"].into_iter().filter(|name| options.has(name)).collect();
+    match given[..] {
+        ["local", "share"] => {}
+        [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} exclude each other"))),
+        _ => {}
     }
     let secrets = Secrets::find(options.text("secret-file"))?;
-    if options.has("local") {
+    if options.has("local") || options.has("share") {
         limit_descriptors(u64::MAX);
-        let mut local = Local::default();
-        return Ok(SessionConfig {
-            discovery: Discovery::Binder(Local::binder()),
-            secrets,
-            prepare: Box::new(move || local.ensure()),
-        });
+        let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+        let mut local = Local::new(options.has("share"), words.finding);
+        // What cannot work is said before anything is asked.
+        local.ensure()?;
+        if options.has("share") && local.is_host() {
+            finding::say(words.finding.sharing);
+        }
+        return Ok(SessionConfig { secrets, discover: Box::new(move || local.ensure().map(Discovery::Binder)) });
     }
     let discovery = match options.find("server")? {
         Some(server) => Discovery::Server(server),
         None => Discovery::Binder(options.get("binder")?),
     };
-    Ok(SessionConfig { discovery, secrets, prepare: Box::new(|| Ok(())) })
+    Ok(SessionConfig { secrets, discover: Box::new(move || Ok(discovery.clone())) })
 }

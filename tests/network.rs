@@ -140,3 +140,89 @@ fn a_server_for_its_own_machine_is_named_to_others_and_never_given_to_them() {
     let far = lan.serve(2, SERVER, &["--binder", "10.77.0.1:5000"]);
     far.stderr.wait_for_line("--listen 0.0.0.0:9000 changes that", PATIENCE);
 }
+
+#[test]
+fn a_client_without_an_option_finds_the_chat_of_its_network() {
+    let Some(lan) = Lan::of(3) else { return };
+    let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let server = lan.serve(1, SERVER, SERVER_FOR_ALL);
+    registered(&server);
+    let mut ana = client(&lan, 2, "ana", &[]);
+    ana.stderr.wait_for_line("at 10.77.0.1:5000", PATIENCE);
+    ana.stderr.wait_for_line("Joined lobby", PATIENCE);
+    let bob = client(&lan, 3, "bob", &[]);
+    bob.stderr.wait_for_line("Joined lobby", PATIENCE);
+    send_lines(&mut ana, &["found you"]);
+    bob.stdout.wait_for_line("found you", PATIENCE);
+
+    // What runs on the machine itself comes first.
+    let _near = lan.serve(3, BINDER, &[] as &[&str]);
+    let _near_server = lan.serve(3, SERVER, &[] as &[&str]);
+    registered(&_near_server);
+    let eve = client(&lan, 3, "eve", &[]);
+    eve.stderr.wait_for_line("Joined lobby. Nobody else", PATIENCE);
+}
+
+#[test]
+fn several_chats_are_a_list_and_none_is_one_line() {
+    let Some(lan) = Lan::of(3) else { return };
+    let end = |mut client: Program| {
+        client.end_input();
+        assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+        client.stderr.lines()
+    };
+    let said = end(client(&lan, 3, "ana", &[]));
+    let [line] = &said[..] else { panic!("{said:?}") };
+    for way in ["--local", "--binder", "--server"] {
+        assert!(line.contains(way), "{line}");
+    }
+    let _first = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let _second = lan.serve(2, BINDER, BINDER_FOR_ALL);
+    let said = end(client(&lan, 3, "ana", &[]));
+    let [line] = &said[..] else { panic!("{said:?}") };
+    assert!(line.contains("10.77.0.1:5000") && line.contains("10.77.0.2:5000") && line.contains("--binder"), "{line}");
+}
+
+#[test]
+fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
+    let Some(lan) = Lan::of(3) else { return };
+    let mut host = client(&lan, 1, "ana", &["--local", "--share"]);
+    host.stderr.wait_for_line("Joined lobby", PATIENCE);
+    let mut guest = client(&lan, 2, "bob", &["--share"]);
+    guest.stderr.wait_for_line("Joined lobby. Also here: ana", PATIENCE);
+    let mut visitor = client(&lan, 3, "eve", &[]);
+    visitor.stderr.wait_for_line("Joined lobby", PATIENCE);
+    send_lines(&mut visitor, &["hello all"]);
+    host.stdout.wait_for_line("hello all", PATIENCE);
+    guest.stdout.wait_for_line("hello all", PATIENCE);
+    for program in [&host, &guest] {
+        let said = program.stderr.lines().join("\n");
+        assert!(!said.contains("WARN"), "a person asked for it: {said}");
+    }
+    // The guest carries on in its place, and is found by who comes then.
+    host.end_input();
+    assert!(host.wait_exit(PATIENCE).success());
+    drop(visitor);
+    guest.stderr.wait_for_line("onnected again", PATIENCE * 2);
+    let late = client(&lan, 3, "dan", &[]);
+    late.stderr.wait_for_line("at 10.77.0.2:5000", PATIENCE);
+    late.stderr.wait_for_line("Joined lobby", PATIENCE);
+    send_lines(&mut guest, &["still here"]);
+    late.stdout.wait_for_line("still here", PATIENCE);
+}
+
+#[test]
+fn a_port_that_another_program_has_is_named() {
+    let Some(lan) = Lan::of(1) else { return };
+    for (port, share) in [("5000", false), ("9000", false), ("9000", true)] {
+        let serve = ["python3", "-u", "-m", "http.server", "--bind", "127.0.0.1"];
+        let other = lan.start(1, &serve, &[port]);
+        other.stdout.wait_for_line("Serving HTTP", PATIENCE);
+        let mut client = client(&lan, 1, "ana", &[if share { "--share" } else { "--local" }]);
+        client.end_input();
+        assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+        let said = client.stderr.lines();
+        let [line] = &said[..] else { panic!("{said:?}") };
+        assert!(line.contains(&format!("port {port} is in use")) && line.contains("--server"), "{line}");
+    }
+}

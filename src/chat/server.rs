@@ -94,7 +94,7 @@ impl ServerConfig {
         }
     }
 
-    /// Reads the command line.
+    /// Reads the command line, and warns of a server that is open by oversight.
     ///
     /// # Errors
     /// [`Failure::Usage`] for what is wrong in it, [`Failure::Failed`] for a name that cannot be resolved.
@@ -130,6 +130,13 @@ impl ServerConfig {
             // The binder asks for its secret only; the user part is for people who read logs of a proxy.
             let secret = secret::read_file(path.as_ref())?;
             setup.binder_credentials = Some(Credentials { user: "server".into(), secret });
+        }
+        if setup.open_allowed && !setup.http.listen.ip().to_canonical().is_loopback() {
+            warn!(
+                "{} is beyond this machine and users may register without credentials, so that anybody can act as them \
+                 and read what is sent to them; --require-auth changes that",
+                setup.http.listen
+            );
         }
         Ok(setup)
     }
@@ -184,12 +191,6 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
-    if open_allowed && !wanted.ip().to_canonical().is_loopback() {
-        warn!(
-            "{wanted} is beyond this machine and users may register without credentials, so that anybody can act as them \
-             and read what is sent to them; --require-auth changes that"
-        );
-    }
     let failed = |error| Failure::while_doing("cannot start", error);
     let (store, state, identity) = match &store {
         Some(store) => {

@@ -1,57 +1,126 @@
-//! `--local`: a binder and a server inside the client, unless something answers at their addresses already.
+//! `--local` and `--share`: a binder and a server inside the client, unless there are some already. With `--share` others in the
+//! network join them, or this client joins theirs.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::api;
+use super::finding::{Occupant, elsewhere, looked_up_at};
+use super::locale::finding::FindingWords;
 use crate::binder::{self, BinderConfig};
-use crate::chat;
+use crate::chat::{self, ServerConfig};
 use crate::endpoint::Endpoint;
+use crate::network;
 use crate::program::Failure;
+use crate::random;
 
-/// The binder's address.
-const BINDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
-/// The server's address.
-const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9000);
+/// The port of the binder.
+pub(super) const BINDER_PORT: u16 = 5000;
+/// The port of the server.
+const SERVER_PORT: u16 = 9000;
 /// How long the server may take to be known at the binder.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REGISTRATION: Duration = Duration::from_secs(5);
+/// How often a guest whose host is gone looks around in vain before it becomes the host. A network that was away for a moment
+/// must not end in two chats.
+const LOOKS: u32 = 3;
 
 /// What runs inside this process.
-#[derive(Default)]
 pub struct Local {
+    share: bool,
+    words: &'static FindingWords,
     binder: Option<binder::Running>,
     server: Option<chat::Running>,
+    /// If the chat was somebody else's in the network.
+    is_guest: bool,
+    /// The looks around in vain since that one is gone.
+    looks: u32,
+}
+
+fn here(port: u16) -> Endpoint {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
 }
 
 impl Local {
-    /// The binder to look up the server at.
+    /// Nothing runs yet. With `share`, what is started is there for the whole network.
     #[must_use]
-    pub fn binder() -> Endpoint {
-        BINDER.into()
+    pub fn new(share: bool, words: &'static FindingWords) -> Self {
+        Self { share, words, binder: None, server: None, is_guest: false, looks: 0 }
     }
 
-    /// Starts what is missing. The client calls it again whenever the connection is lost: where two were chatting and the one
-    /// that had the server in it has gone, the other one carries on.
+    /// Returns whether the chat is in this process.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Starts what is missing, and returns the binder. The client calls it again whenever the connection is lost: where two
+    /// were chatting and the one that had the server in it has gone, the other one carries on.
     ///
     /// # Errors
-    /// When nothing answers at an address, and it cannot be listened on either.
-    pub fn ensure(&mut self) -> Result<(), Failure> {
-        if self.binder.is_none() && !answers(BINDER) {
-            self.binder = start(BINDER, || binder::start(BinderConfig::new(BINDER)))?;
+    /// If another program has one of the ports, or the network does not show who has the chat now.
+    pub fn ensure(&mut self) -> Result<Endpoint, Failure> {
+        if self.binder.is_none() && self.is_free(BINDER_PORT, Occupant::of_binder_port)? {
+            if let Some(host) = self.host_elsewhere()? {
+                return Ok(host);
+            }
+            // Before a binder is started for nothing.
+            self.is_free(SERVER_PORT, Occupant::of_server_port)?;
+            let config = BinderConfig::new(self.listen(BINDER_PORT));
+            self.binder = start(|| binder::start(config), || Occupant::of_binder_port(&here(BINDER_PORT)))?;
         }
-        if self.server.is_none() && !answers(SERVER) {
-            self.server = start(SERVER, || chat::start(chat::ServerConfig::new(SERVER, Some(Self::binder()))))?;
+        if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
+            let config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
+            self.server = start(|| chat::start(config), || Occupant::of_server_port(&here(SERVER_PORT)))?;
         }
         // A server that has just started is not registered yet.
-        let deadline = Instant::now() + PATIENCE;
-        while matches!(api::look_up(&Self::binder()), Ok(None)) && Instant::now() < deadline {
+        let deadline = Instant::now() + REGISTRATION;
+        while matches!(api::look_up(&here(BINDER_PORT)), Ok(None)) {
+            if Instant::now() > deadline {
+                return Err(Failure::Failed((self.words.not_registered)(SERVER_PORT)));
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(())
+        Ok(here(BINDER_PORT))
+    }
+
+    /// Returns whether nobody listens on `port`, rather than the program that belongs there.
+    fn is_free(&self, port: u16, occupant: fn(&Endpoint) -> Occupant) -> Result<bool, Failure> {
+        match occupant(&here(port)) {
+            Occupant::Expected => Ok(false),
+            Occupant::Other => Err(Failure::Failed((self.words.port_taken)(port))),
+            Occupant::Nobody => Ok(true),
+        }
+    }
+
+    /// Returns the binder of whoever shares a chat in the network, or `None` if this process is to do it.
+    fn host_elsewhere(&mut self) -> Result<Option<Endpoint>, Failure> {
+        if !self.share {
+            return Ok(None);
+        }
+        if self.is_guest {
+            // Of all guests of a host that has gone, one comes first and is found by the others.
+            let part = random::bytes::<1>().map_or(0, |[byte]| byte);
+            std::thread::sleep(Duration::from_millis(8 * u64::from(part)));
+        }
+        let found = elsewhere().into_iter().find(|found| looked_up_at(&found.endpoint));
+        if let Some(found) = found {
+            (self.is_guest, self.looks) = (true, 0);
+            return Ok(Some(found.endpoint));
+        }
+        self.looks += 1;
+        if self.is_guest && (self.looks < LOOKS || network::interfaces().is_empty()) {
+            return Err(Failure::Failed(self.words.host_gone.into()));
+        }
+        Ok(None)
+    }
+
+    fn listen(&self, port: u16) -> SocketAddr {
+        let ip = if self.share { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        SocketAddr::new(IpAddr::V4(ip), port)
     }
 }
 
-/// Answers who waits and unregisters, so that others learn at once that the server has gone.
+/// Ends all waits and unregisters, so that others learn at once that the server has gone.
 impl Drop for Local {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_millis(1500);
@@ -64,15 +133,14 @@ impl Drop for Local {
     }
 }
 
-fn answers(address: SocketAddr) -> bool {
-    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
-}
-
 /// Two clients may start at the same moment: the one that loses the race for the address uses the winner's.
-fn start<T>(address: SocketAddr, start: impl FnOnce() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+fn start<T>(
+    start: impl FnOnce() -> Result<T, Failure>,
+    occupant: impl FnOnce() -> Occupant,
+) -> Result<Option<T>, Failure> {
     match start() {
         Ok(running) => Ok(Some(running)),
-        Err(_) if answers(address) => Ok(None),
+        Err(_) if occupant() == Occupant::Expected => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -2,6 +2,7 @@
 //! what is looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
 
 mod english;
+pub mod finding;
 mod portuguese;
 mod translate;
 
@@ -22,6 +23,9 @@ pub struct Locale {
     pub code: &'static str,
     /// What `--help` is made of.
     pub help: HelpWords,
+
+    /// Where the chat is.
+    pub finding: &'static finding::FindingWords,
 
     /// Asks for a user name.
     pub ask_name: &'static str,

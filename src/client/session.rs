@@ -42,12 +42,10 @@ pub enum Discovery {
 
 /// The configuration of a session.
 pub struct SessionConfig {
-    /// How to find the server.
-    pub discovery: Discovery,
     /// The secrets that prove that a name is ours.
     pub secrets: Secrets,
-    /// Called before each attempt to reach the server.
-    pub prepare: Box<dyn FnMut() -> Result<(), Failure> + Send>,
+    /// Called before each attempt to reach the server; returns how to find it.
+    pub discover: Box<dyn FnMut() -> Result<Discovery, Failure> + Send>,
 }
 
 /// Why a command has failed.

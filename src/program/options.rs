@@ -189,7 +189,7 @@ fn columns(text: &mut String, rows: impl Iterator<Item = (String, String)>) {
 }
 
 /// A command line, checked against a program's table.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Options {
     /// What was given, by name; the first of a name counts.
     values: Vec<(&'static str, String)>,
@@ -301,6 +301,13 @@ impl Options {
     #[must_use]
     pub fn has(&self, long: &str) -> bool {
         find(&self.values, long).is_some()
+    }
+
+    /// Returns the same options with `text` given for `long`.
+    #[must_use]
+    pub fn with(mut self, long: &'static str, text: String) -> Self {
+        self.values.insert(0, (long, text));
+        self
     }
 
     /// The option's text, if it was given or has a default.

@@ -8,6 +8,7 @@ use crate::rpc::Fault;
 pub const ENGLISH: Locale = Locale {
     code: "en",
     help: HelpWords::ENGLISH,
+    finding: &super::finding::ENGLISH,
 
     ask_name: "User name: ",
     ask_room: "Room name: ",

@@ -24,9 +24,10 @@ pub const PORTUGUESE: Locale = Locale {
         },
         option: |long| {
             Some(match long {
-                "binder" => "O binder a consultar.",
+                "binder" => "O binder; sem ele, o cliente procura um.",
                 "server" => "O servidor, sem binder.",
                 "local" => "Inicia também binder e servidor, se não houver.",
+                "share" => "Como --local, para toda a rede.",
                 "user" => "O nome de usuário; sem ele, o cliente pergunta.",
                 "room" => "Entra nesta sala ao começar.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
@@ -44,6 +45,7 @@ pub const PORTUGUESE: Locale = Locale {
         },
     },
 
+    finding: &super::finding::PORTUGUESE,
     ask_name: "Nome de usuário: ",
     ask_room: "Nome da sala: ",
     ask_text: "Mensagem: ",

@@ -25,14 +25,14 @@ const REFUSED_FOR: Duration = Duration::from_secs(120);
 impl Worker {
     /// Returns the address of the server.
     fn locate(&mut self) -> Result<Endpoint, SessionError> {
-        (self.config.prepare)().map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
-        let binder = match &self.config.discovery {
-            Discovery::Server(server) => return Ok(server.clone()),
+        let discovery = (self.config.discover)().map_err(|failure| SessionError::Unreachable(failure.to_string()))?;
+        let binder = match discovery {
+            Discovery::Server(server) => return Ok(server),
             Discovery::Binder(binder) => binder,
         };
-        let error = match api::look_up(binder) {
+        let error = match api::look_up(&binder) {
             Ok(Some(server)) => return Ok(server),
-            Ok(None) => api::out_of_reach(binder).map_or(SessionError::NobodyOffers, SessionError::OutOfReach),
+            Ok(None) => api::out_of_reach(&binder).map_or(SessionError::NobodyOffers, SessionError::OutOfReach),
             Err(error) => SessionError::Unreachable(format!("the binder at {binder}: {error}")),
         };
         // A binder that is away, or was restarted and does not know the server yet, is no reason to give the server up.

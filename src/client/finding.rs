@@ -1,0 +1,119 @@
+//! Finding the chat without an address: on this machine, or else in the network, where binders announce themselves.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::local::BINDER_PORT;
+use super::locale::finding::FindingWords;
+use crate::discovery::{Found, browse};
+use crate::endpoint::Endpoint;
+use crate::program::{Failure, Options};
+use crate::rpc::{CallError, Client, Value};
+
+/// How long the network is asked.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a program on a port may take to say what it is.
+const INTRODUCTION: Duration = Duration::from_secs(2);
+
+/// What is found on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occupant {
+    /// The program that belongs there.
+    Expected,
+    /// Another program.
+    Other,
+    /// Nobody listens.
+    Nobody,
+}
+
+impl Occupant {
+    /// Returns whether there is a binder.
+    pub(super) fn of_binder_port(endpoint: &Endpoint) -> Self {
+        Self::introduced(endpoint, "lookup_procedure", &["send_message".into()])
+    }
+
+    /// Returns whether there is a chat server.
+    pub(super) fn of_server_port(endpoint: &Endpoint) -> Self {
+        Self::introduced(endpoint, "list_rooms", &[])
+    }
+
+    /// Calls a procedure that only the expected program has, and that changes nothing.
+    fn introduced(endpoint: &Endpoint, method: &str, params: &[Value]) -> Self {
+        match Client::new(&endpoint.to_string()).with_timeout(INTRODUCTION).call(method, params) {
+            // A busy one of ours says so too.
+            Ok(_) | Err(CallError::Busy { .. }) => Self::Expected,
+            Err(CallError::NotReached(_)) => Self::Nobody,
+            Err(_) => Self::Other,
+        }
+    }
+}
+
+/// Returns the binders in the network, in the order of their names.
+pub(super) fn elsewhere() -> Vec<Found> {
+    let mut found = browse(LOOK);
+    found.sort_by(|a, b| (&a.name, &a.endpoint.host).cmp(&(&b.name, &b.endpoint.host)));
+    found
+}
+
+/// Returns whether a binder replies there.
+pub(super) fn looked_up_at(binder: &Endpoint) -> bool {
+    Occupant::of_binder_port(binder) == Occupant::Expected
+}
+
+/// Returns `options` with a binder: if they do not say where the chat is, the one on this machine, or else one in the network,
+/// which a person at a terminal can choose.
+///
+/// # Errors
+/// [`Failure::Failed`] if there is none, or there are several and nobody to ask.
+pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Result<Options, Failure> {
+    let given = ["binder", "server", "local", "share"];
+    let here = Endpoint { host: Ipv4Addr::LOCALHOST.to_string(), port: BINDER_PORT };
+    if given.into_iter().any(|name| options.has(name)) {
+        return Ok(options.clone());
+    }
+    if looked_up_at(&here) {
+        return Ok(options.clone().with("binder", here.to_string()));
+    }
+    let is_terminal = std::io::stdin().is_terminal();
+    if is_terminal {
+        say(words.looking);
+    }
+    let found = elsewhere();
+    let chosen = match &found[..] {
+        [] => return Err(Failure::Failed(words.nothing.into())),
+        [one] => one,
+        several if is_terminal => choose(several, words)?,
+        several => {
+            let list: Vec<_> = several.iter().map(|found| found.endpoint.to_string()).collect();
+            return Err(Failure::Failed((words.several)(&list.join(", "))));
+        }
+    };
+    let address = chosen.endpoint.to_string();
+    say(&(words.found)(&chosen.name, &address));
+    Ok(options.clone().with("binder", address))
+}
+
+/// Standard output is for messages.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Lets the person at the terminal choose; the first with Enter alone.
+fn choose<'a>(found: &'a [Found], words: &FindingWords) -> Result<&'a Found, Failure> {
+    for (number, Found { name, endpoint }) in (1..).zip(found) {
+        say(&format!("{number:3}  {name}  {endpoint}"));
+    }
+    loop {
+        let _ = write!(std::io::stderr(), "{}", words.choose);
+        let mut line = String::new();
+        let size = std::io::stdin().read_line(&mut line);
+        if !size.is_ok_and(|size| size > 0) {
+            return Err(Failure::Failed(words.nothing.into()));
+        }
+        let number = if line.trim().is_empty() { Some(1) } else { line.trim().parse::<usize>().ok() };
+        if let Some(chosen) = number.and_then(|number| found.get(number.checked_sub(1)?)) {
+            return Ok(chosen);
+        }
+    }
+}
