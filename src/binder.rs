@@ -45,6 +45,7 @@ pub const PROGRAM: Program = Program {
         HTTP_FLAGS,
         page::FLAGS,
     ],
+    commands: &[],
     examples: &[
         ("binder", "listens on 127.0.0.1:5000"),
         ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),

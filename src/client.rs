@@ -52,7 +52,8 @@ pub const PROGRAM: Program = Program {
         // What --local runs in this process is not what the person at the terminal wants to read of.
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
-    examples: &[("client --local", "starts the chat, or joins it")],
+    commands: &[script::SEND, script::TAIL],
+    examples: &[("client --local", "starts the chat, or joins it; for scripts: client send --help")],
     words: |options| language(options).map_or(&locale::ENGLISH.help, |words| &words.help),
 };
 

@@ -14,10 +14,10 @@ use backtrace::Backtrace;
 use chrono::Utc;
 use log::{LevelFilter, Log, Metadata, Record, debug};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use simple_logger::SimpleLogger;
 
-pub use options::{Flag, HelpWords, Options, Program};
+pub use options::{Flag, HelpWords, Options, Program, Subcommand};
 pub(crate) use thread::spawn;
 
 use crate::stamp::Stamp;
@@ -185,13 +185,26 @@ pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAdd
     Ok(())
 }
 
-/// From now on SIGTERM and SIGINT end nothing; the returned function waits for one. To be called before there are threads,
-/// which keep the signals away as the one that starts them does.
+/// Blocks SIGTERM and SIGINT; the returned function waits for one. Call before starting threads, which inherit the mask.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
-    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let signals = stop_signals();
     signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
     Ok(move || while signals.wait().is_err() {})
+}
+
+/// Waits for a further SIGTERM or SIGINT, calls `last`, and lets the signal end the process at once, whatever its other threads
+/// do. For a thread of its own, after [`on_stop_signal`].
+pub fn end_at_next_signal(last: impl FnOnce()) {
+    let signals = stop_signals();
+    if let Ok(signal) = signals.wait() {
+        last();
+        let _ = signals.thread_unblock().and_then(|()| raise(signal));
+    }
+}
+
+fn stop_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
 }

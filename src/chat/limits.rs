@@ -167,6 +167,7 @@ mod tests {
             about: "",
             arguments: "",
             flags: &[FLAGS],
+            commands: &[],
             examples: &[],
             words: |_| &HelpWords::ENGLISH,
         };

@@ -27,6 +27,7 @@ pub const PROGRAM: Program = Program {
     about: "Serves a chat over XML-RPC and registers it at a binder.",
     arguments: "",
     flags: FLAGS,
+    commands: &[],
     examples: &[
         ("server", "listens on 127.0.0.1:9000, binder on 127.0.0.1:5000"),
         ("server --listen 0.0.0.0:9000 --require-auth", "serves the whole network"),

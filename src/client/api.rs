@@ -7,7 +7,7 @@ mod decode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, MessageRate};
 use decode::{messages, number, text, texts, unlike};
 
 use super::event::Message;

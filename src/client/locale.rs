@@ -116,6 +116,21 @@ pub struct Locale {
     /// The messages below this line were not seen before.
     pub new: &'static str,
 
+    /// Says which line of the input an error is about.
+    pub line: fn(number: usize, text: &str) -> String,
+    /// The server did not reply in time.
+    pub no_reply: fn(seconds: u64) -> String,
+    /// A signal has stopped the sending of lines.
+    pub stopped: fn(lines: usize) -> String,
+    /// A line of the input is too long.
+    pub line_too_long: fn(bytes: usize) -> String,
+    /// The input is not all UTF-8.
+    pub not_utf8: &'static str,
+    /// A text looks as if it were meant for one user.
+    pub addressed: &'static str,
+    /// So many lines were sent, and so many a second are taken.
+    pub progress: fn(lines: usize, rate: Option<u32>) -> String,
+
     /// The connection is lost.
     pub lost: &'static str,
     /// The next attempt follows in so many seconds.

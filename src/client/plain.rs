@@ -24,13 +24,13 @@ pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`Failure::Failed`] when the server cannot be reached, or there is something that could not be sent.
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
-    let stopped = program::on_stop_signal()?;
+    let stop = stop_signal()?;
     let (session, events) = Session::start(super::setup(options)?)?;
     let mut console = Console {
         session,
         events,
         lines: read_lines()?,
-        stop: when(stopped)?,
+        stop,
         locale,
         renderer: Renderer::new(locale, style, "", now()),
         is_terminal: std::io::stdin().is_terminal(),
@@ -61,12 +61,15 @@ fn read_lines() -> Result<Receiver<String>, Failure> {
     Ok(lines)
 }
 
-/// Disconnected once `wait` returns.
-pub(super) fn when(wait: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Failure> {
+/// Disconnected at the first SIGTERM or SIGINT; the second one ends the process at once, whatever its output does. Call before
+/// starting threads.
+pub(super) fn stop_signal() -> Result<Receiver<()>, Failure> {
+    let wait = program::on_stop_signal()?;
     let (sender, receiver) = unbounded();
     let wait = move || {
         wait();
         drop(sender);
+        program::end_at_next_signal(|| {});
     };
     program::spawn("signals", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
     Ok(receiver)

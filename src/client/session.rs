@@ -12,6 +12,7 @@
 mod backoff;
 mod listener;
 mod outbox;
+mod pace;
 mod position;
 mod receive;
 mod reconnect;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
+use super::api::MessageRate;
 use super::event::{DraftId, Event, Message};
 use super::secret::Secrets;
 use crate::endpoint::Endpoint;
@@ -155,6 +157,16 @@ impl Session {
         let task: Task = Box::new(move |worker| worker.post(draft, text, recipient));
         // After the end of the session, `Event::Ended` has said so.
         let _ = self.requests.send(Request::AtOnce(task));
+    }
+
+    /// Returns the limit of the server on the messages of one user; `None` without one, or if the server does not say it.
+    ///
+    /// # Errors
+    /// If there is no user yet.
+    pub fn message_rate(&self) -> Result<Option<MessageRate>, SessionError> {
+        self.ask(Request::AtOnce, |worker| {
+            worker.login.as_ref().map(|login| login.capabilities.message_rate).ok_or(SessionError::Ended)
+        })
     }
 
     /// Returns the names of all rooms.

@@ -50,6 +50,21 @@ pub const COMMON: &[Flag] = &[
     Flag { short: Some('V'), ..Flag::switch("version", "Show the version.") },
 ];
 
+/// A command of a program, which its first argument can name.
+#[derive(Debug)]
+pub struct Subcommand {
+    /// Its name.
+    pub name: &'static str,
+    /// One or two sentences on what it does.
+    pub about: &'static str,
+    /// Its arguments beside options, for example `[TEXT]`; empty if it takes none.
+    pub arguments: &'static str,
+    /// The options that only it has, in the order of the help.
+    pub flags: &'static [Flag],
+    /// Command lines and what they do.
+    pub examples: &'static [(&'static str, &'static str)],
+}
+
 /// What a program is, for parsing, for help, and for what is generated from both.
 #[derive(Debug)]
 pub struct Program {
@@ -61,6 +76,8 @@ pub struct Program {
     pub arguments: &'static str,
     /// Its own options, in the order of the help.
     pub flags: &'static [&'static [Flag]],
+    /// Its commands, each with options of its own.
+    pub commands: &'static [Subcommand],
     /// Command lines and what they do.
     pub examples: &'static [(&'static str, &'static str)],
     /// The language of the help, as the command line and the environment ask for it.
@@ -88,6 +105,10 @@ pub struct HelpWords {
     pub example: fn(&str) -> Option<&'static str>,
     /// What an option does.
     pub option: fn(&str) -> Option<&'static str>,
+    /// What a command does, and the arguments that it takes.
+    pub command: fn(&str) -> Option<(&'static str, &'static str)>,
+    /// Says where the options are that a command shares with the program.
+    pub more_options: fn(program: &str) -> String,
 }
 
 impl HelpWords {
@@ -102,6 +123,8 @@ impl HelpWords {
         examples: "Examples",
         example: |_| None,
         option: |_| None,
+        command: |_| None,
+        more_options: |program| format!("All other options: {program} --help"),
     };
 
     /// What `flag` does.
@@ -117,42 +140,63 @@ impl Program {
     /// The least room for the right column of a help text.
     const MIN_RIGHT: usize = 30;
 
-    /// All options. One of its own takes the place of a common one of the same name.
+    /// Returns all options, those of its commands included. One of its own takes the place of a common one of the same name.
     pub fn all_flags(&self) -> impl Iterator<Item = &Flag> {
+        self.shared_flags().chain(self.commands.iter().flat_map(|command| command.flags))
+    }
+
+    /// Returns the options that do not belong to one command.
+    fn shared_flags(&self) -> impl Iterator<Item = &Flag> {
         let own = || self.flags.iter().copied().flatten();
         own().chain(COMMON.iter().filter(move |common| !own().any(|flag| flag.long == common.long)))
     }
 
-    /// The text of `--help`.
+    /// Returns the text of `--help`.
     #[must_use]
     pub fn help(&self, words: &HelpWords) -> String {
         let arguments = words.arguments.filter(|_| !self.arguments.is_empty()).unwrap_or(self.arguments);
-        let mut text = format!(
-            "{}\n{}: {} [{}] {arguments}",
-            words.about.unwrap_or(self.about),
-            words.usage,
-            self.name,
-            words.options_word
-        );
-        let usage = text.trim_end().len();
-        text.truncate(usage);
-        let _ = write!(text, "\n\n{}:\n", words.options);
-        let options = self.all_flags().map(|flag| {
-            let default = flag.default.map_or_else(String::new, |value| format!(" [{}: {value}]", words.default));
-            (flag.synopsis(), format!("{}{default}", words.option(flag)))
-        });
-        columns(&mut text, options);
-        let _ = write!(text, "\n{}:\n", words.examples);
-        let examples = self
-            .examples
-            .iter()
-            .map(|&(command, what)| (format!("  {command}"), (words.example)(command).unwrap_or(what).to_owned()));
-        columns(&mut text, examples);
+        let about = words.about.unwrap_or(self.about);
+        let mut text = help_start(about, words, self.name, arguments);
+        columns(&mut text, self.shared_flags().map(|flag| flag.row(words)));
+        help_examples(&mut text, words, self.examples);
+        text
+    }
+
+    /// Returns the text of `--help` after the name of `command`.
+    #[must_use]
+    pub fn command_help(&self, command: &Subcommand, words: &HelpWords) -> String {
+        let name = format!("{} {}", self.name, command.name);
+        let (about, arguments) = (words.command)(command.name).unwrap_or((command.about, command.arguments));
+        let mut text = help_start(about, words, &name, arguments);
+        columns(&mut text, command.flags.iter().map(|flag| flag.row(words)));
+        let _ = writeln!(text, "  {}", (words.more_options)(self.name));
+        help_examples(&mut text, words, command.examples);
         text
     }
 }
 
+/// Returns what a help text says before the options.
+fn help_start(about: &str, words: &HelpWords, name: &str, arguments: &str) -> String {
+    let usage = format!("{}: {name} [{}] {arguments}", words.usage, words.options_word);
+    format!("{about}\n{}\n\n{}:\n", usage.trim_end(), words.options)
+}
+
+/// Appends the examples.
+fn help_examples(text: &mut String, words: &HelpWords, examples: &[(&'static str, &'static str)]) {
+    let _ = write!(text, "\n{}:\n", words.examples);
+    let rows = examples
+        .iter()
+        .map(|&(command, what)| (format!("  {command}"), (words.example)(command).unwrap_or(what).to_owned()));
+    columns(text, rows);
+}
+
 impl Flag {
+    /// The option and what it does, for a help text.
+    fn row(&self, words: &HelpWords) -> (String, String) {
+        let default = self.default.map_or_else(String::new, |value| format!(" [{}: {value}]", words.default));
+        (self.synopsis(), format!("{}{default}", words.option(self)))
+    }
+
     /// The option in the left column of a help text.
     fn synopsis(&self) -> String {
         let short = self.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
@@ -237,7 +281,18 @@ impl Options {
             // The last one counts.
             options.values.insert(0, (flag.long, value));
         }
+        let others = program.commands.iter().filter(|command| options.command() != Some(command.name));
+        for (command, flag) in others.flat_map(|command| command.flags.iter().map(move |flag| (command, flag))) {
+            if options.has(flag.long) {
+                return Err(Failure::Usage(format!("--{} belongs to {} {}", flag.long, program.name, command.name)));
+            }
+        }
         Ok(options)
+    }
+
+    /// Returns the first argument, which names the command where there are commands.
+    fn command(&self) -> Option<&str> {
+        self.arguments.first().map(String::as_str)
     }
 
     /// Reads the file that `--config` names, or else the program's file in the user's configuration directory, if there is
@@ -337,7 +392,9 @@ impl Options {
     #[must_use]
     pub fn answer(&self, program: &Program) -> Option<String> {
         if self.has("help") {
-            Some(program.help((program.words)(self)))
+            let words = (program.words)(self);
+            let command = program.commands.iter().find(|command| self.command() == Some(command.name));
+            Some(command.map_or_else(|| program.help(words), |command| program.command_help(command, words)))
         } else if self.has("version") {
             Some(format!("{} {}\n", program.name, env!("CARGO_PKG_VERSION")))
         } else {
@@ -358,8 +415,15 @@ mod tests {
     const PROGRAM: Program = Program {
         name: "demo",
         about: "Shows options.",
-        arguments: "",
+        arguments: "[run]",
         flags: &[&[Flag::value("port", "PORT", Some("80"), "The port."), Flag::switch("quiet", "Say less.")]],
+        commands: &[Subcommand {
+            name: "run",
+            about: "Runs.",
+            arguments: "[FAR]",
+            flags: &[Flag::value("to", "PLACE", None, "Where to.")],
+            examples: &[("demo run --to x", "runs to x")],
+        }],
         examples: &[("demo --port 1", "does nothing")],
         words: |_| &HelpWords::ENGLISH,
     };
@@ -382,13 +446,16 @@ mod tests {
         for (arguments, part) in [
             (&["--nope"][..], "--nope"),
             (&["--port"], "port"),
-            (&["stray"], "stray"),
+            (&["--to", "x"], "--to belongs to demo run"),
             (&["--quiet=yes"], "quiet"),
             (&["-x"], "-x"),
         ] {
             let message = parse(arguments).unwrap_err().to_string();
             assert!(message.contains(part), "{arguments:?}: {message}");
         }
+        let without = Program { arguments: "", ..PROGRAM };
+        let message = Options::parse(&without, [OsString::from("stray")]).unwrap_err().to_string();
+        assert!(message.contains("stray"), "{message}");
         let message = parse(&["--port", "many"]).unwrap().get::<u16>("port").unwrap_err().to_string();
         assert!(message.contains("--port \"many\""), "{message}");
     }
@@ -399,6 +466,19 @@ mod tests {
         for part in ["--port PORT", "[default: 80]", "--quiet", "--log-level LEVEL", "-h, --help", "demo --port 1"] {
             assert!(help.contains(part), "{part} is missing in\n{help}");
         }
+    }
+
+    #[test]
+    fn a_command_has_options_and_help_of_its_own() {
+        let options = parse(&["run", "--to", "x", "--port=1", "far"]).unwrap();
+        assert_eq!((options.text("to"), options.arguments.len()), (Some("x"), 2));
+        let help = parse(&["run", "--help"]).unwrap().answer(&PROGRAM).unwrap();
+        for part in ["Usage: demo run [OPTIONS] [FAR]", "--to PLACE", "All other options: demo --help", "runs to x"] {
+            assert!(help.contains(part), "{part} is missing in\n{help}");
+        }
+        assert!(!help.contains("--port PORT"), "{help}");
+        assert!(!PROGRAM.help(&HelpWords::ENGLISH).contains("--to"));
+        assert!(PROGRAM.all_flags().any(|flag| flag.long == "to"));
     }
 
     #[test]

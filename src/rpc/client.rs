@@ -26,8 +26,8 @@ pub use stream::{EventStream, StreamEvent};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most elements in an answer: 7,300 messages of 34 elements each.
-const MAX_ANSWER_ELEMENTS: usize = 250_000;
+/// The most elements in an answer: 10,000 messages of 34 elements each, and some.
+const MAX_ANSWER_ELEMENTS: usize = 350_000;
 
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
 #[derive(Debug, Clone)]

@@ -72,6 +72,17 @@ pub const ENGLISH: Locale = Locale {
     new_since: |time| format!("new since {time}"),
     new: "new",
 
+    line: |number, text| format!("line {number}: {text}"),
+    no_reply: |seconds| format!("the server did not reply within {seconds} seconds"),
+    stopped: |lines| format!("stopped by a signal after {lines} messages"),
+    line_too_long: |bytes| format!("the line has more than {bytes} bytes"),
+    not_utf8: "not all of the input is UTF-8; what is not was replaced by \u{fffd}",
+    addressed: "the text begins with @; use --to NAME for one user, or --all for the whole room",
+    progress: |lines, rate| match rate {
+        Some(rate) => format!("{lines} lines sent; the server takes {rate} a second"),
+        None => format!("{lines} lines sent"),
+    },
+
     lost: "connection lost",
     retrying: |seconds| format!("trying again in {seconds} s"),
     back: |time, caught_up| match caught_up {

@@ -17,7 +17,11 @@ pub const PORTUGUESE: Locale = Locale {
         examples: "Exemplos",
         example: |command| {
             Some(match command {
-                "client --local" => "inicia o chat ou entra nele",
+                "client --local" => "inicia o chat ou entra nele; para scripts: client send --help",
+                "client send --user bot --room ops --to ana \"done\"" => "só para ana",
+                "make 2>&1 | client send --user bot --room ops" => "cada linha",
+                "client tail --room ops --json" => "para programas",
+                "client tail --room ops --history 1 --count 1" => "a última mensagem",
                 "client send --user bot --room ops \"deployed\"" => "envia e termina",
                 _ => return None,
             })
@@ -40,9 +44,25 @@ pub const PORTUGUESE: Locale = Locale {
                 "log-level" => "O quanto registrar, de off a trace.",
                 "help" => "Mostra esta ajuda.",
                 "version" => "Mostra a versão.",
+                "to" => "Só para este usuário, em privado.",
+                "all" => "Para a sala toda, mesmo que o texto comece com @.",
+                "history" => "Mostra antes até COUNT mensagens anteriores.",
+                "count" => "Termina depois de COUNT mensagens.",
                 _ => return None,
             })
         },
+        command: |name| {
+            Some(match name {
+                "send" => (
+                    "Envia TEXTO, ou cada linha da entrada padrão, e termina. O servidor limita as\nmensagens de um \
+                     usuário: normalmente 50 de uma vez, depois 20 por segundo.",
+                    "[TEXTO]",
+                ),
+                "tail" => ("Mostra o que se diz na sala, até um sinal.", ""),
+                _ => return None,
+            })
+        },
+        more_options: |program| format!("Todas as outras opções: {program} --help"),
     },
 
     finding: &super::finding::PORTUGUESE,
@@ -110,6 +130,17 @@ pub const PORTUGUESE: Locale = Locale {
     given_back: "      Tecle a seta para cima para corrigir e enviar de novo.",
     new_since: |time| format!("novas desde {time}"),
     new: "novas",
+
+    line: |number, text| format!("linha {number}: {text}"),
+    no_reply: |seconds| format!("o servidor não respondeu em {seconds} segundos"),
+    stopped: |lines| format!("interrompido por um sinal depois de {lines} mensagens"),
+    line_too_long: |bytes| format!("a linha tem mais de {bytes} bytes"),
+    not_utf8: "a entrada não é toda UTF-8; o que não é foi trocado por \u{fffd}",
+    addressed: "o texto começa com @; use --to NAME para uma pessoa ou --all para a sala toda",
+    progress: |lines, rate| match rate {
+        Some(rate) => format!("{lines} linhas enviadas; o servidor aceita {rate} por segundo"),
+        None => format!("{lines} linhas enviadas"),
+    },
 
     lost: "conexão perdida",
     retrying: |seconds| format!("nova tentativa em {seconds} s"),

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::super::api::MessageRate;
 use super::super::event::{DraftId, Message};
+use super::pace::Pace;
 use crate::chat::name::UserName;
 
 /// Most confirmed messages whose echo is awaited. More of them are only there when echoes were lost with a server's memory.
@@ -69,6 +71,7 @@ pub(super) struct Outbox {
     session: String,
     /// By text: confirmed, and to come back with the messages of the room.
     echoes: VecDeque<Letter>,
+    pace: Pace,
     not_before: Option<Instant>,
 }
 
@@ -80,13 +83,15 @@ impl Outbox {
             recognition: Recognition::ByText,
             session,
             echoes: VecDeque::new(),
+            pace: Pace::default(),
             not_before: None,
         }
     }
 
-    /// Sets how the server at hand makes messages known again.
-    pub(super) fn recognize(&mut self, recognition: Recognition) {
+    /// Sets how the server at hand makes messages known again, and how many it takes.
+    pub(super) fn adapt(&mut self, recognition: Recognition, rate: Option<MessageRate>, now: Instant) {
         self.recognition = recognition;
+        self.pace.set(rate, now);
     }
 
     /// Returns the key of a letter: the same one each time it is sent.
@@ -118,8 +123,8 @@ impl Outbox {
     }
 
     /// Takes the first one, which the server has.
-    pub(super) fn sent(&mut self) -> Option<DraftId> {
-        self.not_before = None;
+    pub(super) fn sent(&mut self, now: Instant) -> Option<DraftId> {
+        self.not_before = Some(self.pace.sent(now));
         let letter = self.queue.pop_front()?;
         let draft = letter.draft;
         if self.recognition == Recognition::ByText {
@@ -225,7 +230,7 @@ mod tests {
     #[test]
     fn a_confirmed_message_comes_back_once() {
         let mut outbox = outbox(&["a"]);
-        assert_eq!(outbox.sent(), Some(0));
+        assert_eq!(outbox.sent(Instant::now()), Some(0));
         assert_eq!(outbox.match_echo(&echo("a")), Echo::Known);
         assert_eq!(outbox.match_echo(&echo("a")), Echo::Foreign);
     }
@@ -262,7 +267,7 @@ mod tests {
     fn recipients_are_compared_as_names() {
         let mut outbox = Outbox::new("s".into());
         outbox.push(Letter::new(1, "r".into(), "x".into(), Some("Bob".into())));
-        outbox.sent();
+        outbox.sent(Instant::now());
         assert_eq!(outbox.match_echo(&echo("x")), Echo::Foreign);
         assert_eq!(outbox.match_echo(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
     }
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn by_key_only_messages_of_this_session_are_known() {
         let mut outbox = outbox(&["a", "a"]);
-        outbox.recognize(Recognition::ByKey);
+        outbox.adapt(Recognition::ByKey, None, Instant::now());
         let keyed = |key: &str| Message { key: Some(key.into()), ..echo("a") };
         let key = outbox.next(Instant::now()).map(|letter| outbox.key(letter));
         assert_eq!(key.as_deref(), Some("s-0"));
@@ -279,7 +284,7 @@ mod tests {
         }
         outbox.mark_in_doubt();
         assert_eq!(outbox.match_echo(&keyed("s-0")), Echo::Confirms(0), "it arrived though its reply was lost");
-        assert_eq!(outbox.sent(), Some(1));
+        assert_eq!(outbox.sent(Instant::now()), Some(1));
         assert_eq!((outbox.match_echo(&keyed("s-1")), outbox.match_echo(&keyed("s-1"))), (Echo::Known, Echo::Known));
     }
 }

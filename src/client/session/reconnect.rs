@@ -84,8 +84,9 @@ impl Worker {
     }
 
     fn set_login(&mut self, login: Login) {
-        let takes_keys = login.capabilities.takes_keys;
-        self.outbox.recognize(if takes_keys { Recognition::ByKey } else { Recognition::ByText });
+        let Capabilities { takes_keys, message_rate, .. } = login.capabilities;
+        let recognition = if takes_keys { Recognition::ByKey } else { Recognition::ByText };
+        self.outbox.adapt(recognition, message_rate, Instant::now());
         self.login = Some(login);
     }
 

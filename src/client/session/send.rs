@@ -32,7 +32,7 @@ impl Worker {
             let key = self.outbox.key(letter);
             match api.send_message(&letter.room, &letter.text, letter.recipient.as_deref(), &key) {
                 Ok(()) => {
-                    if let Some(draft) = self.outbox.sent() {
+                    if let Some(draft) = self.outbox.sent(Instant::now()) {
                         self.tell(Event::Confirmed { draft });
                     }
                     return;

@@ -1,0 +1,265 @@
+//! `client send`: a text, or the lines of standard input while they are read.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, never, select};
+
+use super::super::api::MessageRate;
+use super::super::event::Event;
+use super::super::locale::Locale;
+use super::super::plain::{now, stop_signal};
+use super::super::render::{Style, sanitized};
+use super::{Script, report, write};
+use crate::program::{self, Failure, Flag, Options, Subcommand};
+
+/// The command, for the help.
+pub(in crate::client) const COMMAND: Subcommand = Subcommand {
+    name: "send",
+    about: "Sends TEXT, or each line of standard input, and ends. Servers limit the messages of\n\
+            one user: by default 50 at once, then 20 a second.",
+    arguments: "[TEXT]",
+    flags: &[
+        Flag::value("to", "NAME", None, "Only to this user, in private."),
+        Flag::switch("all", "To the whole room, even if the text begins with @."),
+    ],
+    examples: &[
+        ("client send --user bot --room ops \"deployed\"", "sends and ends"),
+        ("client send --user bot --room ops --to ana \"done\"", "only to ana"),
+        ("make 2>&1 | client send --user bot --room ops", "each line"),
+    ],
+};
+
+/// How long the server may take for a message once it could take it.
+const SENDING: Duration = Duration::from_secs(30);
+/// The longest line that is read, in bytes. Servers take less.
+const MAX_LINE: usize = 64 << 10;
+/// After how long a person at the terminal is told how far it is, and how often.
+const SILENCE: Duration = Duration::from_secs(2);
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// Sends `text`, or without one each line of standard input, and ends. The first refusal ends it too: nothing after it is
+/// sent.
+///
+/// # Errors
+/// If the server cannot be reached, refuses something, or does not reply in time; then the error names the line.
+pub(in crate::client) fn send(
+    options: &Options,
+    locale: &'static Locale,
+    style: Style,
+    text: &[String],
+) -> Result<(), Failure> {
+    let name: String = options.get("user")?;
+    let recipient = options.text("to");
+    if recipient.is_some() && options.has("all") {
+        return Err(Failure::Usage("--to and --all cannot be combined".into()));
+    }
+    let stop = stop_signal()?;
+    let is_addressed = recipient.is_some() || options.has("all");
+    let lines = if text.is_empty() {
+        read_lines()?
+    } else {
+        let text = text.join(" ");
+        if !is_addressed && begins_with_at(&text) {
+            return Err(Failure::Usage(locale.addressed.into()));
+        }
+        let (sender, lines) = bounded(1);
+        let _ = sender.send(Ok(text.into_bytes()));
+        lines
+    };
+    let mut script = Script::start(options, locale, style, &name)?;
+    let rate = script.session.message_rate().unwrap_or_default();
+    let mut sending = Sending {
+        script: &mut script,
+        stop,
+        recipient,
+        is_addressed,
+        json: style.json,
+        rate,
+        sent: 0,
+        progress: Progress::new(text.is_empty()),
+    };
+    let outcome = sending.all(lines).map_err(|(number, error)| {
+        let is_line = text.is_empty() && number > 0;
+        Failure::Failed(if is_line { (locale.line)(number, &error) } else { error })
+    });
+    sending.progress.clear();
+    // What was not confirmed is not tried again.
+    let _ = script.session.close(Duration::ZERO);
+    outcome
+}
+
+fn begins_with_at(text: &str) -> bool {
+    text.trim_start().starts_with('@')
+}
+
+/// A line of the input, or why there is none.
+type Line = Result<Vec<u8>, LineError>;
+
+enum LineError {
+    TooLong,
+    Unreadable(io::Error),
+}
+
+/// Returns the lines of standard input, read while there is somebody to receive them; disconnected at its end.
+fn read_lines() -> Result<Receiver<Line>, Failure> {
+    let (sender, lines) = bounded(0);
+    program::spawn("input", move || read(&sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(lines)
+}
+
+fn read(lines: &Sender<Line>) {
+    let mut input = io::stdin().lock();
+    loop {
+        let mut line = Vec::new();
+        let outcome = input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        let line = match outcome {
+            Ok(0) => return,
+            Ok(_) if line.len() > MAX_LINE => Err(LineError::TooLong),
+            Ok(_) => Ok(line),
+            Err(error) => Err(LineError::Unreadable(error)),
+        };
+        let is_end = line.is_err();
+        if lines.send(line).is_err() || is_end {
+            return;
+        }
+    }
+}
+
+struct Sending<'a> {
+    script: &'a mut Script,
+    stop: Receiver<()>,
+    recipient: Option<&'a str>,
+    is_addressed: bool,
+    json: bool,
+    rate: Option<MessageRate>,
+    sent: usize,
+    progress: Progress,
+}
+
+impl Sending<'_> {
+    /// Sends all lines, one after the other. An error comes with the number of its line, or with 0.
+    fn all(&mut self, lines: Receiver<Line>) -> Result<(), (usize, String)> {
+        let locale = self.script.locale;
+        let mut is_told = false;
+        let mut number = 0;
+        while let Some(line) = self.next_line(&lines)? {
+            number += 1;
+            let line = line.map_err(|error| match error {
+                LineError::TooLong => (number, (locale.line_too_long)(MAX_LINE)),
+                LineError::Unreadable(error) => (0, format!("cannot read standard input: {error}")),
+            })?;
+            let text = String::from_utf8_lossy(&line);
+            if matches!(text, std::borrow::Cow::Owned(_)) && !std::mem::replace(&mut is_told, true) {
+                self.progress.clear();
+                report(&format!("client: {}\n", locale.not_utf8));
+            }
+            if text.trim().is_empty() {
+                continue;
+            }
+            if !self.is_addressed && begins_with_at(&text) {
+                return Err((number, locale.addressed.to_owned()));
+            }
+            self.one(&text).map_err(|error| (number, error))?;
+            self.sent += 1;
+            self.tell_progress();
+        }
+        Ok(())
+    }
+
+    /// Waits for the next line. `None` at the end of the input.
+    fn next_line(&mut self, lines: &Receiver<Line>) -> Result<Option<Line>, (usize, String)> {
+        loop {
+            select! {
+                recv(lines) -> line => return Ok(line.ok()),
+                recv(self.script.events) -> event => match event {
+                    Ok(Event::Ended { cause }) => return Err((0, sanitized(&cause))),
+                    Ok(event) => self.pass(&event),
+                    Err(_) => self.script.events = never(),
+                },
+                recv(self.stop) -> _ => return Err((0, self.stopped())),
+            }
+        }
+    }
+
+    /// Handles an event that is not about a line. What others say meanwhile is not what the script is for.
+    fn pass(&mut self, event: &Event) {
+        if matches!(event, Event::Joined { .. }) {
+            // The renderer has to know the room.
+            self.script.renderer.event(event, now());
+        }
+    }
+
+    /// Sends one text, and waits until the server has it.
+    fn one(&mut self, text: &str) -> Result<(), String> {
+        let locale = self.script.locale;
+        let draft = self.script.renderer.typed(text, self.recipient);
+        self.script.session.send(draft, text, self.recipient);
+        // The session sends no faster than the server wants, so it may begin this much later.
+        let interval = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.per_second);
+        let expired = at(Instant::now() + interval + SENDING);
+        loop {
+            let event = select! {
+                recv(self.script.events) -> event => event.map_err(|_| RecvTimeoutError::Disconnected),
+                recv(self.stop) -> _ => return Err(self.stopped()),
+                recv(expired) -> _ => return Err((locale.no_reply)(SENDING.as_secs())),
+            };
+            match event {
+                Ok(event @ Event::Confirmed { .. }) => {
+                    if self.json {
+                        // Whoever reads it may stop; the lines are sent nevertheless.
+                        let _ = write(&self.script.renderer.event(&event, now()));
+                    } else {
+                        self.script.renderer.event(&event, now());
+                    }
+                    return Ok(());
+                }
+                Ok(Event::Refused { fault, .. }) => return Err(locale.refusal(&fault)),
+                Ok(Event::Ended { cause }) => return Err(sanitized(&cause)),
+                Ok(event) => self.pass(&event),
+                Err(_) => self.script.events = never(),
+            }
+            self.tell_progress();
+        }
+    }
+
+    fn stopped(&self) -> String {
+        (self.script.locale.stopped)(self.sent)
+    }
+
+    fn tell_progress(&mut self) {
+        let rate = self.rate.map(|rate| rate.per_second);
+        self.progress.tell(Instant::now(), || (self.script.locale.progress)(self.sent, rate));
+    }
+}
+
+/// A line on the terminal that says how far it is, for whoever would else see nothing.
+struct Progress {
+    /// `None` if nobody sees it.
+    next: Option<Instant>,
+    is_shown: bool,
+}
+
+impl Progress {
+    fn new(has_lines: bool) -> Self {
+        let is_seen = has_lines && io::stderr().is_terminal();
+        Self { next: is_seen.then(|| Instant::now() + SILENCE), is_shown: false }
+    }
+
+    fn tell(&mut self, now: Instant, text: impl FnOnce() -> String) {
+        if self.next.is_some_and(|next| now >= next) {
+            self.next = Some(now + PROGRESS);
+            self.is_shown = true;
+            report(&format!("\r\x1b[K{}", text()));
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_shown) {
+            report("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `client tail`: what is said in a room.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use crossbeam_channel::{Receiver, bounded, never, select};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::super::event::{Event, Message};
+use super::super::locale::Locale;
+use super::super::plain::{SIGNAL_TIMEOUT, now, stop_signal};
+use super::super::render::{Style, sanitized};
+use super::{Script, write};
+use crate::program::{self, Failure, Flag, Options, Subcommand};
+use crate::random;
+
+/// The command, for the help.
+pub(in crate::client) const COMMAND: Subcommand = Subcommand {
+    name: "tail",
+    about: "Prints what is said in the room, until a signal.",
+    arguments: "",
+    flags: &[
+        Flag::value("history", "COUNT", Some("0"), "Print up to COUNT earlier messages first."),
+        Flag::value("count", "COUNT", None, "End after COUNT messages."),
+    ],
+    examples: &[
+        ("client tail --room ops --json", "for programs"),
+        ("client tail --room ops --history 1 --count 1", "the last message"),
+    ],
+};
+
+/// Prints what is said in the room, until a signal, or until nobody reads it any more.
+///
+/// # Errors
+/// If the server cannot be reached, or the session ends by itself.
+pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
+    let earlier: usize = options.get("history")?;
+    let left = options.find::<usize>("count")?.unwrap_or(usize::MAX);
+    let stop = stop_signal()?;
+    let closed = closed_output()?;
+    let name = match options.text("user") {
+        Some(name) => name.to_owned(),
+        None => format!("tail-{}", random::hex::<4>()?),
+    };
+    let script = Script::start(options, locale, style, &name)?;
+    let mut tail = Tail { script, earlier, left };
+    let outcome = tail.run(&stop, &closed);
+    let _ = tail.script.session.close(SIGNAL_TIMEOUT);
+    match outcome {
+        // Whoever read it has seen enough.
+        Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(End::Output(error)) => Err(Failure::while_doing("cannot write to standard output", error)),
+        Err(End::Session(cause)) => Err(Failure::Failed(cause)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Disconnected once nobody can read standard output any more; never where that cannot be known.
+fn closed_output() -> Result<Receiver<()>, Failure> {
+    let (sender, closed) = bounded(0);
+    let wait = move || {
+        let output = io::stdout();
+        // No flags: errors and hang-ups are always told.
+        let mut descriptors = [PollFd::new(output.as_fd(), PollFlags::empty())];
+        while poll(&mut descriptors, PollTimeout::NONE).is_err() {}
+        drop(sender);
+    };
+    program::spawn("output", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(closed)
+}
+
+/// Why there is nothing more to print.
+enum End {
+    Session(String),
+    Output(io::Error),
+}
+
+struct Tail {
+    script: Script,
+    /// How many messages to print from before.
+    earlier: usize,
+    /// How many messages to print still.
+    left: usize,
+}
+
+impl Tail {
+    fn run(&mut self, stop: &Receiver<()>, closed: &Receiver<()>) -> Result<(), End> {
+        while self.left > 0 {
+            select! {
+                recv(self.script.events) -> event => match event {
+                    Ok(Event::Ended { cause }) => return Err(End::Session(sanitized(&cause))),
+                    Ok(Event::Joined { room, users, messages }) => {
+                        let messages = self.earlier(messages);
+                        self.print(&Event::Joined { room, users, messages })?;
+                    }
+                    Ok(event) => self.print(&event)?,
+                    Err(_) => self.script.events = never(),
+                },
+                recv(stop) -> _ => return Ok(()),
+                recv(closed) -> _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the messages from before that are wanted. `newest` are those that came with joining; what was said after
+    /// them comes by itself.
+    fn earlier(&mut self, newest: Vec<Message>) -> Vec<Message> {
+        let wanted = std::mem::take(&mut self.earlier);
+        let mut messages = newest;
+        if wanted > messages.len()
+            && let Some(last) = messages.last()
+            && let Ok(mut all) = self.script.session.history(usize::MAX)
+            && let Some(index) = all.iter().rposition(|message| message == last)
+        {
+            all.truncate(index + 1);
+            messages = all;
+        }
+        messages.drain(..messages.len().saturating_sub(wanted));
+        messages
+    }
+
+    fn print(&mut self, event: &Event) -> Result<(), End> {
+        let mut shown = self.script.renderer.event(event, now());
+        let messages = shown.iter().enumerate().filter(|(_, shown)| shown.is_message);
+        if let Some((last, _)) = messages.clone().nth(self.left - 1) {
+            shown.truncate(last + 1);
+        }
+        self.left -= shown.iter().filter(|shown| shown.is_message).count();
+        write(&shown).map_err(End::Output)
+    }
+}
