@@ -241,7 +241,7 @@ fn our_client_shows_the_refusals_that_their_server_answers_as_strings() {
     let binder = binder(BINDER);
     let server = server(ORIGIN_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");
-    alice.send_line("join nowhere");
+    alice.send_line("users nowhere");
     wait_until_said(&alice, "there is no room nowhere");
     send_lines(&mut alice, &["create lobby", "join lobby"]);
     wait_until_there(&server, "lobby", &["alice"]);

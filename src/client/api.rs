@@ -3,12 +3,14 @@
 
 mod capabilities;
 mod decode;
+mod stream;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use capabilities::{Capabilities, MessageRate};
 use decode::{messages, number, text, texts, unlike};
+pub use stream::{RoomEvent, RoomStream};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
@@ -232,6 +234,18 @@ impl Api {
             missed: number(member("missed")?)?,
             room_id,
         })
+    }
+
+    /// Opens the stream of what happens in the life `room_id` of `room` past the message `after`. It begins with
+    /// [`RoomEvent::Room`].
+    ///
+    /// # Errors
+    /// If the server refuses or has no streams.
+    pub fn events(&self, room: &str, room_id: &str, after: u64) -> Result<RoomStream, CallError> {
+        let after = format!("{room_id}:{after}");
+        let query = [("username", self.user.as_str()), ("room", room), ("after", &after)];
+        let events = self.client.events("/events", &query, stream::FIRST_EVENT)?;
+        Ok(RoomStream { events, room_id: room_id.to_owned() })
     }
 
     /// The names of all rooms.

@@ -14,6 +14,7 @@ mod listener;
 mod outbox;
 mod pace;
 mod position;
+mod presence;
 mod receive;
 mod reconnect;
 mod send;

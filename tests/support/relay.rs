@@ -23,6 +23,8 @@ pub enum Fate {
     Refuse(&'static str),
     /// It is passed on, and the reply is given in one piece, once all of it is there.
     Buffer,
+    /// It is passed on, and so is its reply until this text comes, which is cut off.
+    CutBefore(&'static str),
 }
 
 /// A running relay, until the test ends.
@@ -135,6 +137,16 @@ fn relay(mut client: TcpStream, server: &str, request: &[u8], fate: Fate) -> io:
         Fate::Buffer => {
             onward.read_to_end(&mut reply)?;
             client.write_all(&reply)?;
+        }
+        Fate::CutBefore(text) => {
+            let mut part = [0; 4096];
+            loop {
+                let count = onward.read(&mut part)?;
+                if count == 0 || String::from_utf8_lossy(&part[..count]).contains(text) {
+                    break;
+                }
+                client.write_all(&part[..count])?;
+            }
         }
         Fate::Refuse(_) => {}
     }

@@ -1,22 +1,22 @@
-//! The thread that waits for messages.
+//! The thread that waits for what happens in a room, in one of three ways: events that the server pushes, calls that wait, or
+//! calls from time to time.
+
+mod poll;
+mod stream;
+mod wait;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::super::api::Api;
 use super::super::event::Message;
 use super::position::Position;
-use crate::rpc::{CallError, Fault};
-
-/// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
-const WAIT: Duration = Duration::from_secs(50);
-/// How often a server that cannot wait is asked.
-const POLL: Duration = Duration::from_secs(2);
-/// The pause after a wait that ended early without messages: another program of the same user has begun one, and without a
-/// pause the two would end each other's waits as fast as they can.
-const REPLACED: Duration = Duration::from_secs(1);
+use crate::rpc::CallError;
+use poll::Polling;
+use stream::Streaming;
+use wait::Waiting;
 
 /// A report of a listener to the worker.
 #[derive(Debug)]
@@ -32,9 +32,36 @@ pub(super) struct Fetched {
     pub(super) messages: Vec<Message>,
     pub(super) missed: u64,
     pub(super) position: Position,
+    pub(super) presence: Presence,
 }
 
-/// A running listener. Dropping it ends the thread as soon as its call returns.
+/// What the server says of the members of the room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Nothing: somebody has to ask.
+    Untold,
+    /// All of them, and from now on every change.
+    Members(Vec<String>),
+    /// Nothing has changed.
+    Unchanged,
+    /// This one has joined.
+    Joined(String),
+    /// This one has left.
+    Left(String),
+}
+
+/// A way to hear what happens in a room.
+trait Way {
+    /// Waits for what comes next. `None` is a sign of life without anything new.
+    fn next(&mut self) -> Result<Option<Fetched>, CallError>;
+
+    /// Returns how long to pause before asking for more.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A running listener. Dropping it ends the thread as soon as its call returns, or the stream shows a sign of life.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) number: u64,
@@ -51,64 +78,38 @@ impl Listener {
         reports: Sender<Report>,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
-        let listen = move || listen(number, &api, &room, position, &reports, &stopped);
+        let listen = move || {
+            let mut way: Box<dyn Way> = match position {
+                Position::Stamped(overlap) => Box::new(Polling::new(api, room, overlap)),
+                // Servers that name rooms have streams.
+                Position::Numbered(cursor) if cursor.room_id.is_some() => Box::new(Streaming::new(api, room, cursor)),
+                Position::Numbered(cursor) => Box::new(Waiting::new(api, room, cursor)),
+            };
+            listen(number, way.as_mut(), &reports, &stopped);
+        };
         crate::program::spawn("listen", listen)?;
         Ok(Self { number, _stop: stop })
     }
 }
 
-fn listen(
-    number: u64,
-    api: &Api,
-    room: &str,
-    mut position: Position,
-    reports: &Sender<Report>,
-    stopped: &Receiver<()>,
-) {
-    // None where too many wait from this address already: then the server is asked from time to time.
-    let mut wait = WAIT;
+fn listen(number: u64, way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
     loop {
-        let begun = Instant::now();
-        let outcome = fetch(api, room, position.clone(), wait);
-        let is_limited = matches!(&outcome, Err(CallError::Fault(fault)) if fault.code == Fault::LIMIT);
-        if is_limited && !wait.is_zero() {
-            wait = Duration::ZERO;
-            continue;
+        if let Some(outcome) = way.next().transpose() {
+            let is_last = outcome.is_err();
+            if reports.send(Report { number, outcome }).is_err() || is_last {
+                return;
+            }
         }
-        let pause = match (&position, &outcome) {
-            (Position::Stamped(_), _) => POLL,
-            (Position::Numbered(_), _) if wait.is_zero() => POLL,
-            (Position::Numbered(_), Ok(batch)) if batch.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
-            (Position::Numbered(_), _) => Duration::ZERO,
-        };
-        if let Ok(batch) = &outcome {
-            position = batch.position.clone();
-        }
-        let failed = outcome.is_err();
-        if reports.send(Report { number, outcome }).is_err() || failed {
-            return;
-        }
-        if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+        if stopped.recv_timeout(way.pause()) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }
 }
 
-/// What there is past `position`, waiting for it at most for `time` where the server can.
-pub(super) fn fetch(api: &Api, room: &str, position: Position, time: Duration) -> Result<Fetched, CallError> {
+/// Fetches what there is past `position`, without waiting.
+pub(super) fn fetch(api: &Api, room: &str, position: Position) -> Result<Fetched, CallError> {
     match position {
-        Position::Numbered(mut cursor) => {
-            let news = api.wait_messages(room, cursor.id, time)?;
-            if news.room_id != cursor.room_id {
-                return Err(CallError::Fault(Fault::new(Fault::NO_SUCH_ROOM, "the room was created anew")));
-            }
-            cursor.id = news.last_id;
-            Ok(Fetched { messages: news.messages, missed: news.missed, position: Position::Numbered(cursor) })
-        }
-        Position::Stamped(mut overlap) => {
-            let answer = api.receive_new_messages(room, &overlap.asks_from())?;
-            let messages = overlap.advance(answer);
-            Ok(Fetched { messages, missed: 0, position: Position::Stamped(overlap) })
-        }
+        Position::Numbered(mut cursor) => wait::fetch(api, room, &mut cursor, Duration::ZERO),
+        Position::Stamped(mut overlap) => poll::fetch(api, room, &mut overlap),
     }
 }

@@ -1,7 +1,7 @@
 //! The room that the user is in: joining and leaving it, its messages, and its members.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::api::{Api, UNNUMBERED};
 use super::super::event::{Event, Message};
@@ -10,13 +10,10 @@ use super::backoff::Backoff;
 use super::listener::{Listener, Report};
 use super::outbox::{Echo, is_same_name};
 use super::position::Position;
+use super::presence::Members;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
 
-/// How often to look who is in the room, for a small one; the server is asked less often about a large one.
-pub(super) const PRESENCE: Duration = Duration::from_secs(10);
-/// Users per [`PRESENCE`] added to the interval.
-const PRESENCE_USERS: u32 = 100;
 /// Messages by which one is known that was shown before: as many as a server knows keys of one user.
 const RECENT: usize = 256;
 
@@ -24,9 +21,7 @@ const RECENT: usize = 256;
 pub(super) struct JoinedRoom {
     pub(super) name: String,
     pub(super) position: Position,
-    /// Sorted.
-    members: Vec<String>,
-    pub(super) look_at: Instant,
+    pub(super) members: Members,
     /// Authors and keys of the newest messages. A server that was restarted without its memory is sent anew what it had not
     /// confirmed, and here it may have been shown already.
     recent: VecDeque<(String, String)>,
@@ -62,8 +57,7 @@ impl Worker {
         self.room = Some(JoinedRoom {
             name: name.clone(),
             position: Position::after(&joined),
-            members: sorted(joined.users.clone()),
-            look_at: Instant::now() + PRESENCE,
+            members: Members::new(joined.users.clone(), Instant::now()),
             recent: VecDeque::new(),
             listener: None,
         });
@@ -124,7 +118,7 @@ impl Worker {
         match report.outcome {
             Ok(fetched) => {
                 room.position = fetched.position;
-                self.greet(&fetched.messages);
+                self.note_presence(fetched.presence, &fetched.messages);
                 self.show(fetched.messages, fetched.missed);
             }
             // The original's server says it without a code.
@@ -138,23 +132,6 @@ impl Worker {
                 let _ = self.restore();
             }
             Err(error) => self.lose(error.to_string()),
-        }
-    }
-
-    /// Adds message authors missing from the member list, and reports them as joined.
-    fn greet(&mut self, messages: &[Message]) {
-        let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
-        let mut came = Vec::new();
-        for origin in messages.iter().map(|message| &message.origin) {
-            if !is_same_name(origin, &login.name)
-                && let Err(index) = room.members.binary_search(origin)
-            {
-                room.members.insert(index, origin.clone());
-                came.push(origin.clone());
-            }
-        }
-        if !came.is_empty() {
-            self.tell(Event::Presence { came, went: Vec::new() });
         }
     }
 
@@ -173,31 +150,4 @@ impl Worker {
             }
         }
     }
-
-    /// Asks for the members of the room, and reports who joined or left.
-    pub(super) fn look(&mut self, now: Instant) {
-        let Some(room) = &mut self.room else { return };
-        let name = room.name.clone();
-        room.look_at = now + PRESENCE;
-        let Ok(users) = self.call(|api| api.list_users(&name)) else { return };
-        let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
-        let times = 1 + u32::try_from(users.len()).unwrap_or(u32::MAX) / PRESENCE_USERS;
-        room.look_at = now + PRESENCE * times;
-        let members = sorted(users);
-        let missing = |ours: &[String], theirs: &[String]| -> Vec<String> {
-            let is_missing = |name: &&String| theirs.binary_search(name).is_err() && !is_same_name(name, &login.name);
-            ours.iter().filter(is_missing).cloned().collect()
-        };
-        let (came, went) = (missing(&members, &room.members), missing(&room.members, &members));
-        room.members = members;
-        if !came.is_empty() || !went.is_empty() {
-            self.tell(Event::Presence { came, went });
-        }
-    }
-}
-
-fn sorted(mut names: Vec<String>) -> Vec<String> {
-    names.sort_unstable();
-    names.dedup();
-    names
 }

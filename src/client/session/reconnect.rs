@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
 use super::outbox::{Recognition, is_same_name};
 use super::position::Position;
-use super::receive::{JoinedRoom, PRESENCE};
+use super::receive::JoinedRoom;
 use super::worker::{Login, Outage, Worker};
 use super::{Discovery, SessionError};
 use crate::endpoint::Endpoint;
@@ -209,7 +209,7 @@ impl Worker {
         };
         let is_other = Self::is_other(&api, room, &joined)?;
         let position = if is_other { Position::start(&joined) } else { room.position.clone() };
-        let Fetched { messages, missed, position } = fetch(&api, &name, position, Duration::ZERO)?;
+        let Fetched { messages, missed, position, .. } = fetch(&api, &name, position)?;
 
         // From here on nothing can fail.
         if is_other {
@@ -218,8 +218,7 @@ impl Worker {
         }
         if let Some(room) = &mut self.room {
             room.position = position;
-            // By then the others are back too.
-            room.look_at = Instant::now() + PRESENCE;
+            room.members.came_back(Instant::now());
         }
         let others =
             |message: &&Message| !self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));

@@ -1,0 +1,113 @@
+//! Events that the server pushes. Where they do not get through, calls that wait take their place.
+
+use std::time::{Duration, Instant};
+
+use log::debug;
+
+use super::super::super::api::{Api, RoomEvent, RoomStream};
+use super::super::position::{Cursor, Position};
+use super::wait::{Waiting, created_anew};
+use super::{Fetched, Presence, Way};
+use crate::rpc::CallError;
+use crate::sanitize::Sanitized;
+
+/// Two streams in a row that end sooner than this do not get through.
+const TOO_SHORT: Duration = Duration::from_secs(1);
+/// How long calls that wait take the place of streams that do not get through, before one is tried again.
+const RETRY: Duration = Duration::from_secs(600);
+
+pub(super) struct Streaming {
+    /// Has the cursor, and says why a stream has ended.
+    waiting: Waiting,
+    stream: Option<RoomStream>,
+    opened_at: Instant,
+    was_short: bool,
+    /// Until when calls that wait take the place of a stream.
+    given_up_until: Option<Instant>,
+}
+
+impl Streaming {
+    pub(super) fn new(api: Api, room: String, cursor: Cursor) -> Self {
+        let waiting = Waiting::new(api, room, cursor);
+        Self { waiting, stream: None, opened_at: Instant::now(), was_short: false, given_up_until: None }
+    }
+
+    /// Opens the stream, and waits for its first event.
+    fn open(&mut self) -> Result<Option<Fetched>, CallError> {
+        self.opened_at = Instant::now();
+        let Waiting { api, room, cursor, .. } = &self.waiting;
+        let opened = api.events(room, cursor.room_id.as_deref().unwrap_or_default(), cursor.id);
+        let first = opened.and_then(|mut stream| {
+            let event = stream.next_event()?;
+            Ok((stream, event))
+        });
+        match first {
+            Ok((stream, event)) => {
+                self.stream = Some(stream);
+                self.take(event)
+            }
+            // A call says what is wrong; if nothing is, it is the stream that does not get through.
+            Err(error) => {
+                debug!("no stream: {}", Sanitized(&error.to_string()));
+                self.given_up_until = Some(Instant::now() + RETRY);
+                self.waiting.next()
+            }
+        }
+    }
+
+    fn take(&mut self, event: RoomEvent) -> Result<Option<Fetched>, CallError> {
+        let (mut messages, mut missed) = (Vec::new(), 0);
+        let presence = match event {
+            RoomEvent::Room { room_id, .. } if self.waiting.cursor.room_id.as_ref() != Some(&room_id) => {
+                return Err(created_anew());
+            }
+            RoomEvent::Room { users, missed: count, .. } => {
+                missed = count;
+                Presence::Members(users)
+            }
+            RoomEvent::Message(message) => {
+                self.waiting.cursor.id = message.id.unwrap_or_default().max(self.waiting.cursor.id);
+                messages.push(message);
+                Presence::Unchanged
+            }
+            RoomEvent::Joined(user) => Presence::Joined(user),
+            RoomEvent::Left(user) => Presence::Left(user),
+            RoomEvent::End => return self.ended(),
+            RoomEvent::Nothing => return Ok(None),
+        };
+        let position = Position::Numbered(self.waiting.cursor.clone());
+        Ok(Some(Fetched { messages, missed, position, presence }))
+    }
+
+    /// The stream has ended: a call says whether the user is in the room still, and fetches what was said meanwhile.
+    fn ended(&mut self) -> Result<Option<Fetched>, CallError> {
+        self.stream = None;
+        let is_short = self.opened_at.elapsed() < TOO_SHORT;
+        if std::mem::replace(&mut self.was_short, is_short) && is_short {
+            self.given_up_until = Some(Instant::now() + RETRY);
+        }
+        let fetched = self.waiting.fetch()?;
+        Ok(Some(Fetched { presence: Presence::Unchanged, ..fetched }))
+    }
+}
+
+impl Way for Streaming {
+    fn next(&mut self) -> Result<Option<Fetched>, CallError> {
+        if self.given_up_until.is_some_and(|until| Instant::now() < until) {
+            return self.waiting.next();
+        }
+        self.given_up_until = None;
+        let Some(stream) = &mut self.stream else { return self.open() };
+        match stream.next_event() {
+            Ok(event) => self.take(event),
+            Err(error) => {
+                debug!("the stream has ended: {}", Sanitized(&error.to_string()));
+                self.ended()
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if self.given_up_until.is_some() { self.waiting.pause() } else { Duration::ZERO }
+    }
+}
