@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tries packaging/nginx/chat-rpc.conf with the real nginx: TLS, a long poll that is answered at once, and the limits.
+# Tries packaging/nginx/chat-rpc.conf with the real nginx: TLS, a long poll and a stream of events that are answered at once, and the limits.
 # Needs nginx, openssl, python3 and a built server; binds to ports of 127.0.0.1 that the system chooses.
 set -eu
 cd "$(dirname "$0")/.."
@@ -46,7 +46,7 @@ nginx -e "$work/error.log" -c "$work/nginx.conf" -g 'daemon off;' &
 pids="$pids $!"
 
 python3 - "$port" "$work/cert.pem" <<'END'
-import socket, ssl, sys, threading, time, xmlrpc.client
+import base64, http.client, socket, ssl, sys, threading, time, xmlrpc.client
 
 port, certificate = int(sys.argv[1]), sys.argv[2]
 context = ssl.create_default_context(cafile=certificate)
@@ -71,6 +71,23 @@ ana.send_message("ana", "lobby", "through the proxy")
 waiting.join(10)
 assert got and got[0]["messages"][0]["content"] == "through the proxy", got
 print(f"a long poll was answered {1000 * (time.monotonic() - sent):.0f} ms after the message was sent")
+
+def stream():
+    head = base64.b64encode(b"bob:secret-of-bob").decode()
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+    connection.request("GET", "/events?username=bob&room=lobby", headers={"Authorization": f"Basic {head}"})
+    response = connection.getresponse()
+    assert response.status == 200, response.status
+    for line in response:
+        yield line
+
+events = stream()
+assert next(events) == b"event: room\n"
+sent = time.monotonic()
+ana.send_message("ana", "lobby", "pushed through the proxy")
+while b"pushed through the proxy" not in next(events):
+    pass
+print(f"an event came {1000 * (time.monotonic() - sent):.0f} ms after the message was sent")
 
 def raw(request):
     with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="chat.example") as stream:

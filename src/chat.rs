@@ -18,6 +18,8 @@ mod room;
 mod server;
 mod state;
 mod store;
+mod streams;
+mod subscribe;
 mod waits;
 mod wire;
 
@@ -40,11 +42,15 @@ pub use room::{JOIN_MESSAGES, Page};
 pub use server::{PROGRAM, Running, ServerConfig, start};
 pub use state::{Effects, Envelope, State, WireForm};
 pub use store::{Identity, Store, StoreConfig};
+pub use streams::{MAX_USER_STREAMS, Position, Reader, RoomEvent, STREAM_GRACE, StreamCall};
+use subscribe::publish;
 pub use waits::{DELIVERY_GAP, Delivery, MAX_WAIT, Ticket};
 pub use wire::FORM;
 
 use crate::random;
-use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Metrics, Param, Value, Written, forbidden_char, procedures};
+use crate::rpc::{
+    Caller, ConnectionId, Deferred, Fault, Metrics, Param, Streams, Value, Written, forbidden_char, procedures,
+};
 use crate::secret::{self, Salt};
 use crate::stamp::Time;
 
@@ -59,6 +65,8 @@ pub struct Chat {
     log: Arc<dyn Log>,
     /// Wakes the thread that delivers.
     bell: Bell,
+    /// The open streams of events. Under the lock of `core` it is told what to send, so that they get it in its order.
+    streams: Streams,
     /// The key of digests that last as long as this process.
     digests: secret::Key,
     /// What secrets are checked against is made with this.
@@ -213,12 +221,13 @@ fn random_id() -> Result<u64, Fault> {
 }
 
 impl Chat {
-    /// Returns a chat with what `core` knows, whose changes go into `log`, and whose users' secrets are checked by `salt`.
+    /// Returns a chat with what `core` knows, whose changes go into `log` and to `streams`, and whose users' secrets are
+    /// checked by `salt`.
     #[must_use]
-    pub fn new(core: Core<Deferred>, log: Arc<dyn Log>, digests: secret::Key, salt: Salt) -> Self {
+    pub fn new(core: Core<Deferred>, log: Arc<dyn Log>, streams: Streams, digests: secret::Key, salt: Salt) -> Self {
         let max_message_bytes = core.state().limits().message_bytes;
         let (journal, bell) = (Journal::default(), Bell::default());
-        Self { core: Mutex::new(core), journal, log, bell, digests, salt, max_message_bytes }
+        Self { core: Mutex::new(core), journal, log, bell, streams, digests, salt, max_message_bytes }
     }
 
     /// Does `act` with what the caller shows for acting as `name`. The first time in a process the secret of a user from an
@@ -270,6 +279,7 @@ impl Chat {
             let applied = core.apply(entry, Instant::now())?;
             ended.extend(applied.ended);
             wakes |= applied.wakes;
+            publish(&self.streams, applied.events);
             Ok(())
         };
         let outcomes = outcomes.into_iter().map(|known| known.unwrap_or_else(&mut apply)).collect();
@@ -445,6 +455,7 @@ impl Chat {
         out.gauge("chat_users", "Registered users", counts.users as u64);
         out.gauge("chat_rooms", "Rooms", counts.rooms as u64);
         out.gauge("chat_waiting", "Calls that wait for messages", counts.waiting as u64);
+        out.gauge("chat_streams", "Open streams of events", counts.streams as u64);
         out.counter("chat_messages_total", "Messages accepted", counts.messages);
         out.gauge("chat_history_bytes", "Bytes of the messages that are kept", counts.history_bytes as u64);
     }

@@ -37,7 +37,16 @@ impl Programs {
     pub(crate) fn server(&self) -> Outcome<Program> {
         let mut command = Command::new(&self.server);
         command.args(["--no-binder", "--listen", "127.0.0.1:0", "--user-idle", "86400"]);
-        command.args(["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0"]);
+        command.args([
+            "--message-rate",
+            "0",
+            "--registration-rate",
+            "0",
+            "--waits-per-address",
+            "0",
+            "--streams-per-address",
+            "0",
+        ]);
         command.args(&self.options);
         self.start(&mut command)
     }
@@ -86,7 +95,6 @@ impl Programs {
             command.spawn().ok()
         });
         let Some(child) = child else { return Ok(None) };
-        prlimit(Some(Pid::from_child(&child)), Resource::Nofile, self.descriptors)?;
         let program = Program { child, address, ready: Duration::ZERO };
         while TcpStream::connect(address).is_err() {
             if started.elapsed() > PATIENCE {

@@ -17,6 +17,7 @@ use super::rate::{Bucket, Rates};
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
 use super::state::{State, User, WireForm};
+use super::streams::{Readers, RoomEvent, STREAM_GRACE};
 use super::waits::{Delivery, Ticket, Wait, Waits};
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
@@ -39,6 +40,8 @@ pub struct Counts {
     pub rooms: usize,
     /// Calls that wait for messages.
     pub waiting: usize,
+    /// Open streams of events.
+    pub streams: usize,
     /// Messages sent since the start, or with a log since its beginning.
     pub messages: u64,
     /// Bytes of the messages that are kept.
@@ -91,12 +94,16 @@ pub struct Applied<T> {
     pub ended: Option<Delivery<T>>,
     /// Whether [`Core::due`] has something to deliver.
     pub wakes: bool,
+    /// The events for open streams, in the order in which they are to be sent.
+    pub events: Vec<RoomEvent>,
 }
 
 /// What is known of a user in this process.
 #[derive(Debug)]
 struct Presence {
     last_call: Instant,
+    /// When their last stream ended, if they have made no call since.
+    stream_end: Option<Instant>,
     messages: Bucket,
     /// The digest of the secret, once a call has shown the right one.
     digest: Option<Digest>,
@@ -107,6 +114,7 @@ struct Presence {
 pub struct Core<T: Ticket> {
     state: State,
     waits: Waits<T>,
+    pub(super) readers: Readers,
     presence: HashMap<PersonId, Presence>,
     /// When somebody last had to do with a room.
     used: HashMap<RoomId, Instant>,
@@ -128,6 +136,7 @@ impl<T: Ticket> Core<T> {
         let used = state.rooms().map(|room| (room.id, now)).collect();
         Self {
             waits: Waits::new(limits.waits_per_address),
+            readers: Readers::new(limits.streams_per_address),
             presence,
             used,
             registrations,
@@ -161,6 +170,7 @@ impl<T: Ticket> Core<T> {
         }
         if let Some(presence) = presence {
             presence.last_call = now.monotonic;
+            presence.stream_end = None;
         }
         Ok(user)
     }
@@ -188,7 +198,7 @@ impl<T: Ticket> Core<T> {
     }
 
     /// Returns the room, if the user of this name may be acted for and is there.
-    fn member(
+    pub(super) fn member(
         &mut self,
         name: &UserName,
         room: &RoomName,
@@ -224,6 +234,7 @@ impl<T: Ticket> Core<T> {
                 return Err(Refusal::NameInUse);
             };
             presence.last_call = now.monotonic;
+            presence.stream_end = None;
             return Ok(Registration::Resumed);
         }
         // Before the secret is worked on, which takes its time.
@@ -334,7 +345,8 @@ impl<T: Ticket> Core<T> {
     /// If the state refuses it. Then nothing has changed.
     pub fn apply(&mut self, entry: Entry, now: Instant) -> Result<Applied<T>, Refusal> {
         let effects = self.state.apply(entry)?;
-        let mut applied = Applied { ended: None, wakes: false };
+        let events = self.readers.events(&self.state, &effects);
+        let mut applied = Applied { ended: None, wakes: false, events };
         if let Some(person) = effects.registered {
             self.presence.insert(person, Presence::new(self.state.limits(), now));
         }
@@ -356,6 +368,14 @@ impl<T: Ticket> Core<T> {
             applied.wakes = self.waits.said(room);
         }
         Ok(applied)
+    }
+
+    /// The last stream of a user has ended: they were there until now.
+    pub(super) fn note_stream_end(&mut self, person: PersonId, now: Instant) {
+        if let Some(presence) = self.presence.get_mut(&person) {
+            presence.last_call = now;
+            presence.stream_end = Some(now);
+        }
     }
 
     /// Returns all kept messages that the user may see.
@@ -441,8 +461,12 @@ impl<T: Ticket> Core<T> {
             since.is_none_or(|&since| now.monotonic.saturating_duration_since(since) >= idle)
         };
         let users = self.state.users().filter(|(id, user)| {
-            let waits = user.room.is_some_and(|room| self.waits.has(room, *id));
-            !waits && is_idle(self.presence.get(id).map(|presence| &presence.last_call), limits.user_idle)
+            let waits = self.readers.has(*id) || user.room.is_some_and(|room| self.waits.has(room, *id));
+            let presence = self.presence.get(id);
+            let has_gone = presence.and_then(|presence| presence.stream_end.as_ref());
+            !waits
+                && (is_idle(presence.map(|presence| &presence.last_call), limits.user_idle)
+                    || has_gone.is_some_and(|end| is_idle(Some(end), STREAM_GRACE)))
         });
         let users = users.map(|(person, _)| Entry::Unregister { person });
         let empty = self.state.rooms().filter(|room| room.members().len() == 0);
@@ -480,6 +504,7 @@ impl<T: Ticket> Core<T> {
             users: self.state.users().len(),
             rooms: self.state.listed_rooms(),
             waiting: self.waits.len(),
+            streams: self.readers.len(),
             messages: self.state.messages(),
             history_bytes: self.state.history_bytes(),
         }
@@ -488,6 +513,6 @@ impl<T: Ticket> Core<T> {
 
 impl Presence {
     fn new(limits: &Limits, now: Instant) -> Self {
-        Self { last_call: now, messages: Bucket::full(limits.message_burst, now), digest: None }
+        Self { last_call: now, stream_end: None, messages: Bucket::full(limits.message_burst, now), digest: None }
     }
 }

@@ -32,6 +32,8 @@ pub struct Limits {
     pub room_rate: u32,
     /// Waits at a time from one address; 0 is no limit.
     pub waits_per_address: usize,
+    /// Streams of events at a time from one address, on IPv6 from one network of 64 bits; 0 is no limit.
+    pub streams_per_address: usize,
     /// A room that is empty is removed when nobody has had to do with it for this long.
     pub room_idle: Duration,
     /// A user is unregistered who has made no call for this long.
@@ -59,6 +61,12 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::value("registration-rate", "N", Some("120"), "Registrations a minute from one address; 0 for no limit."),
     Flag::value("room-rate", "N", Some("60"), "New rooms a minute from one address; 0 for no limit."),
     Flag::value("waits-per-address", "N", Some("256"), "Waiting calls at a time from one address; 0 for no limit."),
+    Flag::value(
+        "streams-per-address",
+        "N",
+        Some("256"),
+        "Streams of events at a time from one address, or one IPv6 network (/64); 0 for no limit.",
+    ),
     Flag::value("room-idle", "SECONDS", Some("300"), "An empty room is removed after this time without interaction."),
     Flag::value("user-idle", "SECONDS", Some("900"), "A user is unregistered after this time without a call."),
 ];
@@ -83,6 +91,7 @@ impl Limits {
             registration_rate: options.get("registration-rate")?,
             room_rate: options.get("room-rate")?,
             waits_per_address: options.get("waits-per-address")?,
+            streams_per_address: options.get("streams-per-address")?,
             room_idle: seconds("room-idle")?,
             user_idle: seconds("user-idle")?,
             keep_history: Duration::ZERO,
@@ -126,6 +135,7 @@ impl Limits {
             ("registration_rate", self.registration_rate.into()),
             ("room_rate", self.room_rate.into()),
             ("waits_per_address", int(self.waits_per_address)),
+            ("streams_per_address", int(self.streams_per_address)),
             ("room_idle", seconds(self.room_idle)),
             ("user_idle", seconds(self.user_idle)),
         ]
@@ -148,6 +158,7 @@ impl Default for Limits {
             registration_rate: 120,
             room_rate: 60,
             waits_per_address: 256,
+            streams_per_address: 256,
             room_idle: Duration::from_secs(300),
             user_idle: Duration::from_secs(900),
             keep_history: Duration::ZERO,

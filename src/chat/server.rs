@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
 use crate::random;
-use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
+use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Streams, listen};
 use crate::secret::{self, Key, Salt};
 
 /// The longest pause between two rounds of the janitor.
@@ -159,11 +159,12 @@ impl Running {
         self.http.address()
     }
 
-    /// Ends all waits, answers received requests and unregisters from the binder, within `timeout`.
+    /// Ends all waits and streams, answers received requests and unregisters from the binder, within `timeout`.
     pub fn stop(self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         self.http.drain();
         self.chat.end_all_waits();
+        self.chat.end_all_streams();
         let registration = self.registration.map(|(stop, thread)| {
             drop(stop);
             thread
@@ -210,7 +211,8 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
         None => Arc::new(NoLog),
     };
     let core = Core::new(state, open_allowed, Instant::now());
-    let chat = Arc::new(Chat::new(core, log, Key::random()?, identity.salt));
+    let streams = Streams::start().map_err(failed)?;
+    let chat = Arc::new(Chat::new(core, log, streams, Key::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, &limits.published());
@@ -219,6 +221,8 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     dispatcher.add_procedures(PROCEDURES, &chat);
     let instance_of = Arc::clone(&chat);
     dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
+    let subscribed = Arc::clone(&chat);
+    dispatcher.on_events(move |caller, request, opener| subscribed.subscribe(caller, request, opener));
     let counted = Arc::clone(&chat);
     let stored = store.clone();
     dispatcher.on_metrics(move |out| {

@@ -1,70 +1,15 @@
 //! Connections on which nothing takes longer than it may.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-use super::tls;
 use crate::endpoint::Endpoint;
 
-/// Connects to `endpoint` until `deadline`.
-pub(super) fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Connection, String> {
-    let stream = connect_tcp(endpoint, deadline)?;
-    if endpoint.tls {
-        return tls::connect(stream, &endpoint.host, deadline);
-    }
-    Ok(Connection::Plain(stream))
-}
-
-/// A connection to a server.
-pub(super) enum Connection {
-    /// As it is.
-    Plain(TcpStream),
-    /// Protected by TLS.
-    #[cfg(feature = "tls")]
-    Tls(Box<tls::Stream>),
-}
-
-impl Connection {
-    fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.get_ref(),
-        }
-    }
-}
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.flush(),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.flush(),
-        }
-    }
-}
-
-fn connect_tcp(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, String> {
-    let addresses = resolve(endpoint.clone(), deadline)?;
+/// Connects to `address`, which is `HOST:PORT`, until `deadline`.
+pub(super) fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
+    let endpoint = address.parse::<Endpoint>()?;
+    let addresses = resolve(endpoint, deadline)?;
     let mut failure = "the name has no address".to_owned();
     for (address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
         // Each has its share, so that a dead first one leaves time for the others.
@@ -97,14 +42,14 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
 
 /// A connection on which nothing takes longer than until the deadline.
 pub(super) struct Timed {
-    stream: Connection,
+    stream: TcpStream,
     deadline: Instant,
     time: Duration,
 }
 
 impl Timed {
     /// A connection for what takes `time` and ends at `deadline`.
-    pub(super) fn new(stream: Connection, deadline: Instant, time: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, deadline: Instant, time: Duration) -> Self {
         Self { stream, deadline, time }
     }
 
@@ -116,30 +61,16 @@ impl Timed {
 
     /// Sends all of `bytes`.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.socket().set_nodelay(true)?;
+        self.stream.set_nodelay(true)?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            self.set_timeouts()?;
+            self.stream.set_write_timeout(Some(self.left()?))?;
             match self.stream.write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => unless_transient(error)?,
             }
         }
-        // TLS may still have some of it.
-        loop {
-            self.set_timeouts()?;
-            match self.stream.flush() {
-                Ok(()) => return Ok(()),
-                Err(error) => unless_transient(error)?,
-            }
-        }
-    }
-
-    /// With TLS both reading and writing can do both.
-    fn set_timeouts(&self) -> io::Result<()> {
-        let left = Some(self.left()?);
-        self.stream.socket().set_write_timeout(left)?;
-        self.stream.socket().set_read_timeout(left)
+        Ok(())
     }
 
     fn left(&self) -> io::Result<Duration> {
@@ -153,7 +84,7 @@ impl Timed {
 }
 
 /// Returns whether to go on: [`Timed::left`] notices an expired timeout.
-pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
+fn unless_transient(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
         _ => Err(error),
@@ -163,7 +94,7 @@ pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.set_timeouts()?;
+            self.stream.set_read_timeout(Some(self.left()?))?;
             match self.stream.read(buffer) {
                 Ok(count) => return Ok(count),
                 Err(error) => unless_transient(error)?,
@@ -172,6 +103,6 @@ impl Read for Timed {
     }
 }
 
-pub(super) fn left(deadline: Instant) -> Duration {
+fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

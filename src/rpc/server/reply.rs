@@ -108,10 +108,9 @@ impl Responder {
     }
 
     /// Hands over the connection to an answer without an end; it is closed when what is returned is dropped.
-    pub(super) fn into_stream(mut self) -> Option<Sent> {
-        let writer = self.writer.take()?;
+    pub(super) fn into_stream(mut self) -> Sent {
         self.end.keep_alive = false;
-        Some(Sent { writer: Some(writer), end: self.end.clone() })
+        Sent { writer: self.writer.take(), end: self.end.clone() }
     }
 
     fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {

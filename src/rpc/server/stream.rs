@@ -114,11 +114,10 @@ impl Opener {
     /// Opens the stream: `first` is sent at once, and then the events of `feed` that are published from now on and that
     /// `reader` may see. `guard` is dropped when the stream has ended, by the thread that writes. Does not block.
     pub fn open(self, streams: &Streams, feed: u64, reader: u64, first: &str, guard: impl Send + 'static) {
-        let Some(sent) = self.responder.into_stream() else { return };
         let mut text = Vec::with_capacity(HEAD.len() + first.len());
         text.extend_from_slice(HEAD.as_bytes());
         text.extend_from_slice(first.as_bytes());
-        let stream = Stream::new(Outlet { sent, _guard: Box::new(guard) }, reader, text);
+        let stream = Stream::new(Outlet { sent: self.responder.into_stream(), _guard: Box::new(guard) }, reader, text);
         streams.push(Command::Open(feed, stream));
     }
 }

@@ -15,7 +15,7 @@ use socket2::Socket;
 use super::config::HttpConfig;
 use super::connections::{Connections, Next, Standing, Turn};
 use super::pool::Pool;
-use super::procfs::{open_connections, own_status};
+use super::procfs::{end_reading, open_connections, own_status};
 use super::reply::{ConnectionId, Responder, SlowWriter, Terms};
 use super::request::{Rejection, Target, asks_to_close, header, is_unread, read_past, reason, unread_bytes};
 use super::stream::Opener;
@@ -219,10 +219,16 @@ impl Transport {
             address: Some(peer.ip().to_canonical()),
             credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
         };
+        let client_closes = asks_to_close(&request);
+        let is_stream = matches!(outcome, Ok((Target::Events(_), _)));
+        if is_stream && !client_closes {
+            // It is the last one of its connection, and no thread need wait for another.
+            end_reading(self.address.port(), peer);
+        }
         let terms = Terms {
             standing,
-            client_closes: asks_to_close(&request),
-            server_closes: last || outcome.is_err(),
+            client_closes,
+            server_closes: last || is_stream || outcome.is_err(),
             http_1_0: *request.http_version() < (1, 1),
         };
         let head_only = *request.method() == tiny_http::Method::Head;
