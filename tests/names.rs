@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use chat_rpc::chat::name::{MAX_BYTES, MAX_CHARS, MAX_MARKS, Refusal, RoomName, UserName};
+use chat_rpc::chat::name::{MAX_BYTES, MAX_CHARS, MAX_MARKS, NameErrorKind, RoomName, UserName};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
-fn user(text: &str) -> Result<String, Refusal> {
-    UserName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.refusal())
+fn user(text: &str) -> Result<String, NameErrorKind> {
+    UserName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.kind())
 }
 
-fn room(text: &str) -> Result<String, Refusal> {
-    RoomName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.refusal())
+fn room(text: &str) -> Result<String, NameErrorKind> {
+    RoomName::parse(text).map(|name| name.as_str().to_owned()).map_err(|error| error.kind())
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -90,53 +90,53 @@ fn names_of_peoples_languages_are_welcome() {
 #[test]
 fn each_part_of_the_rule_refuses() {
     for (text, refusal) in [
-        ("", Refusal::Empty),
-        ("a\0", Refusal::Character('\0')),
-        ("a\n", Refusal::Character('\n')),
-        ("a\x1b[2J", Refusal::Character('\x1b')),
-        ("a\u{9b}", Refusal::Character('\u{9b}')),
-        ("a\u{200b}b", Refusal::Character('\u{200b}')),
-        ("a\u{200d}b", Refusal::Character('\u{200d}')),
-        ("a\u{ad}b", Refusal::Character('\u{ad}')),
-        ("\u{feff}a", Refusal::Character('\u{feff}')),
-        ("a\u{202e}b", Refusal::Character('\u{202e}')),
-        ("a\u{2066}b", Refusal::Character('\u{2066}')),
-        ("a\u{fe0f}", Refusal::Character('\u{fe0f}')),
-        ("a\u{e0061}", Refusal::Character('\u{e0061}')),
-        ("a\u{e0100}", Refusal::Character('\u{e0100}')),
-        ("a\u{3164}", Refusal::Character('\u{3164}')),
-        ("a\u{115f}", Refusal::Character('\u{115f}')),
-        ("a\u{a0}b", Refusal::Character('\u{a0}')),
-        ("a\u{3000}b", Refusal::Character('\u{3000}')),
-        ("a\u{2028}b", Refusal::Character('\u{2028}')),
-        ("a\u{e000}", Refusal::Character('\u{e000}')),
-        ("a\u{ffff}", Refusal::Character('\u{ffff}')),
-        ("\u{fffd}", Refusal::Character('\u{fffd}')),
-        ("😀", Refusal::Character('😀')),
-        ("ａｌｉｃｅ", Refusal::Character('ａ')),
-        ("𝐚lice", Refusal::Character('𝐚')),
-        ("ﬁn", Refusal::Character('ﬁ')),
-        ("a<b", Refusal::Character('<')),
-        ("a\"b", Refusal::Character('"')),
-        ("a\\b", Refusal::Character('\\')),
-        ("\u{1100}", Refusal::Character('\u{1100}')),
-        ("\u{301}a", Refusal::Marks),
-        ("1\u{301}", Refusal::Marks),
-        ("a.\u{301}", Refusal::Marks),
-        ("a\u{301}\u{301}", Refusal::Marks),
-        ("-a", Refusal::Start),
-        ("@a", Refusal::Start),
-        (".", Refusal::Start),
-        ("pаypal", Refusal::Scripts),
-        ("Αlice", Refusal::Scripts),
-        ("alicе", Refusal::Scripts),
-        ("Οльга", Refusal::Scripts),
-        ("ひ김", Refusal::Scripts),
-        ("aא", Refusal::Scripts),
-        ("12\u{663}", Refusal::Digits),
-        ("ا\u{663}\u{6f3}", Refusal::Digits),
-        ("1א", Refusal::Direction),
-        ("א-", Refusal::Direction),
+        ("", NameErrorKind::Empty),
+        ("a\0", NameErrorKind::Character('\0')),
+        ("a\n", NameErrorKind::Character('\n')),
+        ("a\x1b[2J", NameErrorKind::Character('\x1b')),
+        ("a\u{9b}", NameErrorKind::Character('\u{9b}')),
+        ("a\u{200b}b", NameErrorKind::Character('\u{200b}')),
+        ("a\u{200d}b", NameErrorKind::Character('\u{200d}')),
+        ("a\u{ad}b", NameErrorKind::Character('\u{ad}')),
+        ("\u{feff}a", NameErrorKind::Character('\u{feff}')),
+        ("a\u{202e}b", NameErrorKind::Character('\u{202e}')),
+        ("a\u{2066}b", NameErrorKind::Character('\u{2066}')),
+        ("a\u{fe0f}", NameErrorKind::Character('\u{fe0f}')),
+        ("a\u{e0061}", NameErrorKind::Character('\u{e0061}')),
+        ("a\u{e0100}", NameErrorKind::Character('\u{e0100}')),
+        ("a\u{3164}", NameErrorKind::Character('\u{3164}')),
+        ("a\u{115f}", NameErrorKind::Character('\u{115f}')),
+        ("a\u{a0}b", NameErrorKind::Character('\u{a0}')),
+        ("a\u{3000}b", NameErrorKind::Character('\u{3000}')),
+        ("a\u{2028}b", NameErrorKind::Character('\u{2028}')),
+        ("a\u{e000}", NameErrorKind::Character('\u{e000}')),
+        ("a\u{ffff}", NameErrorKind::Character('\u{ffff}')),
+        ("\u{fffd}", NameErrorKind::Character('\u{fffd}')),
+        ("😀", NameErrorKind::Character('😀')),
+        ("ａｌｉｃｅ", NameErrorKind::Character('ａ')),
+        ("𝐚lice", NameErrorKind::Character('𝐚')),
+        ("ﬁn", NameErrorKind::Character('ﬁ')),
+        ("a<b", NameErrorKind::Character('<')),
+        ("a\"b", NameErrorKind::Character('"')),
+        ("a\\b", NameErrorKind::Character('\\')),
+        ("\u{1100}", NameErrorKind::Character('\u{1100}')),
+        ("\u{301}a", NameErrorKind::Marks),
+        ("1\u{301}", NameErrorKind::Marks),
+        ("a.\u{301}", NameErrorKind::Marks),
+        ("a\u{301}\u{301}", NameErrorKind::Marks),
+        ("-a", NameErrorKind::Start),
+        ("@a", NameErrorKind::Start),
+        (".", NameErrorKind::Start),
+        ("pаypal", NameErrorKind::Scripts),
+        ("Αlice", NameErrorKind::Scripts),
+        ("alicе", NameErrorKind::Scripts),
+        ("Οльга", NameErrorKind::Scripts),
+        ("ひ김", NameErrorKind::Scripts),
+        ("aא", NameErrorKind::Scripts),
+        ("12\u{663}", NameErrorKind::Digits),
+        ("ا\u{663}\u{6f3}", NameErrorKind::Digits),
+        ("1א", NameErrorKind::Direction),
+        ("א-", NameErrorKind::Direction),
     ] {
         assert_eq!(user(text), Err(refusal), "{text:?}");
         assert_eq!(room(text), Err(refusal), "{text:?}");
@@ -145,10 +145,10 @@ fn each_part_of_the_rule_refuses() {
 
 #[test]
 fn a_user_name_has_no_spaces_and_nothing_that_frames_a_line() {
-    assert_eq!(user("Bob Smith"), Err(Refusal::Space));
-    assert_eq!(user(" bob"), Err(Refusal::Space));
+    assert_eq!(user("Bob Smith"), Err(NameErrorKind::Space));
+    assert_eq!(user(" bob"), Err(NameErrorKind::Space));
     for c in "#&!?,:/()*=~%$<>[]{}|^`;".chars() {
-        assert_eq!(user(&format!("a{c}")), Err(Refusal::Character(c)));
+        assert_eq!(user(&format!("a{c}")), Err(NameErrorKind::Character(c)));
     }
 }
 
@@ -156,14 +156,14 @@ fn a_user_name_has_no_spaces_and_nothing_that_frames_a_line() {
 fn a_room_name_has_single_spaces_between_words() {
     assert_eq!(room("a b c").as_deref(), Ok("a b c"));
     for text in [" ", " a", "a ", "a  b"] {
-        assert_eq!(room(text), Err(Refusal::Space), "{text:?}");
+        assert_eq!(room(text), Err(NameErrorKind::Space), "{text:?}");
     }
     for text in ["#", "##", "(a)", "/a", "# -"] {
-        assert_eq!(room(text), Err(Refusal::Start), "{text:?}");
+        assert_eq!(room(text), Err(NameErrorKind::Start), "{text:?}");
     }
-    assert_eq!(room("Sala שלום"), Err(Refusal::Direction));
-    assert_eq!(room("#שלום"), Err(Refusal::Direction));
-    assert_eq!(room("Чат pаypal"), Err(Refusal::Scripts));
+    assert_eq!(room("Sala שלום"), Err(NameErrorKind::Direction));
+    assert_eq!(room("#שלום"), Err(NameErrorKind::Direction));
+    assert_eq!(room("Чат pаypal"), Err(NameErrorKind::Scripts));
 }
 
 #[test]
@@ -171,12 +171,12 @@ fn the_length_is_tried_at_the_limit_and_past_it() {
     for letter in ["a", "é", "e\u{301}", "ế", "e\u{302}\u{301}", "李", "𠮷", "한", "\u{1112}\u{1161}\u{11ab}"] {
         let name = |count| letter.repeat(count);
         assert!(user(&name(MAX_CHARS)).is_ok(), "{letter}");
-        assert_eq!(user(&name(MAX_CHARS + 1)), Err(Refusal::TooLong), "{letter}");
-        assert_eq!(room(&name(MAX_CHARS + 1)), Err(Refusal::TooLong), "{letter}");
+        assert_eq!(user(&name(MAX_CHARS + 1)), Err(NameErrorKind::TooLong), "{letter}");
+        assert_eq!(room(&name(MAX_CHARS + 1)), Err(NameErrorKind::TooLong), "{letter}");
     }
     // At the limit of bytes it is still read, and refused for what it is.
-    assert_eq!(user(&"\0".repeat(MAX_BYTES)), Err(Refusal::Character('\0')));
-    assert_eq!(user(&"\0".repeat(MAX_BYTES + 1)), Err(Refusal::TooLong));
+    assert_eq!(user(&"\0".repeat(MAX_BYTES)), Err(NameErrorKind::Character('\0')));
+    assert_eq!(user(&"\0".repeat(MAX_BYTES + 1)), Err(NameErrorKind::TooLong));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn marks_are_tried_at_the_limit_and_past_it() {
     let marks = ["\u{327}", "\u{323}", "\u{302}", "\u{304}", "\u{306}", "\u{307}"];
     let name = |count: usize| format!("q{}", marks[..count].concat());
     assert!(user(&name(MAX_MARKS)).is_ok());
-    assert_eq!(user(&name(MAX_MARKS + 1)), Err(Refusal::Marks));
+    assert_eq!(user(&name(MAX_MARKS + 1)), Err(NameErrorKind::Marks));
 }
 
 #[test]
@@ -340,5 +340,22 @@ proptest! {
         if let Ok(name) = name {
             prop_assert_eq!(name.as_str(), composed);
         }
+    }
+}
+
+#[test]
+fn what_keyboards_and_file_names_give_is_composed() {
+    for (given, shown) in [
+        // Pasted from Finder, or a name of macOS's directories.
+        ("Joa\u{303}o", "João"),
+        ("\u{1112}\u{1161}\u{11ab}", "한"),
+        // The Vietnamese keyboard of Windows.
+        ("Tu\u{e2}\u{301}n", "Tuấn"),
+        // Yoruba has letters that no single character is.
+        ("Ad\u{e9}y\u{1eb9}\u{301}mi", "Adéyẹ\u{301}mi"),
+    ] {
+        let name = UserName::parse(given).unwrap();
+        assert_eq!(name.as_str(), shown);
+        assert_eq!(name, UserName::parse(shown).unwrap());
     }
 }

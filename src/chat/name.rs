@@ -16,6 +16,12 @@
 //!   is `сосо` beside `coco`. What looks alike within one script (`l`, `I` and `1`; `rn` and `m`) stays different.
 //! - **Display**: NFC, as the caller wrote it otherwise.
 //!
+//! Names that are not in NFC are composed, not refused. Python's `xmlrpc.client` and the others send what they are given. Keyboards
+//! give NFC on macOS and Linux; but macOS takes file names apart, so that a name pasted from Finder or read from a directory is
+//! decomposed, and the Vietnamese keyboard of Windows puts tones behind composed letters (`ê` and U+0301 for `ế`). Refusing these would
+//! save no table: whether a text is in NFC is known only from the same 825 pairs (5 KB), because 46 marks compose with some letters and
+//! stay on others (`ẹ́` of Yoruba), and the comparison of `ё` with `ë` takes letters apart in any case. It would save `composed`, 40 lines.
+//!
 //! Why tables of our own: to a stripped static binary of 398 KB, `precis-profiles` adds 262 KB, `unicode-normalization`
 //! 127 KB, `icu_normalizer` 74 KB and 34 crates, `unicode-script` with `unicode-security` 53 KB. This module adds
 //! 41 KB, 16 of them the case tables of std, which other code may have brought in already. `tests/name_table.rs` makes
@@ -78,7 +84,7 @@ macro_rules! name_type {
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 match Name::parse(text, &Self::RULE) {
                     Ok(name) => Ok(Self(name)),
-                    Err(refusal) => Err(NameError { rule: &Self::RULE, refusal }),
+                    Err(kind) => Err(NameError { rule: &Self::RULE, kind }),
                 }
             }
 
@@ -155,20 +161,20 @@ name_type! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameError {
     rule: &'static Rule,
-    refusal: Refusal,
+    kind: NameErrorKind,
 }
 
 impl NameError {
     /// Which part of the rule refused the name.
-    pub fn refusal(&self) -> Refusal {
-        self.refusal
+    pub fn kind(&self) -> NameErrorKind {
+        self.kind
     }
 }
 
 /// The parts of the rule, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum NameErrorKind {
     /// There is nothing.
     Empty,
     /// Over [`MAX_CHARS`] or [`MAX_BYTES`].
@@ -194,31 +200,31 @@ impl std::error::Error for NameError {}
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { noun, punctuation, start, spaces } = self.rule;
-        match self.refusal {
-            Refusal::Empty => write!(f, "a {noun} has at least 1 character"),
-            Refusal::TooLong => write!(f, "a {noun} has at most {MAX_CHARS} characters and {MAX_BYTES} bytes"),
-            Refusal::Character(c) => {
+        match self.kind {
+            NameErrorKind::Empty => write!(f, "a {noun} has at least 1 character"),
+            NameErrorKind::TooLong => write!(f, "a {noun} has at most {MAX_CHARS} characters and {MAX_BYTES} bytes"),
+            NameErrorKind::Character(c) => {
                 write!(f, "a {noun} has no U+{:04X}; it has letters, digits and any of {punctuation}", u32::from(c))
             }
-            Refusal::Space if *spaces => {
+            NameErrorKind::Space if *spaces => {
                 write!(f, "a {noun} has single spaces, and only between words")
             }
-            Refusal::Space => write!(f, "a {noun} has no spaces; - and _ join words"),
-            Refusal::Start if start.is_empty() => {
+            NameErrorKind::Space => write!(f, "a {noun} has no spaces; - and _ join words"),
+            NameErrorKind::Start if start.is_empty() => {
                 write!(f, "a {noun} begins with a letter or a digit")
             }
-            Refusal::Start => {
+            NameErrorKind::Start => {
                 write!(f, "a {noun} begins with a letter, a digit or {start}, and has a letter or a digit")
             }
-            Refusal::Marks => {
+            NameErrorKind::Marks => {
                 write!(
                     f,
                     "a {noun} has accents and other marks on letters only, at most {MAX_MARKS} together, none twice"
                 )
             }
-            Refusal::Scripts => write!(f, "a {noun} does not mix scripts in a word, such as Cyrillic with Latin"),
-            Refusal::Digits => write!(f, "a {noun} has digits of one script only"),
-            Refusal::Direction => write!(
+            NameErrorKind::Scripts => write!(f, "a {noun} does not mix scripts in a word, such as Cyrillic with Latin"),
+            NameErrorKind::Digits => write!(f, "a {noun} has digits of one script only"),
+            NameErrorKind::Direction => write!(
                 f,
                 "a {noun} written from right to left has letters of that direction only, begins with one, and does not end in punctuation"
             ),
@@ -237,19 +243,19 @@ struct Rule {
 }
 
 impl Name {
-    fn parse(text: &str, rule: &Rule) -> Result<Self, Refusal> {
+    fn parse(text: &str, rule: &Rule) -> Result<Self, NameErrorKind> {
         if text.is_empty() {
-            return Err(Refusal::Empty);
+            return Err(NameErrorKind::Empty);
         }
         if text.len() > MAX_BYTES {
-            return Err(Refusal::TooLong);
+            return Err(NameErrorKind::TooLong);
         }
         let parts = decomposed(text);
         check(&parts, rule)?;
         // ASCII, which most names are, is composed already.
         let shown: Arc<str> = if text.is_ascii() { text.into() } else { composed(&parts).into() };
         if shown.chars().count() > MAX_CHARS {
-            return Err(Refusal::TooLong);
+            return Err(NameErrorKind::TooLong);
         }
         let key = key(&parts);
         let key = if *key == *shown { Arc::clone(&shown) } else { key.into() };
@@ -316,14 +322,14 @@ const MIXTURES: [Scripts; 2] = [
 const RIGHT_TO_LEFT: Scripts = set(&[Script::Arabic, Script::Hebrew, Script::Thaana]);
 
 /// Tries every part of the rule on a decomposed name.
-fn check(parts: &[Part], rule: &Rule) -> Result<(), Refusal> {
+fn check(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     characters(parts, rule)?;
     marks(parts)?;
     let mut all = 0;
     for word in parts.split(|part| part.c == ' ') {
         let scripts = word.iter().fold(0, |scripts, part| scripts | part.scripts());
         if scripts.count_ones() > 1 && MIXTURES.iter().all(|mixture| scripts & !mixture != 0) {
-            return Err(Refusal::Scripts);
+            return Err(NameErrorKind::Scripts);
         }
         all |= scripts;
     }
@@ -332,51 +338,51 @@ fn check(parts: &[Part], rule: &Rule) -> Result<(), Refusal> {
     if let Some(first) = digits.next()
         && digits.any(|row| row != first)
     {
-        return Err(Refusal::Digits);
+        return Err(NameErrorKind::Digits);
     }
     if all & RIGHT_TO_LEFT != 0 {
         let begins = parts.first().is_some_and(|part| part.kind() == Some(Kind::Letter));
         let ends = parts.last().is_some_and(|part| !matches!(part.kind(), None | Some(Kind::Inner)));
         if all & !RIGHT_TO_LEFT != 0 || !begins || !ends {
-            return Err(Refusal::Direction);
+            return Err(NameErrorKind::Direction);
         }
     }
     Ok(())
 }
 
 /// Which characters, and which of them first.
-fn characters(parts: &[Part], rule: &Rule) -> Result<(), Refusal> {
+fn characters(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     let mut before = ' ';
     for part in parts {
         if part.c == ' ' {
             if !rule.spaces || before == ' ' {
-                return Err(Refusal::Space);
+                return Err(NameErrorKind::Space);
             }
         } else if part.row.is_none() && !rule.punctuation.contains(part.c) {
-            return Err(Refusal::Character(part.c));
+            return Err(NameErrorKind::Character(part.c));
         }
         before = part.c;
     }
     if before == ' ' {
-        return Err(Refusal::Space);
+        return Err(NameErrorKind::Space);
     }
     let core = |part: &Part| matches!(part.kind(), Some(Kind::Letter | Kind::Digit));
     let starts = parts.first().is_some_and(|first| core(first) || first.is_mark() || rule.start.contains(first.c));
     if !starts || !parts.iter().any(|part| core(part) || part.is_mark()) {
-        return Err(Refusal::Start);
+        return Err(NameErrorKind::Start);
     }
     Ok(())
 }
 
 /// Where marks stand, and how many.
-fn marks(parts: &[Part]) -> Result<(), Refusal> {
+fn marks(parts: &[Part]) -> Result<(), NameErrorKind> {
     let mut before: Option<&Part> = None;
     let mut count = 0;
     for part in parts {
         count = if part.is_mark() { count + 1 } else { 0 };
         let stands = before.is_some_and(|on| on.kind() == Some(Kind::Letter) || on.is_mark() && on.c != part.c);
         if count > MAX_MARKS || count > 0 && !stands {
-            return Err(Refusal::Marks);
+            return Err(NameErrorKind::Marks);
         }
         before = Some(part);
     }
