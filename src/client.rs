@@ -43,6 +43,8 @@ pub const PROGRAM: Program = Program {
         Flag::switch("share", "As --local, for the whole network."),
         Flag::value("user", "NAME", None, "The user name; without it the client asks."),
         Flag::value("room", "ROOM", None, "Go to this room at once."),
+        #[cfg(feature = "tls")]
+        Flag::value("ca-file", "FILE", None, "The certificates to trust for https."),
         Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
         Flag::value("lang", "LANG", None, "en or pt; else what the system speaks."),
         Flag::value("color", "WHEN", Some("auto"), "Colours: auto, always or never."),
@@ -109,10 +111,10 @@ fn setup(options: &Options) -> Result<SessionConfig, Failure> {
         [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} exclude each other"))),
         _ => {}
     }
+    let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
     let secrets = Secrets::find(options.text("secret-file"))?;
     if options.has("local") || options.has("share") {
         limit_descriptors(u64::MAX);
-        let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
         let mut local = Local::new(options.has("share"), words.finding);
         // What cannot work is said before anything is asked.
         local.ensure()?;
@@ -121,9 +123,13 @@ fn setup(options: &Options) -> Result<SessionConfig, Failure> {
         }
         return Ok(SessionConfig { secrets, discover: Box::new(move || local.ensure().map(Discovery::Binder)) });
     }
-    let discovery = match options.find("server")? {
+    finding::trust(options)?;
+    let discovery = match finding::place(options, "server", words.finding)? {
         Some(server) => Discovery::Server(server),
-        None => Discovery::Binder(options.get("binder")?),
+        None => {
+            let binder = finding::place(options, "binder", words.finding)?;
+            Discovery::Binder(binder.ok_or_else(|| Failure::Failed(words.finding.nothing.into()))?)
+        }
     };
     Ok(SessionConfig { secrets, discover: Box::new(move || Ok(discovery.clone())) })
 }

@@ -1,4 +1,4 @@
-//! Where a program is reached: a host and a port.
+//! Where a program is reached: a host and a port, and by which way.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -6,17 +6,22 @@ use std::str::FromStr;
 
 use crate::program::Failure;
 
-/// `HOST:PORT`, the host a name, an IPv4 address or an IPv6 address in brackets.
+/// `HOST:PORT`, the host a name, an IPv4 address or an IPv6 address in brackets; `https://HOST:PORT` behind TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// The host, without brackets.
     pub host: String,
     /// The port; 0 only where the system may choose.
     pub port: u16,
+    /// If TLS protects the connections to it. Only clients ask for that: see [`Endpoint::parse_url`].
+    pub tls: bool,
 }
 
 /// The longest host name, in characters (RFC 1035).
 const MAX_HOST: usize = 253;
+/// The ports of URLs that name none.
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 const WANTED: &str = "an address must be HOST:PORT, for example 127.0.0.1:9000 or [::1]:9000";
 
 fn is_host(text: &str) -> bool {
@@ -35,7 +40,7 @@ impl Endpoint {
         }
         let port = u16::try_from(port).ok().filter(|&port| port > 0);
         let port = port.ok_or("a port must be a number from 1 to 65535")?;
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host: host.to_owned(), port, tls: false })
     }
 
     /// Reads `HOST:PORT`, or `HOST` alone for the port `default`.
@@ -46,9 +51,36 @@ impl Endpoint {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         let is_address = bare.parse::<IpAddr>().is_ok();
         if is_address || !text.contains(':') && is_host(text) {
-            return Ok(Self { host: bare.to_owned(), port: default });
+            return Ok(Self { host: bare.to_owned(), port: default, tls: false });
         }
         text.parse()
+    }
+
+    /// Reads `https://HOST[:PORT]` or `http://HOST[:PORT]`, which may end in `/` or `/RPC2`, or like [`Endpoint::parse_or`].
+    ///
+    /// # Errors
+    /// If `text` is none of these; the error says what it must be.
+    pub fn parse_url(text: &str, default: u16) -> Result<Self, &'static str> {
+        let (tls, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return Self::parse_or(text, default),
+        };
+        let authority = ["/RPC2", "/"].iter().find_map(|path| rest.strip_suffix(path)).unwrap_or(rest);
+        let endpoint = Self::parse_or(authority, if tls { HTTPS_PORT } else { HTTP_PORT });
+        endpoint
+            .map(|endpoint| Self { tls, ..endpoint })
+            .map_err(|_| "a URL must be https://HOST[:PORT] or http://HOST[:PORT]")
+    }
+
+    /// Returns `HOST:PORT`, as the header `Host` has it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// Returns the IP address that the host is, if it is one and no name.
@@ -80,23 +112,19 @@ impl FromStr for Endpoint {
         }
         let host = bare.unwrap_or(host);
         let port = port.parse().map_err(|_| WANTED)?;
-        if is_host(host) { Ok(Self { host: host.to_owned(), port }) } else { Err(WANTED) }
+        if is_host(host) { Ok(Self { host: host.to_owned(), port, tls: false }) } else { Err(WANTED) }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(formatter, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(formatter, "{}:{}", self.host, self.port)
-        }
+        write!(formatter, "{}{}", if self.tls { "https://" } else { "" }, self.authority())
     }
 }
 
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), port: address.port() }
+        Self { host: address.ip().to_string(), port: address.port(), tls: false }
     }
 }
 
@@ -140,6 +168,27 @@ mod tests {
         }
         for text in ["", ":", "host:", "a b", "http://host", "[host", "h:x"] {
             assert!(Endpoint::parse_or(text, 5000).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_say_whether_there_is_tls() {
+        for (text, read) in [
+            ("https://chat.example", "https://chat.example:443"),
+            ("https://chat.example/", "https://chat.example:443"),
+            ("https://chat.example:8443/RPC2", "https://chat.example:8443"),
+            ("https://[::1]:1", "https://[::1]:1"),
+            ("http://chat.example", "chat.example:80"),
+            ("http://chat.example:9000/RPC2", "chat.example:9000"),
+            ("chat.example", "chat.example:9000"),
+            ("chat.example:1", "chat.example:1"),
+        ] {
+            let endpoint = Endpoint::parse_url(text, 9000).unwrap();
+            assert_eq!(endpoint.to_string(), read, "{text}");
+            assert_eq!(Endpoint::parse_url(read, 9000), Ok(endpoint), "{read}");
+        }
+        for text in ["https://", "https://a/b", "https://u:p@host", "ftp://host", "https:host", "https://a b"] {
+            assert!(Endpoint::parse_url(text, 9000).is_err(), "{text}");
         }
     }
 

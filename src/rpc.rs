@@ -19,7 +19,7 @@ pub mod write;
 mod xml;
 
 pub use crate::procedures;
-pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client, EventStream, StreamEvent};
+pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client, EventStream, StreamEvent, tls};
 pub use credentials::Credentials;
 pub use error::ReadError;
 pub use fault::Fault;

@@ -221,7 +221,7 @@ fn what_cannot_work_is_said_in_one_line() {
     let home = Home::new();
     for (arguments, code) in [
         (&["--nope"][..], 2),
-        (&["--server", "nowhere"], 2),
+        (&["--server", "no where"], 2),
         (&["--local", "--server", "127.0.0.1:1"], 2),
         (&["--server", "127.0.0.1:1", "--user", "ana"], 1),
         (&["--binder", "127.0.0.1:1", "--user", "ana"], 1),

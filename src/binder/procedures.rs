@@ -60,7 +60,7 @@ fn reachable(endpoint: Endpoint, origin: Origin) -> Endpoint {
         None if is_wildcard => Some(network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into())),
         _ => None,
     };
-    host.map_or_else(|| endpoint.clone(), |host| Endpoint { host: host.to_string(), port: endpoint.port })
+    host.map_or_else(|| endpoint.clone(), |host| Endpoint { host: host.to_string(), ..endpoint })
 }
 
 impl Binder {

@@ -126,8 +126,8 @@ impl Registration {
     fn address(&self) -> (String, i64) {
         let port = i64::from(self.listening.port());
         match &self.advertise {
-            Some(Endpoint { host, port: 0 }) => (host.clone(), port),
-            Some(Endpoint { host, port }) => (host.clone(), (*port).into()),
+            Some(Endpoint { host, port: 0, .. }) => (host.clone(), port),
+            Some(Endpoint { host, port, .. }) => (host.clone(), (*port).into()),
             None if self.listening.ip().is_unspecified() => (self.reached_at().to_string(), port),
             None => (self.listening.ip().to_string(), port),
         }

@@ -22,18 +22,20 @@ pub const UNNUMBERED: i32 = 0;
 
 pub(super) use decode::SECONDS;
 
-/// Asks the binder where the chat is offered; `None` when nobody offers it.
+/// Asks the binder where the chat is offered; `None` when nobody offers it. Behind a binder with TLS the server has TLS too: what
+/// a person wants protected must not go on in the open.
 ///
 /// # Errors
 /// If the binder does not answer, or not as a binder does.
 pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
     let wrong = || CallError::Malformed("a look-up answers an address and a port, or nil".into());
-    let binder = Client::new(&binder.to_string());
-    match persist(CALL_TIMEOUT, || binder.call("lookup_procedure", &["send_message".into()]))? {
+    let client = Client::new(&binder.to_string());
+    match persist(CALL_TIMEOUT, || client.call("lookup_procedure", &["send_message".into()]))? {
         Value::Nil => Ok(None),
         answer => {
             let Some([Value::String(host), Value::Int(port)]) = answer.as_array() else { return Err(wrong()) };
-            Endpoint::new(host, *port).map(Some).map_err(|_| wrong())
+            let server = Endpoint::new(host, *port).map_err(|_| wrong())?;
+            Ok(Some(Endpoint { tls: binder.tls, ..server }))
         }
     }
 }

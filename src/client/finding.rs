@@ -1,15 +1,15 @@
 //! Finding the chat without an address: on this machine, or else in the network, where binders announce themselves.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::local::BINDER_PORT;
+use super::local::{BINDER_PORT, SERVER_PORT};
 use super::locale::finding::FindingWords;
 use crate::discovery::{Found, browse};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Options};
-use crate::rpc::{CallError, Client, Value};
+use crate::rpc::{CallError, Client, Value, tls};
 
 /// How long the network is asked.
 const LOOK: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ pub(super) fn looked_up_at(binder: &Endpoint) -> bool {
 /// [`Failure::Failed`] if there is none, or there are several and nobody to ask.
 pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Result<Options, Failure> {
     let given = ["binder", "server", "local", "share"];
-    let here = Endpoint { host: Ipv4Addr::LOCALHOST.to_string(), port: BINDER_PORT };
+    let here = Endpoint::from(SocketAddr::from((Ipv4Addr::LOCALHOST, BINDER_PORT)));
     if given.into_iter().any(|name| options.has(name)) {
         return Ok(options.clone());
     }
@@ -92,6 +92,34 @@ pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Re
     let address = chosen.endpoint.to_string();
     say(&(words.found)(&chosen.name, &address));
     Ok(options.clone().with("binder", address))
+}
+
+/// Returns the address in the option `name`, if it was given: a port may be left out, and it may be a URL.
+///
+/// # Errors
+/// [`Failure::Usage`] if it is no address, or one behind TLS that this build cannot reach.
+pub(super) fn place(options: &Options, name: &str, words: &FindingWords) -> Result<Option<Endpoint>, Failure> {
+    let port = if name == "binder" { BINDER_PORT } else { SERVER_PORT };
+    let Some(text) = options.text(name) else { return Ok(None) };
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("--{name} {text:?}: {error}"));
+    let endpoint = Endpoint::parse_url(text, port).map_err(|error| usage(&error))?;
+    if endpoint.tls && !tls::IS_BUILT_IN {
+        return Err(usage(&(words.without_tls)(&endpoint.authority(), &endpoint.host)));
+    }
+    Ok(Some(endpoint))
+}
+
+/// Trusts what `--ca-file` says.
+///
+/// # Errors
+/// [`Failure::Failed`] if the file has no certificates.
+pub(super) fn trust(options: &Options) -> Result<(), Failure> {
+    #[cfg(feature = "tls")]
+    if let Some(file) = options.text("ca-file") {
+        tls::trust(file.as_ref())?;
+    }
+    let _ = options;
+    Ok(())
 }
 
 /// Standard output is for messages.

@@ -17,7 +17,7 @@ use crate::random;
 /// The port of the binder.
 pub(super) const BINDER_PORT: u16 = 5000;
 /// The port of the server.
-const SERVER_PORT: u16 = 9000;
+pub(super) const SERVER_PORT: u16 = 9000;
 /// How long the server may take to be known at the binder.
 const REGISTRATION: Duration = Duration::from_secs(5);
 /// How often a guest whose host is gone looks around in vain before it becomes the host. A network that was away for a moment

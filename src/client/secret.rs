@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn server(port: u16) -> Endpoint {
-        Endpoint { host: "::1".into(), port }
+        Endpoint::new("::1", port.into()).unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The packets, by simple-dns.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use simple_dns::rdata::{A, PTR, RData, SRV, TXT};
 use simple_dns::{CLASS, Label, Name, Packet, PacketFlag, QTYPE, Question, ResourceRecord, SimpleDnsError, TYPE};
@@ -219,7 +219,7 @@ impl Heard {
             let (host, port) = self.places.get(&key(instance))?;
             let ip = self.addresses.get(&key(host))?;
             let label = String::from_utf8_lossy(instance.get_labels().first()?.as_ref()).into_owned();
-            let endpoint = Endpoint { host: ip.to_string(), port: *port };
+            let endpoint = Endpoint::from(SocketAddr::from((*ip, *port)));
             Some(Found { name: Sanitized(&label).to_string(), endpoint })
         };
         self.instances.iter().filter_map(found).collect()

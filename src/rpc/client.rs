@@ -13,12 +13,14 @@
 mod connection;
 mod exchange;
 mod stream;
+pub mod tls;
 
 use std::fmt;
 use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
+use crate::endpoint::Endpoint;
 use exchange::{Request, exchange};
 pub use stream::{EventStream, StreamEvent};
 
@@ -32,7 +34,8 @@ const MAX_ANSWER_ELEMENTS: usize = 350_000;
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
 #[derive(Debug, Clone)]
 pub struct Client {
-    address: String,
+    /// What is wrong with an address is told by its first call.
+    server: Result<Endpoint, &'static str>,
     authorization: Option<String>,
     timeout: Duration,
 }
@@ -93,10 +96,10 @@ impl From<ReadError> for CallError {
 }
 
 impl Client {
-    /// A client for the server at `address`, which is `HOST:PORT`.
+    /// A client for the server at `address`, which is `HOST:PORT` or `https://HOST:PORT`.
     #[must_use]
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), authorization: None, timeout: CALL_TIMEOUT }
+        Self { server: Endpoint::parse_url(address, 0), authorization: None, timeout: CALL_TIMEOUT }
     }
 
     /// The same client, calling with `credentials`.
@@ -143,7 +146,7 @@ impl Client {
         if let Some(credentials) = &self.authorization {
             headers.push_str(&format!("Authorization: {credentials}\r\n"));
         }
-        Request { address: &self.address, line, headers, body }
+        Request { server: self.server.as_ref().map_err(|wrong| *wrong), line, headers, body }
     }
 }
 

@@ -34,6 +34,7 @@ pub const PORTUGUESE: Locale = Locale {
                 "share" => "Como --local, para toda a rede.",
                 "user" => "O nome de usuário; sem ele, o cliente pergunta.",
                 "room" => "Entra nesta sala ao começar.",
+                "ca-file" => "Os certificados confiáveis para https.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
                 "lang" => "Idioma: en ou pt; senão, o do sistema.",
                 "color" => "Cores: auto, always ou never.",

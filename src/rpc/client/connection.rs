@@ -1,15 +1,70 @@
 //! Connections on which nothing takes longer than it may.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+use super::tls;
 use crate::endpoint::Endpoint;
 
-/// Connects to `address`, which is `HOST:PORT`, until `deadline`.
-pub(super) fn connect(address: &str, deadline: Instant) -> Result<TcpStream, String> {
-    let endpoint = address.parse::<Endpoint>()?;
-    let addresses = resolve(endpoint, deadline)?;
+/// Connects to `endpoint` until `deadline`.
+pub(super) fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Connection, String> {
+    let stream = connect_tcp(endpoint, deadline)?;
+    if endpoint.tls {
+        return tls::connect(stream, &endpoint.host, deadline);
+    }
+    Ok(Connection::Plain(stream))
+}
+
+/// A connection to a server.
+pub(super) enum Connection {
+    /// As it is.
+    Plain(TcpStream),
+    /// Protected by TLS.
+    #[cfg(feature = "tls")]
+    Tls(Box<tls::Stream>),
+}
+
+impl Connection {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+fn connect_tcp(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, String> {
+    let addresses = resolve(endpoint.clone(), deadline)?;
     let mut failure = "the name has no address".to_owned();
     for (address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
         // Each has its share, so that a dead first one leaves time for the others.
@@ -42,14 +97,14 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
 
 /// A connection on which nothing takes longer than until the deadline.
 pub(super) struct Timed {
-    stream: TcpStream,
+    stream: Connection,
     deadline: Instant,
     time: Duration,
 }
 
 impl Timed {
     /// A connection for what takes `time` and ends at `deadline`.
-    pub(super) fn new(stream: TcpStream, deadline: Instant, time: Duration) -> Self {
+    pub(super) fn new(stream: Connection, deadline: Instant, time: Duration) -> Self {
         Self { stream, deadline, time }
     }
 
@@ -61,16 +116,30 @@ impl Timed {
 
     /// Sends all of `bytes`.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.set_nodelay(true)?;
+        self.stream.socket().set_nodelay(true)?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            self.stream.set_write_timeout(Some(self.left()?))?;
+            self.set_timeouts()?;
             match self.stream.write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => unless_transient(error)?,
             }
         }
-        Ok(())
+        // TLS may still have some of it.
+        loop {
+            self.set_timeouts()?;
+            match self.stream.flush() {
+                Ok(()) => return Ok(()),
+                Err(error) => unless_transient(error)?,
+            }
+        }
+    }
+
+    /// With TLS both reading and writing can do both.
+    fn set_timeouts(&self) -> io::Result<()> {
+        let left = Some(self.left()?);
+        self.stream.socket().set_write_timeout(left)?;
+        self.stream.socket().set_read_timeout(left)
     }
 
     fn left(&self) -> io::Result<Duration> {
@@ -84,7 +153,7 @@ impl Timed {
 }
 
 /// Returns whether to go on: [`Timed::left`] notices an expired timeout.
-fn unless_transient(error: io::Error) -> io::Result<()> {
+pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
         _ => Err(error),
@@ -94,7 +163,7 @@ fn unless_transient(error: io::Error) -> io::Result<()> {
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            self.stream.set_read_timeout(Some(self.left()?))?;
+            self.set_timeouts()?;
             match self.stream.read(buffer) {
                 Ok(count) => return Ok(count),
                 Err(error) => unless_transient(error)?,
@@ -103,6 +172,6 @@ impl Read for Timed {
     }
 }
 
-fn left(deadline: Instant) -> Duration {
+pub(super) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Timed, connect};
 use super::{CONNECT_TIMEOUT, CallError};
+use crate::endpoint::Endpoint;
 
 /// The largest answer that is read, in bytes: a full history of the largest kind, and some.
 const MAX_ANSWER: u64 = 16 << 20;
@@ -21,8 +22,7 @@ const MAX_CHUNK_LINE: u64 = 256;
 
 /// A request to a server.
 pub(super) struct Request<'a> {
-    /// `HOST:PORT`.
-    pub(super) address: &'a str,
+    pub(super) server: Result<&'a Endpoint, &'static str>,
     /// Method and target, such as `POST /RPC2`.
     pub(super) line: &'a str,
     /// Header lines, each with its line break.
@@ -52,10 +52,11 @@ pub(super) fn open(
     time: Duration,
 ) -> Result<(Body<BufReader<Timed>>, Option<String>), CallError> {
     let deadline = Instant::now() + time;
-    let stream =
-        connect(request.address, deadline.min(Instant::now() + CONNECT_TIMEOUT)).map_err(CallError::NotReached)?;
+    let Request { server, line, headers, body } = request;
+    let server = server.map_err(|wrong| CallError::NotReached(wrong.to_owned()))?;
+    let stream = connect(server, deadline.min(Instant::now() + CONNECT_TIMEOUT)).map_err(CallError::NotReached)?;
     let mut stream = Timed::new(stream, deadline, time);
-    let Request { address, line, headers, body } = request;
+    let address = server.authority();
     let text = format!(
         "{line} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {}/{}\r\n{headers}Connection: close\r\n\r\n{body}",
         env!("CARGO_PKG_NAME"),
