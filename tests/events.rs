@@ -5,14 +5,18 @@
 mod support;
 
 use std::io::Write as _;
+use std::iter;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chat_rpc::chat::{Limits, MAX_USER_STREAMS, Position, STREAM_GRACE, StreamCall};
-use chat_rpc::rpc::{Value, forbidden_char};
+use chat_rpc::chat::{Limits, MAX_USER_STREAMS, STREAM_GRACE, StreamCall};
+use chat_rpc::rpc::{Client, Value, forbidden_char};
 use socket2::{Domain, Socket, Type};
 use support::events::{Event, Stream, authorization, query};
+use support::home::Home;
 use support::peer::{Peer, Usage};
 use support::process::{sleeps, threads};
 use support::scene::{Scene, room, user};
@@ -401,9 +405,55 @@ fn a_user_whose_last_stream_has_ended_goes_after_a_grace_unless_they_call() {
 }
 
 #[test]
-fn positions_of_another_form_are_none() {
-    assert!(Position::parse("0123456789abcdef:7").is_some());
-    assert_eq!(Position::parse("7"), None);
+fn after_a_kill_everybody_continues_with_nothing_missing_and_nothing_twice() {
+    const READERS: usize = 200;
+    const MESSAGES: usize = 300;
+    let home = Home::new();
+    let data = home.0.join("data");
+    let start = |listen: &str| {
+        let options = ["--listen", listen, "--no-binder", "--message-rate", "0", "--registration-rate", "0"];
+        let data = ["--history-messages", "1000", "--data", data.to_str().unwrap()];
+        Program::serve(SERVER, &[&options[..], &data[..]].concat())
+    };
+    let mut first = start(ANY_PORT);
+    let address = first.address().to_owned();
+    let peer = Peer::open(&first);
+    peer.ok("create_room", &["lobby".into()]);
+    let users: Vec<_> = (0..READERS).map(|number| format!("user-{number}")).collect();
+    users.iter().for_each(|user| enter(&peer, user, "lobby"));
+    enter(&peer, "bob", "lobby");
+    let mut streams: Vec<_> = users.iter().map(|user| Stream::open(&first, &lobby(user), "").0).collect();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let sending = thread::spawn(move || {
+        // A call whose reply was lost is made again with its key.
+        let client = Client::new(&address);
+        for number in 0..MESSAGES {
+            let text = number.to_string();
+            let call = ["bob".into(), "lobby".into(), text.clone().into(), "".into(), text.into()];
+            while client.call("send_message", &call).is_err() {
+                thread::sleep(Duration::from_millis(5));
+            }
+            count.store(number + 1, Ordering::Relaxed);
+        }
+    });
+    eventually("half of them are sent", PATIENCE, || sent.load(Ordering::Relaxed) >= MESSAGES / 2);
+    first.kill();
+    let mut seen: Vec<Vec<Event>> =
+        streams.iter_mut().map(|stream| iter::from_fn(|| stream.event()).collect()).collect();
+    let second = start(first.address());
+    let last = (MESSAGES - 1).to_string();
+    for (user, seen) in users.iter().zip(&mut seen) {
+        let position = seen.last().and_then(|event| event.id.clone()).unwrap();
+        let (mut stream, first) = Stream::open(&second, &lobby(user), &format!("Last-Event-ID: {position}\r\n"));
+        assert_eq!(first.member("missed"), &Value::Int(0));
+        while seen.last().unwrap().content() != last {
+            seen.push(stream.next());
+        }
+    }
+    sending.join().unwrap();
+    let expected: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    seen.iter().for_each(|seen| assert_eq!(contents(seen), expected));
 }
 
 #[test]
