@@ -9,12 +9,14 @@ mod support;
 mod corpus;
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{
     Caller, Deferred, Dispatcher, Fault, HttpConfig, HttpServer, Value, forbidden_char, listen, procedures,
 };
 use chat_rpc::sanitize::Sanitized;
 use support::home::Home;
+use support::relay::{Fate, Relay};
 use support::{CLIENT, PATIENCE, Program};
 
 /// Answers every call with attacks, as far as XML can carry them.
@@ -168,4 +170,54 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
         assert_eq!(Sanitized(line).to_string(), *line);
         assert!(!line.starts_with("2026-01-01"), "a forged line: {line}");
     }
+}
+
+/// Messages without end, and nobody reads what the client writes: somebody has stopped the terminal.
+#[test]
+fn a_flood_of_large_messages_does_not_fill_the_memory_of_a_client_whose_output_is_stuck() {
+    const MESSAGES: usize = 100;
+    let xml = |text: &str| {
+        let document = format!("<methodResponse><params><param>{text}</param></params></methodResponse>");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", document.len());
+        &*Box::leak((head + &document).into_boxed_str())
+    };
+    let member = |name: &str, value: &str| format!("<member><name>{name}</name><value>{value}</value></member>");
+    let said = ["origin", "content", "timestamp"].map(|name| match name {
+        "content" => member(name, &"x".repeat(150_000)),
+        "timestamp" => member(name, "2026-03-01 12:00:00.000"),
+        _ => member(name, "mallory"),
+    });
+    let message = format!("<value><struct>{}</struct></value>", said.concat());
+    let array = |items: &str| format!("<array><data>{items}</data></array>");
+    let numbers = [member("last_id", "<i4>1</i4>"), member("missed", "<i4>0</i4>")].concat();
+    let struct_of = |members: &str| format!("<value><struct>{members}</struct></value>");
+    let joined = xml(&struct_of(&(member("users", &array("")) + &member("messages", &array("")) + &numbers)));
+    let flood = xml(&struct_of(&(member("messages", &array(&message.repeat(MESSAGES))) + &numbers)));
+
+    let server = Program::serve(support::SERVER, &["--no-binder", "--listen", support::ANY_PORT]);
+    let relay = Relay::start(server.address(), move |procedure, _| match procedure {
+        "join_room" => Fate::Refuse(joined),
+        "wait_messages" => Fate::Refuse(flood),
+        _ => Fate::Pass,
+    });
+    let home = Home::new();
+    let mut tail = std::process::Command::new(CLIENT[0])
+        .args(["tail", "--room", "lobby", "--server", relay.address()])
+        .env("HOME", &home.0)
+        .env_remove("XDG_STATE_HOME")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut calls, mut since) = (0, Instant::now());
+    support::eventually("it asks for no more", PATIENCE, || {
+        let now = relay.count("wait_messages");
+        if now != std::mem::replace(&mut calls, now) {
+            since = Instant::now();
+        }
+        calls > 0 && since.elapsed() > Duration::from_secs(2)
+    });
+    let peak = support::process::status(tail.id(), "VmHWM");
+    assert!(peak < 128 << 10, "{peak} kB after {calls} calls");
+    tail.kill().unwrap();
+    tail.wait().unwrap();
 }

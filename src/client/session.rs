@@ -18,6 +18,7 @@ mod presence;
 mod receive;
 mod reconnect;
 mod send;
+mod unshown;
 mod worker;
 
 use std::fmt;

@@ -8,6 +8,27 @@ use crate::stamp::Stamp;
 /// Bytes of a timestamp up to its seconds.
 pub(in crate::client) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
 
+/// The longest content of a message, in bytes, and the longest name and key. Servers of ours let less through.
+const MAX_CONTENT: usize = 256 << 10;
+const MAX_NAME: usize = 1 << 10;
+const MAX_KEY: usize = 64;
+/// Ends a text that was cut.
+const CUT: &str = " […]";
+
+/// Cuts a text that is longer than `most` bytes, and marks it.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push_str(CUT);
+        text.shrink_to_fit();
+    }
+    text
+}
+
+fn name(text: &str) -> String {
+    cut(text.to_owned(), MAX_NAME)
+}
+
 /// A string where something else was due is the server's refusal.
 pub(super) fn unlike(wanted: &str, answer: &Value) -> CallError {
     match answer {
@@ -51,13 +72,17 @@ pub(super) fn message(value: &Value, room_id: Option<&str>) -> Result<Message, C
     let time = value.member("time").and_then(Value::as_str).filter(|time| parse_time(time).is_some());
     Ok(Message {
         id: value.member("id").map(number).transpose()?,
-        origin: member("origin")?,
-        destination: value.member("destination").and_then(Value::as_str).filter(|to| !to.is_empty()).map(str::to_owned),
-        content: member("content")?,
+        origin: cut(member("origin")?, MAX_NAME),
+        destination: value.member("destination").and_then(Value::as_str).filter(|to| !to.is_empty()).map(name),
+        content: cut(member("content")?, MAX_CONTENT),
         timestamp,
         time: time.map(str::to_owned),
         room_id: room_id.map(str::to_owned),
-        key: value.member("key").and_then(Value::as_str).filter(|key| !key.is_empty()).map(str::to_owned),
+        key: value
+            .member("key")
+            .and_then(Value::as_str)
+            .filter(|key| (1..=MAX_KEY).contains(&key.len()))
+            .map(str::to_owned),
     })
 }
 
@@ -94,6 +119,20 @@ mod tests {
         let read = message(&original, None).unwrap();
         assert_eq!((read.id, read.destination), (None, None));
         assert_eq!((read.time, read.room_id, read.key), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_marked() {
+        let long = |bytes: usize| "é".repeat(bytes / 2);
+        let said = |content: String, origin: String| {
+            let stamp = "2024-05-06 07:08:09";
+            message(&said(&[("origin", origin.into()), ("content", content.into()), ("timestamp", stamp.into())]), None)
+        };
+        let whole = said(long(MAX_CONTENT), long(MAX_NAME)).unwrap();
+        assert_eq!((whole.content.len(), whole.origin.len()), (MAX_CONTENT, MAX_NAME));
+        let cut = said(long(MAX_CONTENT + 2), long(MAX_NAME + 2)).unwrap();
+        assert_eq!(cut.content, whole.content + " […]");
+        assert_eq!(cut.origin, whole.origin + " […]");
     }
 
     #[test]

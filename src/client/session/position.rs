@@ -6,6 +6,9 @@ use super::super::api::{Joined, SECONDS};
 use super::super::event::Message;
 use crate::stamp::Stamp;
 
+/// The most messages that are kept because they will come again.
+const MAX_SEEN: usize = 10_000;
+
 /// How far a room has been read.
 #[derive(Debug, Clone)]
 pub(super) enum Position {
@@ -103,6 +106,8 @@ impl Overlap {
         self.seen.extend_from_slice(&fresh);
         let from = self.asks_from();
         self.seen.retain(|message| message.timestamp > from);
+        // Nobody honest says so much within a second.
+        self.seen.drain(..self.seen.len().saturating_sub(MAX_SEEN));
         fresh
     }
 

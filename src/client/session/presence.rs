@@ -15,6 +15,9 @@ const USERS: u32 = 100;
 /// How long after coming back the others may take to come back too, so that nobody is said to have left in between.
 const RETURN: Duration = Duration::from_secs(10);
 
+/// The most members that are known: more than a server of ours lets into a room.
+const MAX_MEMBERS: usize = 20_000;
+
 /// The members of a room, as far as they are known.
 #[derive(Debug)]
 pub(super) struct Members {
@@ -42,11 +45,13 @@ impl Members {
     }
 
     fn add(&mut self, name: &str) -> bool {
-        let missing = self.names.binary_search_by(|member| member.as_str().cmp(name));
-        if let Err(index) = missing {
-            self.names.insert(index, name.to_owned());
+        match self.names.binary_search_by(|member| member.as_str().cmp(name)) {
+            Err(index) if self.names.len() < MAX_MEMBERS => {
+                self.names.insert(index, name.to_owned());
+                true
+            }
+            _ => false,
         }
-        missing.is_err()
     }
 
     fn remove(&mut self, name: &str) -> bool {

@@ -12,11 +12,10 @@ use super::backoff::Backoff;
 use super::listener::Report;
 use super::outbox::Outbox;
 use super::receive::JoinedRoom;
+use super::unshown::Unshown;
 use super::{SessionConfig, Unsent};
 use crate::endpoint::Endpoint;
 
-/// Events that are not shown yet, past which no more messages are fetched: somebody has stopped the terminal.
-const MAX_UNSHOWN: usize = 10_000;
 /// How soon to see whether they are shown.
 const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that unregistering may take.
@@ -62,7 +61,7 @@ pub(super) struct Outage {
 pub(super) struct Worker {
     pub(super) config: SessionConfig,
     requests: Receiver<Request>,
-    events: Sender<Event>,
+    unshown: Unshown,
     /// For listeners, which report to `reports`.
     pub(super) reporter: Sender<Report>,
     reports: Receiver<Report>,
@@ -86,11 +85,12 @@ impl Worker {
         requests: Receiver<Request>,
         events: Sender<Event>,
     ) -> Self {
-        let (reporter, reports) = bounded(1);
+        // Without room: what a listener has fetched stays with it while the screen is full.
+        let (reporter, reports) = bounded(0);
         Self {
             config,
             requests,
-            events,
+            unshown: Unshown::new(events),
             reporter,
             reports,
             login: None,
@@ -114,7 +114,8 @@ impl Worker {
                 }
             }
             let mut pause = self.due().saturating_duration_since(Instant::now());
-            let is_full = self.events.len() > MAX_UNSHOWN;
+            // Somebody may have stopped the terminal.
+            let is_full = self.unshown.is_full();
             if is_full {
                 pause = pause.min(UNSHOWN_PAUSE);
             }
@@ -144,9 +145,8 @@ impl Worker {
         }
     }
 
-    pub(super) fn tell(&self, event: Event) {
-        // Nobody listens only when the program is about to end.
-        let _ = self.events.send(event);
+    pub(super) fn tell(&mut self, event: Event) {
+        self.unshown.send(event);
     }
 
     /// Returns when there is something to do, if nothing happens before.

@@ -1,0 +1,98 @@
+//! The way of events to the screen, which somebody may have stopped.
+
+use std::collections::VecDeque;
+
+use crossbeam_channel::Sender;
+
+use super::super::event::{Event, Message};
+
+/// Events that are not shown yet, and their bytes, past which no more messages are fetched.
+const MAX_EVENTS: usize = 10_000;
+const MAX_BYTES: usize = 8 << 20;
+
+/// Sends events, and knows how much of them is not shown yet.
+#[derive(Debug)]
+pub(super) struct Unshown {
+    events: Sender<Event>,
+    /// The sizes of the newest events: those in the channel, and some that were taken out since.
+    sizes: VecDeque<usize>,
+    bytes: usize,
+}
+
+impl Unshown {
+    pub(super) fn new(events: Sender<Event>) -> Self {
+        Self { events, sizes: VecDeque::new(), bytes: 0 }
+    }
+
+    pub(super) fn send(&mut self, event: Event) {
+        let size = size(&event);
+        self.forget_shown();
+        // Nobody receives only when the program is about to end.
+        if self.events.send(event).is_ok() {
+            self.sizes.push_back(size);
+            self.bytes += size;
+        }
+    }
+
+    /// Returns whether so much is not shown that it should not become more.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.forget_shown();
+        self.bytes > MAX_BYTES || self.sizes.len() > MAX_EVENTS
+    }
+
+    fn forget_shown(&mut self) {
+        while self.sizes.len() > self.events.len() {
+            self.bytes -= self.sizes.pop_front().unwrap_or_default();
+        }
+    }
+}
+
+/// Returns about how many bytes an event takes.
+fn size(event: &Event) -> usize {
+    const EMPTY: usize = size_of::<Event>();
+    let names = |names: &[String]| names.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>();
+    let message = |message: &Message| {
+        let Message { id: _, origin, destination, content, timestamp, time, room_id, key } = message;
+        let optional = [destination, time, room_id, key].into_iter().flatten().map(String::len).sum::<usize>();
+        size_of::<Message>() + origin.len() + content.len() + timestamp.len() + optional
+    };
+    EMPTY
+        + match event {
+            Event::Joined { room, users, messages } => {
+                room.len() + names(users) + messages.iter().map(message).sum::<usize>()
+            }
+            Event::Message(said) => message(said),
+            Event::Refused { text, fault, .. } => text.len() + fault.message.len(),
+            Event::Presence { came, went } => names(came) + names(went),
+            Event::Lost { cause } | Event::Ended { cause } => cause.len(),
+            Event::Left { room } | Event::Forgotten { room } => room.len(),
+            Event::Confirmed { .. } | Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_full_by_bytes_and_by_count_until_events_are_shown() {
+        let (sender, shown) = crossbeam_channel::unbounded();
+        let mut unshown = Unshown::new(sender);
+        let large = || Event::Left { room: "x".repeat(1 << 20) };
+        for _ in 0..8 {
+            assert!(!unshown.is_full());
+            unshown.send(large());
+        }
+        assert!(unshown.is_full());
+        shown.recv().unwrap();
+        assert!(!unshown.is_full());
+        while shown.try_recv().is_ok() {}
+        for _ in 0..=MAX_EVENTS {
+            assert!(!unshown.is_full());
+            unshown.send(Event::Confirmed { draft: 1 });
+        }
+        assert!(unshown.is_full());
+        while shown.try_recv().is_ok() {}
+        assert!(!unshown.is_full() && unshown.bytes == 0);
+    }
+}
