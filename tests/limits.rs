@@ -7,7 +7,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES};
+use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES, SHARE};
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Answer, Connection, call, last_call, post};
 use support::peer::{Peer, Usage, contents};
@@ -78,6 +78,9 @@ fn the_defaults_are_published() {
         ("max_instances", MAX_INSTANCES),
         ("max_procedures", MAX_PROCEDURES),
         ("max_offers", MAX_OFFERS),
+        ("max_instances_per_address", MAX_INSTANCES / SHARE),
+        ("max_procedures_per_address", MAX_PROCEDURES / SHARE),
+        ("max_offers_per_address", MAX_OFFERS / SHARE),
         ("max_connections", 2048),
     ] {
         assert_eq!(limits.member(name).and_then(Value::as_int), i64::try_from(value).ok(), "{name}");

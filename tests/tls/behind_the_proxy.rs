@@ -1,6 +1,7 @@
 //! In front of server and binder, each with a certificate that the test makes.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,6 +85,15 @@ impl Proxy {
     }
 }
 
+/// What the server tells of itself to those on its machine.
+fn metrics(address: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.write_all(format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
+    let mut reply = String::new();
+    connection.read_to_string(&mut reply).unwrap();
+    reply
+}
+
 /// A server of its own.
 fn server(options: &[&str]) -> Program {
     Program::serve(SERVER, &[&["--listen", ANY_PORT, "--require-auth"], options].concat())
@@ -106,6 +116,8 @@ fn a_chat_goes_through_the_proxy() {
     bob.stderr.wait_for_line("Joined lobby. Also here: ana", PATIENCE);
     send_lines(&mut ana, &["through the proxy"]);
     bob.stdout.wait_for_line("through the proxy", PATIENCE);
+    // Both hear by streams of events, which the proxy passes on.
+    eventually("two streams are open", PATIENCE, || metrics(server.address()).contains("\nchat_streams 2\n"));
     // More than one record of TLS.
     let long = "x".repeat(4000);
     send_lines(&mut bob, &[&long, "and back"]);
