@@ -1,17 +1,19 @@
 //! `--local` and `--share`: a binder and a server inside the client, unless there are some already. With `--share` others in the
 //! network join them, or this client joins theirs.
 
+use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::time::{Duration, Instant};
 
 use super::api;
 use super::finding::{Occupant, elsewhere, looked_up_at};
 use super::locale::finding::FindingWords;
 use crate::binder::{self, BinderConfig};
-use crate::chat::{self, ServerConfig};
+use crate::chat::{self, ServerConfig, StoreConfig};
 use crate::endpoint::Endpoint;
 use crate::network;
-use crate::program::Failure;
+use crate::program::{Failure, user_directory};
 use crate::random;
 
 /// The port of the binder.
@@ -23,6 +25,14 @@ const REGISTRATION: Duration = Duration::from_secs(5);
 /// How often a guest whose host is gone looks around in vain before it becomes the host. A network that was away for a moment
 /// must not end in two chats.
 const LOOKS: u32 = 3;
+
+/// Returns where the chat is kept: tomorrow's goes on where today's ended, and so does another client of this user that
+/// carries on for one that left. `None` for a user who has no directory to write to.
+fn store() -> Option<StoreConfig> {
+    let directory = user_directory("XDG_STATE_HOME", ".local/state")?.join("local");
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;
+    Some(StoreConfig::new(directory))
+}
 
 /// What runs inside this process.
 pub struct Local {
@@ -70,6 +80,7 @@ impl Local {
         }
         if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
             let config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
+            let config = ServerConfig { store: store(), ..config };
             self.server = start(|| chat::start(config), || Occupant::of_server_port(&here(SERVER_PORT)))?;
         }
         // A server that has just started is not registered yet.
