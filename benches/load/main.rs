@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench load` measures everything, in about ten minutes; `cargo bench --bench load -- rest burst200` only
 //! these rows, `--server PATH` another server, for example a static one, and `--option TEXT` gives the server a further
-//! option, for example `--option --data=DIR`. Clients and servers share the machine at normal priority. Receivers ask again
+//! option, for example `--option --workers=8`. Clients and servers share the machine at normal priority. Receivers ask again
 //! as soon as they have an answer. Programs that are compared take turns, and medians of their rounds are shown. The
 //! processor time of a delivery is the server's alone; other work on the machine disturbs it less than latencies.
 
@@ -13,6 +13,7 @@
 mod audience;
 mod deliveries;
 mod http;
+mod kept;
 mod peers;
 mod poll;
 mod program;

@@ -35,19 +35,17 @@ impl Programs {
 
     /// Our server, without any limit that many clients on one address would meet.
     pub(crate) fn server(&self) -> Outcome<Program> {
+        self.server_with(&[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn server_with(&self, options: &[&str]) -> Outcome<Program> {
         let mut command = Command::new(&self.server);
         command.args(["--no-binder", "--listen", "127.0.0.1:0", "--user-idle", "86400"]);
-        command.args([
-            "--message-rate",
-            "0",
-            "--registration-rate",
-            "0",
-            "--waits-per-address",
-            "0",
-            "--streams-per-address",
-            "0",
-        ]);
-        command.args(&self.options);
+        for limit in ["message-rate", "registration-rate", "room-rate", "waits-per-address", "streams-per-address"] {
+            command.args([&format!("--{limit}"), "0"]);
+        }
+        command.args(options).args(&self.options);
         self.start(&mut command)
     }
 

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use crate::audience::TEXT;
 use crate::deliveries::{self, Steady};
 use crate::http::{Connection, hammer, request};
+use crate::kept;
 use crate::program::{Program, Programs};
 use crate::{Line, Outcome};
 
 /// How often programs that are compared take turns, so that a noisy moment of the machine hits all alike.
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(1500);
+pub(crate) const ROUNDS: usize = 5;
+pub(crate) const ROUND: Duration = Duration::from_millis(1500);
 /// Calls that are on their way at any time.
-const CALLS: usize = 8;
+pub(crate) const CALLS: usize = 8;
 /// How long the history of rooms is filled at most.
 const FILL: Duration = Duration::from_secs(10);
 
@@ -31,6 +32,9 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("burst50", |programs| deliveries::burst(programs, 50, 1000)),
     ("start", start),
     ("rooms", rooms),
+    ("kept", kept::calls),
+    ("keptstart", kept::start),
+    ("device", kept::device),
 ];
 
 /// Returns the middle one, or the upper of two.
@@ -52,7 +56,7 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 }
 
 /// Users in rooms, each in one, on our server or one like it.
-fn fill(server: &Program, users: usize, rooms: usize) -> Outcome<()> {
+pub(crate) fn fill(server: &Program, users: usize, rooms: usize) -> Outcome<()> {
     let mut connection = Connection::open(server.address)?;
     for room in 0..rooms {
         connection.make("create_room", &[&format!("room-{room}")])?;
@@ -66,7 +70,7 @@ fn fill(server: &Program, users: usize, rooms: usize) -> Outcome<()> {
 }
 
 /// One `send_message` by each user.
-fn messages(users: usize, rooms: usize, keep_alive: bool) -> Vec<Vec<u8>> {
+pub(crate) fn messages(users: usize, rooms: usize, keep_alive: bool) -> Vec<Vec<u8>> {
     let message = |user| [format!("user-{user}"), format!("room-{}", user % rooms)];
     let message = |user| {
         let [user, room] = message(user);
@@ -77,7 +81,7 @@ fn messages(users: usize, rooms: usize, keep_alive: bool) -> Vec<Vec<u8>> {
 
 /// Rounds of one program.
 #[derive(Default)]
-struct Rounds {
+pub(crate) struct Rounds {
     /// Calls a second.
     rates: Vec<f64>,
     /// The program's processor time of a call, in microseconds: what a busy machine disturbs least.
@@ -85,7 +89,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn add(&mut self, program: &Program, requests: &[Vec<u8>], keep_alive: bool) -> Outcome<()> {
+    pub(crate) fn add(&mut self, program: &Program, requests: &[Vec<u8>], keep_alive: bool) -> Outcome<()> {
         let before = program.usage()?.processor;
         let rate = hammer(program.address, requests, CALLS, keep_alive, ROUND)?;
         let used = program.usage()?.processor - before;
@@ -102,12 +106,12 @@ impl Rounds {
         format!("{:.0} µs of processor each", median(self.costs.clone()))
     }
 
-    fn beside(&self) -> String {
+    pub(crate) fn beside(&self) -> String {
         format!("{}, {}", self.figure(), self.cost())
     }
 
     /// How many times as many calls these are as `others`, in the same rounds.
-    fn ratio(&self, others: &Self) -> f64 {
+    pub(crate) fn ratio(&self, others: &Self) -> f64 {
         median(self.rates.iter().zip(&others.rates).map(|(ours, theirs)| ours / theirs).collect())
     }
 }
