@@ -77,7 +77,8 @@ impl BinderConfig {
     /// [`Failure::Usage`] if it is wrong, [`Failure::Failed`] if the address or the file of the secret cannot be used.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
         let secret = options.text("secret-file").map(|path| secret::read_file(path.as_ref())).transpose()?;
-        let http = HttpConfig::from_options(options)?;
+        let mut http = HttpConfig::from_options(options)?;
+        http.page = page::wanted(page::BINDER, options);
         if secret.is_none() && !http.listen.ip().to_canonical().is_loopback() {
             warn!("{} is beyond this machine and anybody may register; --secret-file changes that", http.listen);
         }

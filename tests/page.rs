@@ -1,11 +1,21 @@
-//! The pages for browsers: how they are served.
+//! The pages for browsers: how they are served, and, in a browser, what people see of a chat.
+//!
+//! The second part needs Chromium, Node.js and what `npm ci --prefix tests/page` installs; a test says so where they are missing,
+//! and fails there if `CI` is `true`. Its scripts are in `tests/page`, one for each test.
 
-#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "what fails here fails a test")]
 
+#[path = "corpus/terminal.rs"]
+mod corpus;
 mod support;
 
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use support::http::{Answer, Connection};
-use support::{ANY_PORT, BINDER, Program, SERVER, python};
+use support::{ANY_PORT, BINDER, CLIENT, Program, SERVER, python};
 
 fn programs(options: &[&str]) -> [Program; 2] {
     let start = |line, own: &[&str]| Program::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
@@ -89,4 +99,73 @@ fn without_pages_get_is_refused_and_calls_go_on() {
         assert_eq!(get(&program, "GET", "").status, 405);
         Connection::open(program.address()).call("system.listMethods", &[]).unwrap();
     }
+}
+
+#[test]
+fn two_pages_and_a_terminal_talk() {
+    in_a_browser("conversation", &[], "");
+}
+
+#[test]
+fn what_is_typed_in_an_outage_comes_once_and_so_does_what_others_say() {
+    in_a_browser("outage", &[], "");
+}
+
+#[test]
+fn what_is_written_is_read_and_does_nothing() {
+    let attacks =
+        corpus::ATTACKS.iter().map(|(what, text, shown)| format!("[{}]", [what, text, shown].map(json).join(",")));
+    in_a_browser("harmless", &[], &format!("[{}]", attacks.collect::<Vec<_>>().join(",")));
+}
+
+#[test]
+fn ten_thousand_messages_are_scrolled_through_in_a_small_document() {
+    in_a_browser("many", &[], "");
+}
+
+#[test]
+fn the_pages_are_for_everybody() {
+    in_a_browser("access", &[], "");
+}
+
+#[test]
+fn the_list_of_servers_is_true_and_harmless() {
+    in_a_browser("binder", &[], "");
+}
+
+/// One browser at a time is enough for two processors.
+static BROWSER: Mutex<()> = Mutex::new(());
+
+/// Runs `tests/page/NAME.mjs` with the paths of the programs in its environment, and gives it a line to read.
+#[track_caller]
+fn in_a_browser(name: &str, environment: &[&str], line: &str) {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    let missing = [
+        (!is_installed("chromium"), "chromium"),
+        (!is_installed("node"), "node"),
+        (!scripts.join("node_modules/playwright-core").exists(), "npm ci --prefix tests/page"),
+    ];
+    let missing: Vec<_> = missing.iter().filter(|(is_missing, _)| *is_missing).map(|(_, what)| *what).collect();
+    if !missing.is_empty() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "missing: {missing:?}");
+        eprintln!("skipped, because this is missing: {}", missing.join(", "));
+        return;
+    }
+    let _one = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    let programs =
+        [("BINDER", BINDER), ("SERVER", SERVER), ("CLIENT", CLIENT)].map(|(name, line)| format!("{name}={}", line[0]));
+    let script = scripts.join(format!("{name}.mjs"));
+    let arguments = programs.iter().map(String::as_str).chain(environment.iter().copied());
+    let mut node = Program::start(&["env"], &arguments.chain(["node", script.to_str().unwrap()]).collect::<Vec<_>>());
+    node.send_line(line);
+    assert!(node.wait_exit(Duration::from_secs(180)).success(), "{name}");
+}
+
+fn is_installed(program: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success()
+}
+
+/// A text as JSON, all of it in escapes.
+fn json(text: &&str) -> String {
+    format!("\"{}\"", text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>())
 }

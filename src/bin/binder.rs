@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chat_rpc::binder::{self, BinderConfig, PROGRAM};
-use chat_rpc::page;
 use chat_rpc::program::{self, Failure, Options};
 
 fn main() -> ExitCode {
@@ -13,8 +12,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
-    let mut config = BinderConfig::from_options(options)?;
-    config.http.page = page::wanted(page::BINDER, options);
+    let config = BinderConfig::from_options(options)?;
     program::limit_descriptors(config.http.descriptors());
     let binder = binder::start(config)?;
     program::serve_until(stopped, &PROGRAM, binder.address())?;

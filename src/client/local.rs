@@ -13,6 +13,7 @@ use crate::binder::{self, BinderConfig};
 use crate::chat::{self, ServerConfig, StoreConfig};
 use crate::endpoint::Endpoint;
 use crate::network;
+use crate::page;
 use crate::program::{Failure, user_directory};
 use crate::random;
 
@@ -75,12 +76,14 @@ impl Local {
             }
             // Before a binder is started for nothing.
             self.is_free(SERVER_PORT, Occupant::of_server_port)?;
-            let config = BinderConfig::new(self.listen(BINDER_PORT));
+            let mut config = BinderConfig::new(self.listen(BINDER_PORT));
+            config.http.page = page::BINDER;
             self.binder = start(|| binder::start(config), || Occupant::of_binder_port(&here(BINDER_PORT)))?;
         }
         if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
-            let config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
-            let config = ServerConfig { store: store(), ..config };
+            let mut config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
+            config.store = store();
+            config.http.page = page::CHAT;
             self.server = start(|| chat::start(config), || Occupant::of_server_port(&here(SERVER_PORT)))?;
         }
         // A server that has just started is not registered yet.

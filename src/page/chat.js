@@ -50,7 +50,7 @@ async function enter(room, create = false) {
   } catch (error) {
     if (error.code === undefined) {
       // Not refused, only not reached.
-      door.show(explained(error));
+      door.show(explained(error), room);
       setTimeout(() => wantedRoom() === room && view.session?.room !== room && enter(room, create), 3000);
     } else {
       backToDoor(error, room);
@@ -87,7 +87,7 @@ function route() {
   if (!room) {
     left();
   } else if (!door.identity()) {
-    door.show();
+    door.show("", room);
   } else if (room !== view.session?.room) {
     enter(room);
   }

@@ -15,7 +15,6 @@ export class Composer {
     this.send = send;
     this.names = names;
     this.field = byId("text");
-    this.field.placeholder = words.placeholder;
     this.field.addEventListener("input", () => this.changed());
     this.field.addEventListener("keydown", (event) => this.key(event));
     byId("composer").addEventListener("submit", (event) => {
@@ -28,6 +27,7 @@ export class Composer {
 
   enter() {
     this.field.value = tab.get("draft", "");
+    this.field.placeholder = innerWidth > 480 ? words.placeholder : words.write;
     this.changed();
     if (!isTouched()) {
       this.field.focus();

@@ -36,8 +36,11 @@ export class Door {
     return !byId("door").hidden;
   }
 
-  show(trouble = "") {
+  /** `room` is the one that the address names. */
+  show(trouble = "", room = "") {
     byId("door").hidden = false;
+    byId("go").hidden = !room;
+    byId("go").textContent = words.enter(shownName(room));
     byId("trouble").textContent = trouble;
     document.title = words.title;
     this.refresh();

@@ -121,12 +121,20 @@ export class Log {
   /** Changes the list without moving what is read. */
   keepPlace(change) {
     const top = this.scroller.getBoundingClientRect().top;
-    const fixed = [...this.list.children].find((node) => node.getBoundingClientRect().bottom > top);
-    const before = fixed?.getBoundingClientRect().top;
+    const seen = [...this.list.children].findIndex((node) => node.getBoundingClientRect().bottom > top);
+    const entry = this.entries[this.from + seen];
+    const before = this.place(entry);
     change();
-    if (fixed?.isConnected) {
-      this.scroller.scrollTop += fixed.getBoundingClientRect().top - before;
+    const after = this.place(entry);
+    if (before !== undefined && after !== undefined) {
+      this.scroller.scrollTop += after - before;
     }
+  }
+
+  /** Where the text of an entry stands. Its element may be another one by and by. */
+  place(entry) {
+    const at = this.entries.indexOf(entry);
+    return this.list.children[at - this.from]?.lastElementChild.getBoundingClientRect().top;
   }
 
   scrolled() {

@@ -6,8 +6,8 @@ import { explained } from "./door.js";
 import { keepRead, readIn } from "./keep.js";
 import { Log } from "./log.js";
 import { Members } from "./members.js";
-import { shownName } from "./sanitize.js";
-import { avatar, body, element, fewNames, nameOf, said, timeOf, timeOfDay } from "./show.js";
+import { sanitized, shownName } from "./sanitize.js";
+import { avatar, element, fewNames, nameOf, said, timeOf, timeOfDay } from "./show.js";
 import { isSame, mentions } from "./text.js";
 import { words } from "./words.js";
 
@@ -19,7 +19,7 @@ export class Room {
     this.refused = (error) => refused(error, this.name);
     this.session = null;
     this.composer = new Composer(
-      (text, to) => this.session.send(text, to),
+      (text, to) => this.session.send(this.name, text, to),
       () => this.members.names,
     );
     this.members = new Members((name) => this.composer.writeTo(name));
@@ -137,21 +137,20 @@ export class Room {
     this.bar(words.lost, words.keepWriting);
   }
 
-  retrying(pause) {
+  retrying(pause, isCrowded) {
     this.outage = true;
+    if (isCrowded) {
+      this.bar(words.crowded);
+      return;
+    }
     const seconds = Math.max(1, Math.round(pause / 1000));
     const retrying = make("span", { "aria-hidden": "true" }, words.retrying(seconds));
     this.bar(
       words.lost,
       retrying,
       words.keepWriting,
-      action(words.now, () => this.session.check(0)),
+      action(words.now, () => this.session.nudge()),
     );
-  }
-
-  crowded() {
-    this.outage = true;
-    this.bar(words.crowded);
   }
 
   forgotten() {
@@ -245,7 +244,7 @@ export class Room {
     if (this.unheard.push(entry) === 1) {
       setTimeout(() => {
         const entries = this.unheard.splice(0);
-        const told = ({ origin, text }) => make("p", {}, `${shownName(origin)}: `, body(text));
+        const told = ({ origin, text }) => make("p", {}, `${shownName(origin)}: ${sanitized(text)}`);
         byId("announced").replaceChildren(...(entries.length > 3 ? [words.announced(entries.length)] : entries.map(told)));
       }, ANNOUNCE_AFTER);
     }

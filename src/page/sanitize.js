@@ -8,8 +8,10 @@ const PIECES = new RegExp(
   `[${EMOJI}]\\ufe0f?(?:\\u200d[${EMOJI}]\\ufe0f?)*|[^\\p{M}\\p{C}\\p{Zl}\\p{Zp}\\p{DI}]\\p{M}*|.`,
   "gsu",
 );
-// A mark that is seen, and what is not seen at all.
-const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{DI}]/u;
+const IS_EMOJI = new RegExp(`^[${EMOJI}]`, "u");
+const IS_MARK = /^\p{M}/u;
+const IS_HIDDEN = /^[\p{C}\p{Zl}\p{Zp}\p{DI}]/u;
+const IS_PLAIN = /^[ -~]*$/;
 
 const spelled = (c) => {
   const code = c.codePointAt(0);
@@ -24,19 +26,22 @@ const spelled = (c) => {
  * anything but be read. Line breaks and tabs stay where a text may have lines.
  */
 export function sanitized(text, { lines = false } = {}) {
+  if (IS_PLAIN.test(text)) {
+    return text;
+  }
   const kept = lines ? text.replaceAll("\r\n", "\n") : text;
   return kept.replace(PIECES, (piece) => {
     if (lines && (piece === "\n" || piece === "\t")) {
       return piece;
     }
     const [first, ...marks] = piece;
-    if (HIDDEN.test(first) || /\p{M}/u.test(first)) {
-      return spelled(piece);
+    if (IS_HIDDEN.test(first) || IS_MARK.test(first)) {
+      return [...piece].map(spelled).join("");
     }
-    if (new RegExp(`[${EMOJI}]`, "u").test(first)) {
+    if (IS_EMOJI.test(first)) {
       return piece;
     }
-    return first + marks.map((mark, at) => (at < MAX_MARKS && !HIDDEN.test(mark) ? mark : spelled(mark))).join("");
+    return first + marks.map((mark, at) => (at < MAX_MARKS && !IS_HIDDEN.test(mark) ? mark : spelled(mark))).join("");
   });
 }
 

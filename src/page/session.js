@@ -103,6 +103,7 @@ export class Session {
     let pause = FIRST_PAUSE;
     let ended = false;
     while (life === this.life) {
+      let isCrowded = false;
       const since = Date.now();
       try {
         const status = await this.listen(life);
@@ -126,9 +127,8 @@ export class Session {
             pause *= 2;
             continue;
           }
-        } else if (status === 429) {
-          this.view.crowded();
         }
+        isCrowded = status === 429;
       } catch (error) {
         if (life !== this.life) {
           return;
@@ -141,14 +141,14 @@ export class Session {
       }
       ended = false;
       pause = Date.now() - since > 10_000 ? FIRST_PAUSE : pause;
-      await this.rest(pause * (1 - Math.random() / 4));
+      await this.rest(pause * (1 - Math.random() / 4), isCrowded);
       pause = Math.min(pause * 2, LAST_PAUSE);
     }
   }
 
   /** Waits, unless something says that the network may be back. */
-  async rest(pause) {
-    this.view.retrying(pause);
+  async rest(pause, isCrowded) {
+    this.view.retrying(pause, isCrowded);
     await new Promise((resolve) => {
       this.nudge = resolve;
       setTimeout(resolve, pause);
@@ -261,8 +261,9 @@ export class Session {
     }
   }
 
-  send(text, to) {
-    this.outbox.add({ key: randomText(), room: this.room, text, to, state: "waiting" });
+  /** Sends a text to `room`, now or when it is joined again. */
+  send(room, text, to) {
+    this.outbox.add({ key: randomText(), room, text, to, state: "waiting" });
     this.pump();
   }
 

@@ -12,6 +12,8 @@ const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digi
 const date = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
 const dateOfYear = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
 
+const list = new Intl.ListFormat(locale);
+
 export const timeOfDay = (time) => clock.format(time);
 
 const dayOf = (time) => (time.getFullYear() === new Date().getFullYear() ? date : dateOfYear).format(time);
@@ -27,10 +29,10 @@ export const avatar = (name) =>
 
 export const nameOf = (name) => make("bdi", { class: `c${color(name)}` }, shownName(name));
 
-/** A few names and how many more, as elements. */
+/** A few names and how many more. */
 export function fewNames(names) {
-  const few = names.slice(0, MAX_NAMES).map(shownName).join(", ");
-  return names.length > MAX_NAMES ? words.more(few, names.length - MAX_NAMES) : few;
+  const few = names.slice(0, MAX_NAMES).map(shownName);
+  return names.length > MAX_NAMES ? words.more(few.join(", "), names.length - MAX_NAMES) : list.format(few);
 }
 
 /** A text with its links. */
@@ -81,8 +83,12 @@ export function said(entry, writeTo) {
     "div",
     { class: "bubble" },
     make("div", { class: "who" }, entry.mine ? nameOf(origin) : name, whom),
-    body(entry.text),
-    make("div", { class: "when" }, make("time", { datetime: time.toISOString() }, timeOfDay(time)), sign),
+    make(
+      "div",
+      { class: "line" },
+      body(entry.text),
+      make("div", { class: "when" }, make("time", { datetime: time.toISOString() }, timeOfDay(time)), sign),
+    ),
   );
   return [avatar(origin), bubble];
 }
