@@ -203,7 +203,7 @@ fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
     host.end_input();
     assert!(host.wait_exit(PATIENCE).success());
     drop(visitor);
-    guest.stderr.wait_for_line("onnected again", PATIENCE * 2);
+    guest.stderr.wait_for_line("Reconnected", PATIENCE * 2);
     let late = client(&lan, 3, "dan", &[]);
     late.stderr.wait_for_line("at 10.77.0.2:5000", PATIENCE);
     late.stderr.wait_for_line("Joined lobby", PATIENCE);

@@ -135,10 +135,10 @@ impl Registration {
 
     /// Returns the address that this machine has towards the binder; towards everybody else, if the binder is on this machine.
     fn reached_at(&self) -> IpAddr {
-        let own = self.binder.resolve().ok().and_then(|binder| {
-            let is_here = network::is_own(binder.ip().to_canonical());
-            if is_here { network::outward() } else { network::towards(binder) }
-        });
+        let binder = self.binder.resolve().ok().filter(|binder| !network::is_own(binder.ip().to_canonical()));
+        // Whoever listens on 0.0.0.0 is reached by IPv4 only.
+        let listens = |ip: &IpAddr| self.listening.is_ipv6() || ip.is_ipv4();
+        let own = binder.and_then(network::towards).filter(listens).or_else(|| network::outward().filter(listens));
         own.unwrap_or(Ipv4Addr::LOCALHOST.into())
     }
 

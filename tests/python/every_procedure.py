@@ -105,6 +105,12 @@ def binder(call):
         assert set(row) == {"name", "address", "port", "instance", "lease_remaining", "group"}, row
     assert rows["hello", 4000]["instance"] is None and rows["hello", 4000]["lease_remaining"] is None
     assert rows["hello", 4001]["instance"] == "one" and 0 < rows["hello", 4001]["lease_remaining"] <= 60
+    assert {row["group"] for row in rows.values()} == {""}
+    for instance, port in [("two", 4002), ("three", 4003)]:
+        assert call("register_service", instance, "127.0.0.1", port, ["chat"], 60, "a-group") == 60
+    turns = [call("lookup_procedure", "chat")[1] for _ in range(4)]
+    assert turns in ([4002, 4003] * 2, [4003, 4002] * 2), turns
+    assert {row["group"] for row in call("list_procedures") if row["name"] == "chat"} == {"a-group"}
     assert call("unregister_service", "one") is True
     assert call("unregister_service", "one") is False
     assert call("lookup_procedure", "hello") == ["127.0.0.1", 4000]
