@@ -8,6 +8,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{Client, Credentials, Value};
 use support::home::Home;
@@ -474,22 +475,59 @@ fn a_message_whose_answer_was_lost_is_not_sent_twice() {
 #[test]
 fn messages_whose_delivery_was_cut_off_are_shown_once() {
     let (home, server) = (Home::new(), server());
-    // The first one brings the first message.
     let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
-        ("wait_messages", 1) => Fate::LoseReply,
+        ("/events", 0) => Fate::CutBefore("two"),
         _ => Fate::Pass,
     });
     let bob = home.member(&["--server", relay.address()], "bob", "lobby");
     let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
-    ana.send_line("send one");
-    bob.stdout.wait_for_line("ana: one", PATIENCE);
-    ana.send_line("send two");
-    bob.stderr.wait_for_line(", 1 message received meanwhile", PATIENCE);
-    ana.send_line("send three");
-    bob.stdout.wait_for_line("ana: three", PATIENCE);
+    for text in ["one", "two", "three"] {
+        ana.send_line(&format!("send {text}"));
+        bob.stdout.wait_for_line(&format!("ana: {text}"), PATIENCE);
+    }
     for text in ["one", "two", "three"] {
         assert_eq!(count(&bob, &format!("ana: {text}")), 1, "{text}");
     }
+    assert_eq!(relay.count("/events"), 2, "it was opened again");
+    assert!(!bob.stderr.lines().iter().any(|line| line.contains("lost")), "{:?}", bob.stderr.lines());
+}
+
+#[test]
+fn where_events_do_not_get_through_calls_that_wait_take_their_place() {
+    const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    // A proxy that holds them back, and an older server.
+    for fate in [Fate::Buffer, Fate::Refuse(NOT_FOUND)] {
+        let (home, server) = (Home::new(), server());
+        let relay = Relay::start(server.address(), move |procedure, _| match procedure {
+            "/events" => fate,
+            _ => Fate::Pass,
+        });
+        let bob = home.member(&["--server", relay.address()], "bob", "lobby");
+        let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
+        ana.send_line("send one");
+        bob.stdout.wait_for_line("ana: one", PATIENCE);
+        eventually("a call waits", PATIENCE, || relay.count("wait_messages") >= 2);
+        ana.send_line("send two");
+        bob.stdout.wait_for_line("ana: two", PATIENCE);
+        assert_eq!((count(&bob, "ana: one"), count(&bob, "ana: two"), relay.count("/events")), (1, 1, 1), "{fate:?}");
+    }
+}
+
+#[test]
+fn joins_and_leaves_are_told_at_once_and_nobody_asks_for_them() {
+    let (home, server) = (Home::new(), server());
+    let relay = Relay::start(server.address(), |_, _| Fate::Pass);
+    let bob = home.member(&["--server", relay.address()], "bob", "lobby");
+    eventually("the stream is open", PATIENCE, || relay.count("/events") == 1);
+    // Longer than the pause between two questions where they are needed.
+    let asked_after = Instant::now() + Duration::from_secs(11);
+    let soon = Duration::from_secs(3);
+    let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
+    bob.stderr.wait_for_line("ana joined", soon);
+    ana.send_line("leave");
+    bob.stderr.wait_for_line("ana left", soon);
+    thread::sleep(asked_after.saturating_duration_since(Instant::now()));
+    assert_eq!(relay.count("list_users"), 0);
 }
 
 #[test]

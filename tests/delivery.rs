@@ -90,6 +90,31 @@ fn a_message_that_was_held_up_and_sent_again_is_there_once() {
 }
 
 #[test]
+fn a_message_whose_reply_was_lost_with_the_server_is_there_once() {
+    let home = Home::new();
+    let data = home.0.join("data").display().to_string();
+    let serve = |at: &str| Program::serve(SERVER, &["--no-binder", "--listen", at, "--data", &data]);
+    let mut first = serve(ANY_PORT);
+    let relay = Relay::start(first.address(), |procedure, before| match (procedure, before) {
+        ("send_message", 0) => Fate::LoseReply,
+        _ => Fate::Pass,
+    });
+    let tail = home.client(&["tail", "--room", "ops", "--server", relay.address()]);
+    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    let mut send = home.send(relay.address(), &["deployed"]);
+    eventually("the server has it", PATIENCE, || relay.done("send_message") == 1);
+    first.kill();
+    let second = serve(first.address());
+    assert!(send.wait_exit(PATIENCE).success());
+    assert_eq!(history(&second, "ops"), ["deployed"]);
+    let mut after = home.send(relay.address(), &["and on"]);
+    assert!(after.wait_exit(PATIENCE).success());
+    tail.stdout.wait_for_line("bot: and on", PATIENCE);
+    let shown = tail.stdout.lines().iter().filter(|line| line.ends_with("bot: deployed")).count();
+    assert_eq!(shown, 1, "{:?}", tail.stdout.lines());
+}
+
+#[test]
 fn another_status_is_an_error_that_names_it() {
     const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
     let (home, server) = (Home::new(), server());
