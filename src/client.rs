@@ -24,7 +24,7 @@ mod terminal;
 
 use std::io::IsTerminal as _;
 
-use crate::program::{Failure, Flag, Options, Program, limit_descriptors};
+use crate::program::{Failure, Flag, Options, Program, allow_descriptors};
 use local::Local;
 use locale::Locale;
 use render::Style;
@@ -114,7 +114,7 @@ fn setup(options: &Options) -> Result<SessionConfig, Failure> {
     let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
     let secrets = Secrets::find(options.text("secret-file"))?;
     if options.has("local") || options.has("share") {
-        limit_descriptors(u64::MAX);
+        allow_descriptors(u64::MAX);
         let mut local = Local::new(options.has("share"), words.finding);
         // What cannot work is said before anything is asked.
         local.ensure()?;

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use backtrace::Backtrace;
 use chrono::Utc;
@@ -18,7 +19,7 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use simple_logger::SimpleLogger;
 
 pub use options::{Flag, HelpWords, Options, Program, Subcommand};
-pub(crate) use thread::spawn;
+pub(crate) use thread::{keep_running, spawn};
 
 use crate::stamp::Stamp;
 
@@ -136,19 +137,26 @@ impl Log for Ours {
     }
 }
 
-/// Allows this process `wanted` descriptors, or as many as the system grants without asking. The usual 1,024 are for programs
-/// that use `select`.
-pub fn limit_descriptors(wanted: u64) {
+/// Raises the soft limit of open files to `wanted`, at most to the hard limit. The usual 1,024 are for programs that use `select`.
+pub fn allow_descriptors(wanted: u64) {
     let limit = Resource::RLIMIT_NOFILE;
-    if let Err(error) = getrlimit(limit).and_then(|(_, hard)| setrlimit(limit, wanted.min(hard), hard)) {
+    if let Err(error) = getrlimit(limit).and_then(|(soft, hard)| setrlimit(limit, wanted.min(hard).max(soft), hard)) {
         debug!("the limit of open files stays as it is: {error}");
     }
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Returns how many panics there were since [`log_panics`].
+pub(crate) fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
 }
 
 /// Sends every panic to the log, with a backtrace: addresses, and their names in a debug build. What is shipped is
 /// stripped; there `addr2line` tells the names, given a program of the same version that is not.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
         let thread = std::thread::current();
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         let mut trace = Backtrace::new_unresolved();

@@ -11,8 +11,7 @@ use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES, SHARE};
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Answer, Connection, call, last_call, post};
 use support::peer::{Peer, Usage, contents};
-use support::process::descriptors;
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, CommandLine, PATIENCE, Program, SERVER, eventually};
 
 fn server(options: &[&str]) -> Program {
     Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
@@ -129,74 +128,98 @@ fn bytes_of_a_body() {
     }
 }
 
+fn metric(connection: &mut Connection, name: &str) -> usize {
+    connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let metrics = String::from_utf8(connection.answer().unwrap().body).unwrap();
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap()
+}
+
 #[test]
 fn connections_at_a_time() {
-    const MOST: usize = 16;
+    const MOST: usize = 8;
     let server = server(&["--max-connections", &MOST.to_string()]);
-    let refused = |request: &str| {
-        let refused = ask(&server, request);
-        assert_eq!(refused.status, 503);
-        assert!(refused.head.contains("Retry-After: 1\r\n") && refused.head.contains("Connection: close\r\n"));
-        names_figure(&String::from_utf8_lossy(&refused.body), MOST);
-    };
-    // The server notices at once that a client has gone, but not before the client has.
-    let alone = descriptors(server.id());
-    let notices = |connections: usize| {
-        eventually("clients have gone", PATIENCE, || descriptors(server.id()) <= alone + 2 * connections);
-    };
-    in_room(&Peer::open(&server), "lobby", &["ana", "bea"]);
-    notices(0);
-    let mut kept: Vec<_> = (1..MOST).map(|_| Connection::open(server.address())).collect();
+    in_room(&Peer::open(&server), "lobby", &["ana", "bea", "cid", "dan", "eve", "fay", "gus"]);
+    let mut kept: Vec<_> = (0..MOST).map(|_| Connection::open(server.address())).collect();
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
-    // One that waits for its last answer counts too, until it has it; also one that had others before.
-    let mut waiting = [Connection::open(server.address()), kept.pop().unwrap()];
-    for (connection, user) in waiting.iter_mut().zip(["ana", "bea"]) {
-        connection.send(&last_call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]));
-    }
-    let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let counted = |connection: &mut Connection, name: &str| -> usize {
-        connection.send(metrics);
-        let metrics = String::from_utf8(connection.answer().unwrap().body).unwrap();
-        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap()
-    };
-    eventually("the calls wait", PATIENCE, || counted(&mut kept[0], "chat_waiting ") == 2);
-    let before = counted(&mut kept[0], "http_requests_refused_total ");
-    for request in [
-        &last_call("list_rooms", &[]),
-        &call("list_rooms", &[]),
-        &post(&"x".repeat(5000), ""),
-        metrics,
-        "GET / HTTP/1.0\r\n\r\n",
-    ] {
-        refused(request);
-    }
-    assert_eq!(counted(&mut kept[0], "http_requests_refused_total "), before + 5);
-    // Those that there are go on, and where one ends there is room again.
+    // The first has been idle for longest.
+    let mut further = Connection::open(server.address());
+    further.call("list_rooms", &[]).unwrap();
+    assert!(kept.remove(0).is_closed_within(PATIENCE));
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
-    kept[0].call("send_message", &["ana".into(), "lobby".into(), "hi".into()]).unwrap();
-    for connection in &mut waiting {
+    assert!(metric(&mut further, "http_connections_evicted_total ") >= 1);
+
+    // One that waits for its answer makes no room: not even whether it says that it will close tells.
+    let users = ["ana", "bea", "cid", "dan", "eve", "fay", "gus"];
+    for (number, (connection, user)) in kept.iter_mut().zip(users).enumerate() {
+        let params = [user.into(), "lobby".into(), 0.into(), 60.into()];
+        let wait = if number % 2 == 0 { call("wait_messages", &params) } else { last_call("wait_messages", &params) };
+        connection.send(&wait);
+    }
+    eventually("the calls wait", PATIENCE, || metric(&mut further, "chat_waiting ") == MOST - 1);
+    further.end();
+    assert!(further.is_closed_within(PATIENCE));
+    let mut last = Connection::open(server.address());
+    last.call("list_rooms", &[]).unwrap();
+    let another = ask(&server, &call("list_rooms", &[])).value();
+    assert!(another.is_ok(), "the idle one makes room");
+    let mut asking = Connection::open(server.address());
+    let params = ["ana".into(), "lobby".into(), "hi".into()];
+    asking.call("send_message", &params).unwrap();
+    for connection in &mut kept {
         connection.answer().unwrap().value().unwrap();
     }
-    drop(waiting);
-    notices(MOST - 2);
-    // That there is no room counts as certain for some milliseconds.
-    let there_is_room = |request: &str| eventually("there is room", PATIENCE, || ask(&server, request).status == 200);
-    there_is_room(&last_call("list_rooms", &[]));
-    // Clients that leave without a word are noticed: not one of these has said that it would.
-    drop(kept);
-    for _ in 0..4 * MOST {
-        there_is_room(&call("list_rooms", &[]));
-    }
+}
 
-    for (program, options) in [(BINDER, &[][..]), (SERVER, &["--no-binder"])] {
-        let program = Program::serve(program, &[&["--listen", ANY_PORT, "--max-connections", "16"], options].concat());
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
-        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
-        assert_eq!(files.split_whitespace().next(), Some("96"), "2 for each connection and 64 for the rest");
+#[test]
+fn connections_that_all_wait_leave_no_room() {
+    const MOST: usize = 4;
+    let users = ["ana", "bea", "cid", "dan"];
+    let server = server(&["--max-connections", &MOST.to_string()]);
+    in_room(&Peer::open(&server), "lobby", &users);
+    let mut watching = Connection::open(server.address());
+    eventually("the others are gone", PATIENCE, || metric(&mut watching, "http_connections ") == 1);
+    drop(watching);
+    let waiting = users.map(|user| {
+        let mut connection = Connection::open(server.address());
+        connection.send(&call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]));
+        connection
+    });
+    eventually("a further connection is refused", PATIENCE, || {
+        let mut connection = Connection::open(server.address());
+        connection.offer(last_call("list_rooms", &[]).as_bytes());
+        let answer = connection.answer().unwrap();
+        if answer.status == 200 {
+            return false;
+        }
+        assert_eq!(answer.status, 503);
+        assert!(answer.head.contains("Retry-After: 1\r\n") && answer.head.contains("Connection: close\r\n"));
+        names_figure(&String::from_utf8_lossy(&answer.body), MOST);
+        true
+    });
+    drop(waiting);
+    eventually("there is room again", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
+}
+
+#[test]
+fn numbers_have_bounds() {
+    let attempt = |program: CommandLine, option: &str, value: &str| {
+        let mut program = Program::start(program, &["--listen", ANY_PORT, option, value]);
+        program.end_input();
+        let status = program.wait_exit(PATIENCE);
+        (status.code(), program.stderr.lines().join("\n"))
+    };
+    for option in
+        ["--workers", "--connection-idle", "--max-body-bytes", "--max-connections", "--connections-per-address"]
+    {
+        for program in [SERVER, BINDER] {
+            let (code, said) = attempt(program, option, "18446744073709551615");
+            assert_eq!(code, Some(2), "{option}: {said}");
+            assert!(said.contains(option) && said.contains("must be"), "{said}");
+        }
     }
 }
 

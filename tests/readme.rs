@@ -18,7 +18,8 @@ fn every_procedure_and_its_parameters_are_documented() {
             let name = name.as_str().unwrap();
             assert!(PROCEDURES.contains(&format!("`{name}")), "docs/procedures.md lacks {name}");
             let signatures = client.call("system.methodSignature", &[name.into()]).unwrap();
-            let most = signatures.as_array().unwrap().iter().map(|one| one.as_array().unwrap().len() - 1).max().unwrap();
+            let most =
+                signatures.as_array().unwrap().iter().map(|one| one.as_array().unwrap().len() - 1).max().unwrap();
             let declared = PROCEDURES.split_once(&format!("| `{name}(")).and_then(|(_, rest)| rest.split_once(')'));
             if let Some((declared, _)) = declared {
                 assert_eq!(declared.split(", ").filter(|name| !name.is_empty()).count(), most, "{name}({declared})");

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let config = BinderConfig::from_options(options)?;
-    program::limit_descriptors(config.http.descriptors());
+    program::allow_descriptors(config.http.descriptors());
     let binder = binder::start(config)?;
     program::serve_until(stopped, &PROGRAM, binder.address())?;
     binder.stop(Duration::from_millis(1500));

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let stopped = program::on_stop_signal()?;
     let config = ServerConfig::from_options(options)?;
-    program::limit_descriptors(config.http.descriptors());
+    program::allow_descriptors(config.http.descriptors());
     let server = chat::start(config)?;
     program::serve_until(stopped, &PROGRAM, server.address())?;
     server.stop(Duration::from_millis(1500));

@@ -3,8 +3,10 @@
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use log::warn;
 
@@ -30,6 +32,16 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
     // In a box, so that a program has what starts a thread once, and not 1 KB for every thread.
     let run: Box<dyn FnOnce() + Send> = Box::new(run);
     std::thread::Builder::new().name(name.to_owned()).stack_size(STACK.load(Ordering::Relaxed)).spawn(run)
+}
+
+/// Starts a thread that ends only when `run` returns: after a panic it begins anew.
+pub(crate) fn keep_running(name: &str, run: impl Fn() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    spawn(name, move || {
+        while catch_unwind(AssertUnwindSafe(&run)).is_err() {
+            // What panics at once must not take all of the processor.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    })
 }
 
 /// Sets the stack of every thread, if [`THREAD_STACK`] is given. The HTTP library's threads can be told only by the

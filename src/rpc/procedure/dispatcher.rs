@@ -32,7 +32,7 @@ impl Deferred {
     /// The connection that the call came on.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
-        self.responder.as_ref().map(Responder::connection)
+        self.responder.as_ref().and_then(Responder::connection)
     }
 
     /// Whether another request waits on the same connection for this answer.

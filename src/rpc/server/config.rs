@@ -1,6 +1,6 @@
 //! What an HTTP server is told at its start, and the options that tell it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +10,10 @@ use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
 use crate::program::{Failure, Flag, Options};
 
-/// The shortest idle time: probes must come well within it.
-pub(super) const LEAST_IDLE: Duration = Duration::from_secs(4);
-/// Descriptors that a connection can hold: one to read and one to answer.
+/// Descriptors that a connection can hold: its own, and one while it is answered.
 const CONNECTION_DESCRIPTORS: u64 = 2;
-/// Descriptors for everything else: the listener, the log, calls to the binder, and connections on their way to
-/// a refusal.
-const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors for everything else: the listener, the log, calls to the binder, and connections that are just being read.
+const OTHER_DESCRIPTORS: u64 = 128;
 
 /// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
 #[derive(Debug, Clone)]
@@ -27,12 +24,16 @@ pub struct HttpConfig {
     pub activated: Option<Arc<TcpListener>>,
     /// Threads that handle requests. Default 4: handlers do not block, so more of them than cores gain nothing.
     pub workers: usize,
-    /// A connection without traffic for this long is closed, and an upload must be complete within it. Default 30 s.
+    /// A connection without traffic for this long is closed, and a request must be complete within it. Default 30 s.
     pub connection_idle: Duration,
     /// The largest body of a request, in bytes. Default 65,536.
     pub max_body_bytes: usize,
-    /// Connections at a time; a request on a further one is answered with status 503. Default 2,048.
+    /// Connections at a time; for a further one that is closed which has been without traffic for longest. Default 2,048.
     pub max_connections: usize,
+    /// Connections at a time from one IPv4 address or IPv6 network of 64 bits, 0 for no limit. Default 256.
+    pub connections_per_address: usize,
+    /// Proxies: they may have any number of connections, like this machine, and speak for the address that they forward.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
     pub hosts: Vec<String>,
     /// What browsers get by `GET /`. Default none, and 405.
@@ -50,6 +51,8 @@ impl HttpConfig {
             connection_idle: Duration::from_secs(30),
             max_body_bytes: 64 << 10,
             max_connections: 2048,
+            connections_per_address: 256,
+            trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             page: None,
         }
@@ -68,10 +71,28 @@ pub const FLAGS: &[Flag] = &[
         "connection-idle",
         "SECONDS",
         Some("30"),
-        "Connections are closed after this time without traffic; at least 4.",
+        "Connections are closed after this time without traffic, and a call must come within it; 1 to 86400.",
     ),
-    Flag::value("max-body-bytes", "BYTES", Some("65536"), "The largest call."),
-    Flag::value("max-connections", "N", Some("2048"), "Calls on further connections are refused, with status 503."),
+    Flag::value("max-body-bytes", "BYTES", Some("65536"), "The largest call, 1024 to 16777216."),
+    Flag::value(
+        "max-connections",
+        "N",
+        Some("2048"),
+        "Connections at a time, 1 to 65536. For a further one the longest idle is closed; if all wait for answers, it gets status 503.",
+    ),
+    Flag::value(
+        "connections-per-address",
+        "N",
+        Some("256"),
+        "Connections at a time from one address, or one IPv6 network of 64 bits; 0 for no limit. This machine and \
+         --trusted-proxy may have more.",
+    ),
+    Flag::value(
+        "trusted-proxy",
+        "ADDRESS[,ADDRESS]",
+        None,
+        "Proxies, whose X-Forwarded-For says which address the limits for each address concern.",
+    ),
     THREAD_STACK,
     Flag::value(
         "allow-host",
@@ -88,18 +109,17 @@ impl HttpConfig {
     /// [`Failure::Usage`] for what is not a number or out of range, [`Failure::Failed`] for an address or a socket that
     /// cannot be listened on.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
-        let workers = options.get("workers")?;
-        if !(1..=256).contains(&workers) {
-            return Err(Failure::Usage("--workers is 1 to 256".into()));
-        }
-        let idle = options.get("connection-idle")?;
-        if idle < LEAST_IDLE.as_secs() {
-            return Err(Failure::Usage(format!("--connection-idle is at least {} seconds", LEAST_IDLE.as_secs())));
-        }
-        let max_connections = options.get("max-connections")?;
-        if !(1..=1_000_000).contains(&max_connections) {
-            return Err(Failure::Usage("--max-connections is 1 to 1000000".into()));
-        }
+        let workers = within(options, "workers", 1, 256)?;
+        let idle = within(options, "connection-idle", 1, 86_400)?;
+        let max_body_bytes = within(options, "max-body-bytes", 1024, 16 << 20)?;
+        let max_connections = within(options, "max-connections", 1, 65_536)?;
+        let connections_per_address = within(options, "connections-per-address", 0, 65_536)?;
+        let proxies = options.text("trusted-proxy").unwrap_or_default().split(',').map(str::trim);
+        let proxies = proxies.filter(|proxy| !proxy.is_empty()).map(|proxy| {
+            let wrong = |_| Failure::Usage(format!("--trusted-proxy {proxy:?} must be an IP address"));
+            proxy.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(wrong)
+        });
+        let trusted_proxies = proxies.collect::<Result<_, _>>()?;
         let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let local = format!("{}.local", own.trim());
         let names =
@@ -114,9 +134,11 @@ impl HttpConfig {
         Ok(Self {
             activated: activated.map(Arc::new),
             workers,
-            connection_idle: Duration::from_secs(idle),
-            max_body_bytes: options.get("max-body-bytes")?,
+            connection_idle: Duration::from_secs(idle as u64),
+            max_body_bytes,
             max_connections,
+            connections_per_address,
+            trusted_proxies,
             hosts: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             ..Self::new(listen)
         })
@@ -127,4 +149,18 @@ impl HttpConfig {
     pub fn descriptors(&self) -> u64 {
         CONNECTION_DESCRIPTORS * self.max_connections as u64 + OTHER_DESCRIPTORS
     }
+
+    /// Whether `peer` may speak for other addresses.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        peer.to_canonical().is_loopback() || self.trusted_proxies.contains(&peer.to_canonical())
+    }
+}
+
+/// Reads the number of an option.
+fn within(options: &Options, name: &str, least: usize, most: usize) -> Result<usize, Failure> {
+    let value = options.get(name)?;
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Failure::Usage(format!("--{name} must be {least} to {most}")))
 }

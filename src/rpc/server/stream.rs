@@ -117,7 +117,8 @@ impl Opener {
         let mut text = Vec::with_capacity(HEAD.len() + first.len());
         text.extend_from_slice(HEAD.as_bytes());
         text.extend_from_slice(first.as_bytes());
-        let stream = Stream::new(Outlet { sent: self.responder.into_stream(), _guard: Box::new(guard) }, reader, text);
+        let Some(sent) = self.responder.into_stream() else { return };
+        let stream = Stream::new(Outlet { sent, _guard: Box::new(guard) }, reader, text);
         streams.push(Command::Open(feed, stream));
     }
 }

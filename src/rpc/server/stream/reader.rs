@@ -1,10 +1,9 @@
 //! One stream: where it stands in the log of its feed, and how it gets on when its reader is slow.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::log::{Joined, Log};
-use crate::rpc::server::reply::{Progress, write_some};
 
 const COMMENT: &[u8] = b":\n\n";
 /// The pauses between attempts to write to a stream that is stuck, the first and the longest.
@@ -143,6 +142,36 @@ impl<W: Write> Stream<W> {
                 Standing::Stuck
             }
             Progress::Broken => Standing::Ended,
+        }
+    }
+}
+#[derive(Debug)]
+enum Progress {
+    Done,
+    /// The peer does not read as fast as we write.
+    Blocked,
+    /// The connection is gone.
+    Broken,
+}
+
+/// Writes what is missing of `bytes`, as much as the socket takes at once.
+fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progress {
+    loop {
+        let result = if *sent < bytes.len() {
+            writer.write(&bytes[*sent..]).map(|count| *sent += count)
+        } else {
+            match writer.flush() {
+                Ok(()) => return Progress::Done,
+                Err(error) => Err(error),
+            }
+        };
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Progress::Blocked;
+            }
+            Err(_) => return Progress::Broken,
         }
     }
 }
