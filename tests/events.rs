@@ -515,3 +515,15 @@ fn curl_prints_a_stream_as_it_comes() {
         curl.stdout.wait_for_line("<string>for curl</string>", PATIENCE);
     }
 }
+
+#[test]
+fn streams_whose_readers_have_gone_make_room_for_new_ones() {
+    let (server, _) = server(&[], &["ana"]);
+    for _ in 0..MAX_USER_STREAMS {
+        drop(Stream::open(&server, &lobby("ana"), ""));
+    }
+    // Sooner than by the comments that all streams get.
+    eventually("a new one is let in", Duration::from_secs(8), || {
+        Stream::request(&server, &lobby("ana"), "Connection: close\r\n").status() == 200
+    });
+}

@@ -137,12 +137,8 @@ export class Room {
     this.bar(words.lost, words.keepWriting);
   }
 
-  retrying(pause, isCrowded) {
+  retrying(pause) {
     this.outage = true;
-    if (isCrowded) {
-      this.bar(words.crowded);
-      return;
-    }
     const seconds = Math.max(1, Math.round(pause / 1000));
     const retrying = make("span", { "aria-hidden": "true" }, words.retrying(seconds));
     this.bar(
@@ -151,6 +147,11 @@ export class Room {
       words.keepWriting,
       action(words.now, () => this.session.nudge()),
     );
+  }
+
+  crowded() {
+    this.outage = true;
+    this.bar(words.crowded);
   }
 
   forgotten() {

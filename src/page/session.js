@@ -13,6 +13,8 @@ const SUSPICIOUS = 20_000;
 // Calls that fail in a row, though the stream is there, after which a message is given back.
 const MAX_TRIES = 5;
 
+const MAX_GHOSTS = 3;
+
 const FATAL = [1, 7, 9];
 
 export class Session {
@@ -102,8 +104,9 @@ export class Session {
   async keep(life) {
     let pause = FIRST_PAUSE;
     let ended = false;
+    // Streams that were cut off a moment ago, as by a reload, count until the server has seen that.
+    let refusals = 0;
     while (life === this.life) {
-      let isCrowded = false;
       const since = Date.now();
       try {
         const status = await this.listen(life);
@@ -128,8 +131,9 @@ export class Session {
             continue;
           }
         }
-        isCrowded = status === 429;
+        refusals = status === 429 ? refusals + 1 : 0;
       } catch (error) {
+        refusals = 0;
         if (life !== this.life) {
           return;
         }
@@ -141,14 +145,18 @@ export class Session {
       }
       ended = false;
       pause = Date.now() - since > 10_000 ? FIRST_PAUSE : pause;
-      await this.rest(pause * (1 - Math.random() / 4), isCrowded);
+      await this.rest(pause * (1 - Math.random() / 4), refusals);
       pause = Math.min(pause * 2, LAST_PAUSE);
     }
   }
 
   /** Waits, unless something says that the network may be back. */
-  async rest(pause, isCrowded) {
-    this.view.retrying(pause, isCrowded);
+  async rest(pause, refusals) {
+    if (refusals === 0) {
+      this.view.retrying(pause);
+    } else if (refusals > MAX_GHOSTS) {
+      this.view.crowded();
+    }
     await new Promise((resolve) => {
       this.nudge = resolve;
       setTimeout(resolve, pause);
