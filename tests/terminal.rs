@@ -22,6 +22,7 @@ use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
 const ENTER: &str = "\r";
+const BACKSPACE: &str = "\x7f";
 const TAB: &str = "\t";
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
@@ -315,6 +316,68 @@ fn another_size_keeps_the_line_whole() {
     ana.keys(&[ENTER]);
     ana.wait_for("✓<ana> a line that needs two rows on a narrow screen");
     ana.wait_for_prompt("ana@lobby>");
+}
+
+/// Widths that a line of 120 characters takes one row to seven rows in, in small steps and in jumps.
+const WIDTHS: [u16; 16] = [79, 78, 66, 60, 40, 39, 21, 20, 22, 45, 100, 101, 200, 33, 150, 80];
+
+/// On a terminal that cuts lines off: the emulator does, as xterm does. How widths follow each other in other terminals, all
+/// 32,761 pairs of them are tried beside the code.
+#[test]
+fn no_resize_erases_a_message() {
+    let chat = Chat::new();
+    let ana = chat.client("ana");
+    ana.wait_for_prompt("ana@lobby>");
+    chat.say("bob", &["m1", "m2", "m3"]);
+    ana.wait_for("<bob> m3");
+    ana.keys(&[&"x".repeat(117), "END"]);
+    ana.wait("the line", |seen| seen.last().ends_with("END"));
+    for columns in WIDTHS {
+        ana.resize(columns, 24);
+        ana.wait("the line", |seen| seen.last().ends_with("END"));
+        ana.keys(&["!", BACKSPACE]);
+        let rows = ana.look(Seen::rows);
+        let messages: Vec<_> = rows.iter().filter(|row| row.contains("<bob> m")).map(|row| said(row)).collect();
+        assert_eq!(messages, [" <bob> m1", " <bob> m2", " <bob> m3"], "{columns}: {rows:#?}");
+    }
+    ana.keys(&[ENTER]);
+    ana.wait_for("✓<ana> xxx");
+}
+
+/// On a terminal that wraps lines anew. Without tmux this is left out, and says so.
+#[test]
+fn in_tmux_no_resize_erases_a_message_or_leaves_a_copy_of_the_prompt() {
+    let chat = Chat::new();
+    let socket = chat.home.0.join("tmux");
+    let tmux = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("tmux");
+        command.arg("-S").arg(&socket).arg("-f").arg("/dev/null").args(arguments).env_remove("TMUX");
+        command.env("HOME", &chat.home.0).env("LANG", "C.UTF-8");
+        command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let client = format!("{} --server {} --user ana --room lobby", CLIENT[0], chat.server.address());
+    if tmux(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", &client]).is_err() {
+        eprintln!("left out: tmux is not installed");
+        return;
+    }
+    let screen = || tmux(&["capture-pane", "-p", "-t", "test", "-S", "-100"]).unwrap();
+    let shows = |text: &str| eventually(text, PATIENCE, || screen().replace('\n', "").contains(text));
+    shows("ana@lobby>");
+    chat.say("bob", &["m1", "m2", "m3"]);
+    shows("<bob> m3");
+    tmux(&["send-keys", "-t", "test", "-l", &format!("{}END", "x".repeat(117))]).unwrap();
+    shows("xEND");
+    for columns in WIDTHS {
+        tmux(&["resize-window", "-t", "test", "-x", &columns.to_string(), "-y", "24"]).unwrap();
+        // One more character shows that the client has painted since.
+        tmux(&["send-keys", "-t", "test", "-l", "y"]).unwrap();
+        let wanted = format!("END{}", "y".repeat(1 + WIDTHS.iter().position(|width| *width == columns).unwrap()));
+        eventually(&wanted, PATIENCE, || screen().replace('\n', "").trim_end().ends_with(&wanted));
+        let text = screen();
+        assert_eq!(text.matches("<bob> m").count(), 3, "{columns}:\n{text}");
+        assert_eq!(text.matches("ana@lob").count(), 1, "{columns}:\n{text}");
+    }
+    let _ = tmux(&["kill-server"]);
 }
 
 #[test]

@@ -39,7 +39,9 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long completing a room may take.
 const ROOMS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a terminal may take to say where its cursor is.
-const CURSOR_TIMEOUT: Duration = Duration::from_millis(200);
+const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a terminal of another size may take to say so.
+const RESIZE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often to ask for it while the size goes on changing.
 const CURSOR_TRIES: usize = 4;
 /// The time for a second Ctrl-C, which leaves.
@@ -82,6 +84,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         question: None,
         is_reading: false,
         given_back: None,
+        answers: true,
         interrupted: None,
         is_away: false,
         end: None,
@@ -170,6 +173,8 @@ struct Terminal {
     is_reading: bool,
     /// A line to be in the next prompt.
     given_back: Option<String>,
+    /// Whether the terminal says where its cursor is, as far as it was asked.
+    answers: bool,
     /// When Ctrl-C was pressed last in an empty line.
     interrupted: Option<Instant>,
     /// Whether there is no connection.
@@ -330,7 +335,8 @@ impl Terminal {
                 self.repaint();
             }
             Action::Suspend => {
-                write(&self.prompt.erase());
+                let text = self.hide();
+                write(&text);
                 self.modes.restore();
                 let _ = raise(Signal::SIGTSTP);
                 let _ = self.modes.set_again();
@@ -343,7 +349,7 @@ impl Terminal {
 
     /// Takes the prompt away, and leaves in its place the line that is echoed, if it is, and `mark`.
     fn leave_prompt(&mut self, echoed: Option<&String>, mark: &str) {
-        let mut text = self.prompt.erase();
+        let mut text = self.hide();
         if let Some(line) = echoed {
             let (_, colored) = self.prompt_text();
             let echo: Vec<_> = line.lines().map(sanitized).collect();
@@ -359,9 +365,45 @@ impl Terminal {
         self.question.as_ref().map_or_else(|| self.renderer.prompt(), |text| (text.clone(), text.clone()))
     }
 
+    /// Shows the line as it is now.
     fn repaint(&mut self) {
-        let text = self.prompt.erase() + &self.painted();
+        let (_, colored) = self.prompt_text();
+        let text = self.prompt.extend(&colored, self.editor.parts(), size());
+        let text = text.unwrap_or_else(|| self.hide() + &self.painted());
         write(&text);
+    }
+
+    /// Returns what takes the prompt away, wherever it is after what the terminal was resized to.
+    fn hide(&mut self) -> String {
+        let mut size = size();
+        if !self.prompt.is_outdated(size) {
+            let Some(expected) = self.prompt.column_below_others().filter(|_| self.answers) else {
+                return self.prompt.erase();
+            };
+            match self.cursor_column() {
+                Some(column) if column != expected => {}
+                _ => return self.prompt.erase(),
+            }
+            // It has another size, and will say so soon.
+            match self.signals.recv_timeout(RESIZE_TIMEOUT) {
+                Ok(Signal::SIGWINCH) | Err(_) => {}
+                Ok(_) => self.end = Some(End::Signal),
+            }
+            size = modes::size();
+        }
+        let mut column = None;
+        for _ in 0..CURSOR_TRIES {
+            column = self.cursor_column();
+            let now = modes::size();
+            if now == size {
+                break;
+            }
+            // It says where the cursor was meanwhile.
+            (size, column) = (now, None);
+        }
+        self.renderer.resize(Some(size));
+        self.renderer.scrolled();
+        self.prompt.erase_resized(size, column)
     }
 
     /// Returns what paints the prompt, if it is to be on the screen.
@@ -378,7 +420,7 @@ impl Terminal {
         if lines.is_empty() {
             return;
         }
-        let mut text = self.prompt.erase();
+        let mut text = self.hide();
         text.extend(lines.iter().map(|line| line.text.as_str()));
         text.push_str(&self.painted());
         write(&text);
@@ -386,37 +428,28 @@ impl Terminal {
 
     /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
     fn fit(&mut self) {
-        let mut size = size();
-        if self.renderer.resize(Some(size)) {
+        if self.renderer.resize(Some(size())) {
             self.renderer.scrolled();
         }
-        if self.prompt.is_outdated(size) {
-            let mut column = None;
-            for _ in 0..CURSOR_TRIES {
-                column = self.cursor_column();
-                let now = modes::size();
-                if now == size {
-                    break;
-                }
-                // It says where the cursor was meanwhile.
-                (size, column) = (now, None);
-            }
-            self.renderer.resize(Some(size));
-            let text = self.prompt.erase_resized(size, column) + &self.painted();
-            write(&text);
-        } else {
-            self.repaint();
-        }
+        let text = self.hide() + &self.painted();
+        write(&text);
     }
 
-    /// Asks the terminal for the column of the cursor.
+    /// Asks the terminal for the column of the cursor. One that does not say it is not asked again.
     fn cursor_column(&mut self) -> Option<usize> {
+        if !self.answers {
+            return None;
+        }
         write(WHERE);
         let deadline = Instant::now() + CURSOR_TIMEOUT;
         loop {
-            match self.keys.recv_deadline(deadline).ok()? {
-                Key::CursorColumn(column) => return Some(column),
-                key => self.typed_ahead.push_back(key),
+            match self.keys.recv_deadline(deadline) {
+                Ok(Key::CursorColumn(column)) => return Some(column),
+                Ok(key) => self.typed_ahead.push_back(key),
+                Err(_) => {
+                    self.answers = false;
+                    return None;
+                }
             }
         }
     }
@@ -525,7 +558,10 @@ fn is_said(line: &str, renderer: &Renderer) -> bool {
         |command, rest: &str| command::spec_of(command).split(rest).len() == command::spec_of(command).takes.len();
     line.lines().count() <= conversation::PASTED_LINES
         && match parse(first, renderer.room().is_some()) {
-            Line::Say { .. } => true,
+            Line::Say { .. } | Line::Doubtful(Command::Join, _) => true,
+            // It is in the prompt again.
+            Line::Nowhere => true,
+            Line::Command(Command::Me, rest) => !rest.is_empty() && renderer.room().is_some(),
             Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),
             Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private().is_some(),
             _ => false,
@@ -550,7 +586,8 @@ mod tests {
     #[test]
     fn messages_come_back_with_their_mark_and_commands_as_they_were() {
         let mut renderer = Renderer::new(&ENGLISH, Style::default(), "ana", now());
-        assert!(!is_said("hello", &renderer));
+        assert!(is_said("hello", &renderer));
+        assert!(!is_said("/me waves", &renderer));
         renderer.event(&Event::Joined { room: "lobby".into(), users: Vec::new(), messages: Vec::new() }, now());
         for (line, wanted) in [
             ("hello", true),
@@ -560,6 +597,7 @@ mod tests {
             ("/msg bob hello", true),
             ("/msg bob", false),
             ("/reply hello", false),
+            ("/me waves", true),
         ] {
             assert_eq!(is_said(line, &renderer), wanted, "{line}");
         }

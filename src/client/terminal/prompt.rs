@@ -3,7 +3,9 @@
 //! The prompt and the line after it are written as one text that the terminal itself wraps. What becomes of it when the
 //! terminal gets wider or narrower is the terminal's affair: many wrap it anew (VTE, kitty, tmux), others cut it off or leave
 //! it as it was (xterm). So after a change the terminal is asked for the column of the cursor, which tells the two apart.
-//! Whatever remains uncertain is left alone: better two prompts on the screen than one message less.
+//! Whatever remains uncertain is left alone: better two prompts on the screen than one message less. A terminal may also have
+//! another size some time before it says so (tmux waits 250 ms), so it is asked whenever rows above the cursor are to be erased;
+//! what is typed at the end of the line erases nothing.
 
 use std::fmt::Write as _;
 
@@ -18,8 +20,10 @@ use crate::sanitize::Sanitized;
 struct Painted {
     /// The size of the screen.
     size: Size,
-    /// The widths of the clusters before the cursor.
+    /// The widths of the clusters before the cursor, those of the prompt first.
     before: Vec<usize>,
+    /// The prompt with its colours, and the text before the cursor, if that is the whole line.
+    whole: Option<(String, String)>,
 }
 
 /// What is known of the prompt on the screen.
@@ -36,6 +40,13 @@ impl Prompt {
         self.painted.as_ref().is_some_and(|painted| painted.size != size)
     }
 
+    /// Returns the column in which the cursor is, if there are rows of the prompt above it.
+    pub(super) fn column_below_others(&self) -> Option<usize> {
+        let painted = self.painted.as_ref()?;
+        let (row, column) = row_and_column(&painted.before, painted.size.columns);
+        (row > 0).then_some(column)
+    }
+
     /// Returns what erases the prompt, on a screen of the size that it was painted for.
     pub(super) fn erase(&mut self) -> String {
         let Some(painted) = self.painted.take() else { return String::new() };
@@ -45,7 +56,7 @@ impl Prompt {
     /// Returns what erases the prompt, as far as it certainly is the prompt, after the screen got another size and the
     /// terminal has said in which column the cursor is; `None` if it does not say.
     pub(super) fn erase_resized(&mut self, size: Size, column: Option<usize>) -> String {
-        let Some(Painted { size: old, before }) = self.painted.take() else { return String::new() };
+        let Some(Painted { size: old, before, .. }) = self.painted.take() else { return String::new() };
         let last = size.columns.saturating_sub(1);
         // As it was painted, the cursor at most in the last column.
         let (kept_row, kept_column) = row_and_column(&before, old.columns);
@@ -66,9 +77,40 @@ impl Prompt {
             }
             (true, true) if self.reflows == Some(false) => kept.0,
             (true, true) if self.reflows == Some(true) => wrapped_row,
-            _ => kept.0.min(stayed.0),
+            (true, true) => kept.0.min(wrapped_row),
+            (false, true) => {
+                self.reflows = None;
+                kept.0.min(wrapped_row)
+            }
+            // It does not say, or it is somewhere else altogether.
+            (false, false) => column.map_or(kept.0.min(stayed.0), |_| 0),
         };
         erase(row)
+    }
+
+    /// Returns what adds to a painted line what was typed at its end since, if nothing else has changed.
+    pub(super) fn extend(&mut self, colored: &str, (before, after): (&str, &str), size: Size) -> Option<String> {
+        let painted = self.painted.as_mut().filter(|painted| painted.size == size && after.is_empty())?;
+        let (prompt, text) = painted.whole.as_ref()?;
+        let typed = before.strip_prefix(text.as_str()).filter(|typed| prompt == colored && !typed.is_empty())?;
+        let typed = visible(typed);
+        let mut widths = painted.before.clone();
+        widths.extend(typed.iter().map(|(_, width)| *width));
+        // A mark changes the character before it, and a long line is not shown whole.
+        let most = size.columns * size.rows.saturating_sub(1).max(1);
+        let is_apart = visible(before).len() == visible(text).len() + typed.len();
+        if !is_apart || widths.iter().sum::<usize>() + 2 > most {
+            return None;
+        }
+        let (_, column) = row_and_column(&widths, size.columns);
+        let mut shown: String = typed.into_iter().map(|(text, _)| text).collect();
+        // Relative to where the cursor is, which is right on a screen of another size too.
+        if column + 1 < size.columns {
+            shown.push_str(" \x08");
+        }
+        painted.before = widths;
+        painted.whole = Some((colored.to_owned(), before.to_owned()));
+        Some(shown)
     }
 
     /// Returns what paints a prompt, `width` columns wide and perhaps coloured, and the line with the cursor between its two
@@ -77,12 +119,15 @@ impl Prompt {
         let columns = size.columns.max(2);
         let prompt: Vec<usize> = clusters(plain).map(|cluster| cluster.width()).collect();
         let most = (columns * size.rows.saturating_sub(1).max(1)).saturating_sub(prompt.iter().sum::<usize>() + 2);
+        let line = before;
         let (before, after) = (visible(before), visible(after));
+        let is_whole = after.is_empty();
         // The end of what is before the cursor, and then the beginning of what is after it.
         let mut room = most;
         let mut fits = |(_, width): &&(String, usize)| room.checked_sub(*width).map(|rest| room = rest).is_some();
         let shown_before = before.iter().rev().take_while(&mut fits).count();
         let shown_after = after.iter().take_while(&mut fits).count();
+        let is_whole = is_whole && shown_before == before.len();
         let before = before.get(before.len() - shown_before..).unwrap_or_default();
         let after = after.get(..shown_after).unwrap_or_default();
 
@@ -101,7 +146,8 @@ impl Prompt {
         if column > 0 {
             let _ = write!(text, "\x1b[{column}C");
         }
-        self.painted = Some(Painted { size, before: to_cursor });
+        let whole = is_whole.then(|| (colored.to_owned(), line.to_owned()));
+        self.painted = Some(Painted { size, before: to_cursor, whole });
         text
     }
 }
@@ -160,6 +206,7 @@ mod tests {
                 match c {
                     '\n' => (self.row, self.column) = (self.row + 1, 0),
                     '\r' => self.column = 0,
+                    '\x08' => self.column -= 1,
                     '\x1b' => {
                         let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
                         let count = rest[1..end].parse().unwrap_or(1);
@@ -320,6 +367,35 @@ mod tests {
                 assert_eq!((model.messages(), model.prompts()), (MESSAGES.to_vec(), 1), "{reflows} {columns}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_typed_at_the_end_erases_nothing() {
+        for columns in 20..60 {
+            let size = size(columns);
+            let (mut model, mut prompt) = (Model::new(false, columns), Prompt::default());
+            model.write("one\ntwo\nthree\n");
+            model.write(&prompt.paint(PROMPT, PROMPT, ("", ""), size));
+            let text = "abcdefghijklmnopqrstuvwxyz".repeat(4);
+            for end in 1..text.len() {
+                let shown = prompt.extend(PROMPT, (&text[..end], ""), size).unwrap();
+                assert!(!shown.contains('J') && !shown.contains('A'), "{shown:?}");
+                model.write(&shown);
+                let at = PROMPT.len() + end;
+                assert_eq!((model.row, model.column), (3 + at / columns, at % columns), "{columns} {end}");
+            }
+            assert_eq!(prompt.extend(PROMPT, ("abd", ""), size), None);
+            assert_eq!(prompt.extend(PROMPT, (&text, "x"), size), None);
+            let mut other = Prompt::default();
+            let mut whole = Model::new(false, columns);
+            whole.write("one\ntwo\nthree\n");
+            whole.write(&other.paint(PROMPT, PROMPT, (&text[..text.len() - 1], ""), size));
+            let trimmed = |model: &Model| model.rows.iter().map(|row| row.0.trim_end().to_owned()).collect::<Vec<_>>();
+            assert_eq!(trimmed(&model), trimmed(&whole));
+        }
+        let mut prompt = Prompt::default();
+        prompt.paint(PROMPT, PROMPT, ("e", ""), size(80));
+        assert_eq!(prompt.extend(PROMPT, ("e\u{301}", ""), size(80)), None);
     }
 
     #[test]
