@@ -116,7 +116,8 @@ fn manual(program: &Program) -> String {
     }
     let _ = write!(page, ".SH CONFIGURATION\n{}", roff(&CONFIGURATION.replace("PROGRAM", program.name)));
     page.push_str(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage.\n.SH EXAMPLES\n");
-    for (command, what) in program.examples {
+    let more = if program.name == "client" { CLIENT_EXAMPLES } else { &[] };
+    for (command, what) in more.iter().chain(program.examples) {
         let _ = writeln!(page, ".TP\n.B chat\\-{}\n{}.", roff(command), roff(&capitalized(what)));
     }
     page
@@ -146,10 +147,24 @@ prints what is said in the room until a signal. For both, standard output carrie
 standard error.
 ";
 
-const CLIENT_REST: &str = ".SH FILES
+/// Further examples for the manual, which has room for them.
+const CLIENT_EXAMPLES: &[(&str, &str)] = &[
+    ("client --local", "starts the chat on this machine, or joins it"),
+    ("client --room lobby --on-mention \"notify-send chat\"", "shows a notification when somebody calls"),
+    ("client send --user bot --room ops \"deployed\"", "sends one message and ends"),
+];
+
+const CLIENT_REST: &str = ".SH MENTIONS
+\\-\\-on-mention runs COMMAND when a message mentions the user or is private for the user, never twice at a time. COMMAND is
+taken apart at its spaces, and no shell sees it. Its environment has CHAT_FROM, CHAT_ROOM, CHAT_TEXT, and CHAT_PRIVATE, which is
+1 for a private message and empty for others. Whoever writes the message decides what is in CHAT_TEXT: quote it.
+.SH FILES
 .TP
 .I ~/.local/state/chat-rpc/history
 What was typed, for Up. Only its owner may read it. XDG_STATE_HOME names another place than ~/.local/state.
+.TP
+.I ~/.local/state/chat-rpc/read
+How far rooms were read, for the line between what was seen and what is new.
 .TP
 .I ~/.local/state/chat-rpc/secrets
 The secrets that prove the user's names, one for each server and name.

@@ -11,6 +11,7 @@ mod cluster;
 pub mod command;
 mod conversation;
 pub mod event;
+mod extras;
 mod finding;
 pub mod local;
 pub mod locale;
@@ -23,6 +24,8 @@ pub mod session;
 mod terminal;
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::program::{Failure, Flag, Options, Program, allow_descriptors};
 use local::Local;
@@ -34,28 +37,30 @@ use session::{Discovery, SessionConfig};
 /// The program.
 pub const PROGRAM: Program = Program {
     name: "client",
-    about: "Chats in a terminal; its commands: help in the chat. More: man chat-client",
+    about: "Chat in a terminal. For scripts: client send --help. More: man chat-client",
     arguments: "[send TEXT | tail]",
     flags: &[&[
         Flag::value("binder", "HOST:PORT", None, "The binder; without it the client looks around."),
         Flag::value("server", "HOST:PORT", None, "The server, without a binder."),
-        Flag::switch("local", "Also start binder and server, unless running."),
+        Flag::switch("local", "Start the chat on this machine, or join it."),
         Flag::switch("share", "As --local, for the whole network."),
         Flag::value("user", "NAME", None, "The user name; without it the client asks."),
         Flag::value("room", "ROOM", None, "Go to this room at once."),
         #[cfg(feature = "tls")]
         Flag::value("ca-file", "FILE", None, "The certificates to trust for https."),
         Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
-        Flag::value("lang", "LANG", None, "en or pt; else what the system speaks."),
+        Flag::value("lang", "LANG", None, "en or pt; by default from LC_ALL or LANG."),
         Flag::value("color", "WHEN", Some("auto"), "Colours: auto, always or never."),
         Flag::switch("plain", "Plain lines only, for screen readers."),
-        Flag::switch("bell", "Ring when somebody calls or writes privately."),
+        Flag::switch("bell", "Ring the bell on mentions and private messages."),
+        Flag::value(extras::ON_MENTION, "COMMAND", None, "Run it then; see the manual."),
+        Flag::value(extras::LOG, "FILE", None, "Add what is shown to FILE, with dates."),
         Flag::switch("json", "Messages as JSON objects, one on each line."),
         // What --local runs in this process is not what the person at the terminal wants to read of.
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
     commands: &[script::SEND, script::TAIL],
-    examples: &[("client --local", "starts the chat, or joins it; for scripts: client send --help")],
+    examples: &[],
     words: |options| language(options).map_or(&locale::ENGLISH.help, |words| &words.help),
 };
 
@@ -77,7 +82,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         [] => {}
         ["send", ..] => return script::send(&found()?, words, style, &options.arguments[1..]),
         ["tail"] => return script::tail(&found()?, words, style),
-        [other, ..] => return Err(Failure::Usage(format!("{other:?} is neither send nor tail"))),
+        [other, ..] => {
+            return Err(Failure::Usage(format!("there is no command {other}; the commands are send and tail")));
+        }
     }
     let options = &found()?;
     #[cfg(feature = "terminal")]
@@ -98,17 +105,18 @@ fn style(options: &Options) -> Result<Style, Failure> {
         Some("always") => true,
         Some("never") => false,
         Some("auto") | None => !plain && !no_color,
-        Some(other) => return Err(Failure::Usage(format!("--color {other:?}: it is auto, always or never"))),
+        Some(other) => return Err(Failure::Usage(format!("--color {other:?} must be auto, always or never"))),
     };
-    Ok(Style { color, plain, json, bell: options.has("bell") })
+    Ok(Style { color, plain, json, bell: options.has("bell"), log: options.has(extras::LOG) })
 }
 
 /// Reads from the command line how to find the server.
-fn setup(options: &Options) -> Result<SessionConfig, Failure> {
+/// Afterwards `is_host` says whether the chat server runs in this process.
+fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, Failure> {
     let given: Vec<_> = ["binder", "server", "local", "share"].into_iter().filter(|name| options.has(name)).collect();
     match given[..] {
         ["local", "share"] => {}
-        [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} exclude each other"))),
+        [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} cannot be combined"))),
         _ => {}
     }
     let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
@@ -118,10 +126,17 @@ fn setup(options: &Options) -> Result<SessionConfig, Failure> {
         let mut local = Local::new(options.has("share"), words.finding);
         // What cannot work is said before anything is asked.
         local.ensure()?;
+        is_host.store(local.is_host(), Ordering::Relaxed);
         if options.has("share") && local.is_host() {
             finding::say(words.finding.sharing);
         }
-        return Ok(SessionConfig { secrets, discover: Box::new(move || local.ensure().map(Discovery::Binder)) });
+        let is_host = Arc::clone(is_host);
+        let discover = move || {
+            let binder = local.ensure();
+            is_host.store(local.is_host(), Ordering::Relaxed);
+            binder.map(Discovery::Binder)
+        };
+        return Ok(SessionConfig { secrets, discover: Box::new(discover) });
     }
     finding::trust(options)?;
     let discovery = match finding::place(options, "server", words.finding)? {

@@ -1,5 +1,7 @@
 //! What a user does in a session, wherever the lines come from.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::command::{self, Argument, COMMANDS, Command, CommandSpec, Line};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, list, sanitized};
@@ -97,6 +99,14 @@ pub(super) fn enter(session: &Session, room: &str) -> Result<(), SessionError> {
         SessionError::Refused(_) if session.create_room(room).is_ok() => session.join(room),
         error => Err(error),
     })
+}
+
+/// Returns what is said at a first Ctrl-C.
+pub(super) fn before_leaving(locale: &Locale, renderer: &Renderer, is_host: &AtomicBool) -> String {
+    match renderer.audience().filter(|_| is_host.load(Ordering::Relaxed)) {
+        Some((others, several)) => (locale.press_again_host)(&others, several),
+        None => locale.press_again.to_owned(),
+    }
 }
 
 /// Returns why something has failed, in words.

@@ -142,6 +142,8 @@ pub struct Locale {
     /// The session has ended.
     pub ended: fn(cause: &str) -> String,
 
+    /// The log cannot be written any more.
+    pub no_log: fn(cause: &str) -> String,
     /// The session is over.
     pub over: &'static str,
     /// A second Ctrl-C leaves.

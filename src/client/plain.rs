@@ -2,13 +2,17 @@
 //! carries messages only; everything else goes to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use chrono::{Local, NaiveDateTime};
 use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
+use nix::sys::signal::{SigSet, Signal};
 
 use super::conversation::{self, Screen};
 use super::event::Event;
+use super::extras::{self, Extras};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::{Session, SessionError};
@@ -19,25 +23,38 @@ const AT_END_OF_INPUT: Duration = Duration::from_secs(15);
 /// How long a signal waits for it.
 pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The time for a second Ctrl-C, which leaves.
+pub(super) const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
+
 /// Runs the client until the end of input, `exit`, or a signal.
 ///
 /// # Errors
 /// [`Failure::Failed`] when the server cannot be reached, or there is something that could not be sent.
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
-    let stop = stop_signal()?;
-    let (session, events) = Session::start(super::setup(options)?)?;
+    let is_terminal = std::io::stdin().is_terminal();
+    let signals = receive_signals(is_terminal)?;
+    let extras = Extras::open(options)?;
+    let is_host = Arc::default();
+    let (session, events) = Session::start(super::setup(options, &is_host)?)?;
     let mut console = Console {
         session,
         events,
         lines: read_lines()?,
-        stop,
+        signals,
+        extras,
+        is_host,
+        interrupted: None,
         locale,
         renderer: Renderer::new(locale, style, "", now()),
-        is_terminal: std::io::stdin().is_terminal(),
+        is_terminal,
         is_prompted: false,
         end: None,
         refused: 0,
     };
+    if is_terminal {
+        console.renderer.remember(extras::load_positions());
+        console.renderer.active(now());
+    }
     let outcome = conversation::run(&mut console, locale, options);
     outcome.and(console.close())
 }
@@ -59,6 +76,24 @@ fn read_lines() -> Result<Receiver<String>, Failure> {
     };
     program::spawn("input", read).map_err(|error| Failure::while_doing("cannot start", error))?;
     Ok(lines)
+}
+
+/// Returns the signals that end the client, or from the keyboard of a terminal perhaps only a question. A second one that ends
+/// it does so at once. Call before starting threads.
+fn receive_signals(is_terminal: bool) -> Result<Receiver<Signal>, Failure> {
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
+    let (sender, receiver) = unbounded();
+    let receive = move || {
+        while let Ok(signal) = signals.wait() {
+            let _ = sender.send(signal);
+            if !is_terminal || signal != Signal::SIGINT {
+                program::end_at_next_signal(|| {});
+            }
+        }
+    };
+    program::spawn("signals", receive).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(receiver)
 }
 
 /// Disconnected at the first SIGTERM or SIGINT; the second one ends the process at once, whatever its output does. Call before
@@ -86,7 +121,12 @@ struct Console {
     session: Session,
     events: Receiver<Event>,
     lines: Receiver<String>,
-    stop: Receiver<()>,
+    signals: Receiver<Signal>,
+    extras: Extras,
+    /// Whether the chat server runs in this process.
+    is_host: Arc<AtomicBool>,
+    /// When Ctrl-C was pressed last.
+    interrupted: Option<Instant>,
     locale: &'static Locale,
     renderer: Renderer,
     is_terminal: bool,
@@ -164,14 +204,28 @@ impl Console {
                 },
                 recv(self.lines) -> line => {
                     self.is_prompted = false;
+                    if self.is_terminal {
+                        self.renderer.active(now());
+                    }
                     if line.is_err() {
                         self.end = Some(End::OfInput);
                     }
                     return line.ok();
                 }
-                recv(self.stop) -> _ => {
-                    self.end = Some(End::Signal);
-                    return None;
+                recv(self.signals) -> signal => {
+                    let is_interrupt = self.is_terminal && signal == Ok(Signal::SIGINT);
+                    if is_interrupt && question.is_some() {
+                        return None;
+                    }
+                    if !is_interrupt || self.interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+                        self.end = Some(End::Signal);
+                        return None;
+                    }
+                    self.interrupted = Some(Instant::now());
+                    let text = conversation::before_leaving(self.locale, &self.renderer, &self.is_host);
+                    let line = self.renderer.note(&text);
+                    self.write(&[line]);
+                    self.prompt(prompt);
                 }
             }
         }
@@ -198,6 +252,7 @@ impl Console {
     /// Shows an event; answers whether there was something to show.
     fn happened(&mut self, event: &Event) -> bool {
         self.refused += usize::from(matches!(event, Event::Refused { .. }));
+        self.extras.happened(event, &self.renderer);
         let shown = self.renderer.event(event, now());
         self.write(&shown);
         !shown.is_empty()
@@ -205,7 +260,12 @@ impl Console {
 
     /// The outputs may be closed by whoever reads them; that ends nothing here.
     fn write(&mut self, shown: &[Rendered]) {
-        for Rendered { text, is_message } in shown {
+        if let Some(error) = self.extras.shown(shown) {
+            let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
+            let line = self.renderer.note(&note);
+            self.write(&[line]);
+        }
+        for Rendered { text, is_message, .. } in shown {
             // On a terminal the prompt stands in the line, perhaps with something typed.
             let start = if std::mem::take(&mut self.is_prompted) { "\n" } else { "" };
             let text = format!("{start}{text}");
@@ -231,6 +291,9 @@ impl Console {
             closed => closed.map_err(|error| Failure::Failed(conversation::explain(self.locale, &error)))?,
         };
         self.catch_up();
+        if self.is_terminal {
+            extras::save_positions(self.renderer.positions());
+        }
         for text in &unsent {
             let shown = self.renderer.unsent(text);
             self.write(&[shown]);

@@ -47,6 +47,8 @@ pub struct Rendered {
     pub text: String,
     /// Whether it is a message, which is what standard output is for.
     pub is_message: bool,
+    /// Plain lines with their dates for a log; nothing for what does not belong there.
+    pub log: String,
 }
 
 /// The subject of the last lines, where newer lines about the same subject take their place.
@@ -223,17 +225,17 @@ impl Renderer {
             Event::Left { room } => {
                 self.room = None;
                 self.presence.others.clear();
-                vec![self.note(&(locale.left)(&sanitized(room)))]
+                vec![self.logged_note(&(locale.left)(&sanitized(room)), now)]
             }
             Event::Message(message) => {
                 let mut shown: Vec<_> = self.divider_of_idle(message, now).into_iter().collect();
-                shown.extend(self.message(message, true));
+                shown.extend(self.message(message, true, true));
                 shown
             }
             Event::Confirmed { draft } => self.outcome(*draft, Outcome::Confirmed, now),
             Event::Refused { draft, fault, .. } => self.outcome(*draft, Outcome::Refused(fault.clone()), now),
             Event::Presence { came, went } => self.presence(came, went, now),
-            Event::Missed { count } => vec![self.note(&(locale.missed)(*count))],
+            Event::Missed { count } => vec![self.logged_note(&(locale.missed)(*count), now)],
             Event::Lost { .. } => {
                 self.outage = OutageLine { lost: Some(locale.lost), ..OutageLine::default() };
                 self.tell_outage(locale.lost, now)
@@ -258,7 +260,9 @@ impl Renderer {
                 self.outage.forgotten = Some(text.clone());
                 self.tell_outage(&text, now)
             }
-            Event::Ended { cause } => vec![self.note(&(locale.ended)(&locale.translated(&sanitized(cause))))],
+            Event::Ended { cause } => {
+                vec![self.logged_note(&(locale.ended)(&locale.translated(&sanitized(cause))), now)]
+            }
         }
     }
 
@@ -269,14 +273,14 @@ impl Renderer {
             None => (self.locale.joined_alone)(&sanitized(room)),
             Some((others, _)) => (self.locale.joined)(&sanitized(room), &others),
         };
-        let mut shown = vec![self.note(&text)];
+        let mut shown = vec![self.logged_note(&text, now)];
         let read = self.unseen.position(&self.name, room).map(str::to_owned);
         for message in messages {
-            let is_new = read.as_ref().is_some_and(|read| *read < message.timestamp) && !self.is_me(&message.origin);
-            if is_new && !self.unseen.is_divided() {
+            let was_read = read.as_ref().is_some_and(|read| *read >= message.timestamp);
+            if read.is_some() && !was_read && !self.is_me(&message.origin) && !self.unseen.is_divided() {
                 shown.extend(self.divider(read.as_deref(), now));
             }
-            shown.extend(self.message(message, false));
+            shown.extend(self.message(message, false, !was_read));
         }
         self.unseen.active(now);
         shown
@@ -284,12 +288,17 @@ impl Renderer {
 
     /// Returns older messages.
     pub fn messages(&mut self, messages: &[Message]) -> Vec<Rendered> {
-        messages.iter().flat_map(|message| self.message(message, false)).collect()
+        messages.iter().flat_map(|message| self.message(message, false, false)).collect()
     }
 
     /// Returns a line that is not a message and has no time. `text` is sanitized.
     pub fn note(&mut self, text: &str) -> Rendered {
         self.lines(4, &Head::default(), text, "", None, false)
+    }
+
+    /// Returns such a line about something that happens now, which belongs in the log too.
+    fn logged_note(&mut self, text: &str, now: NaiveDateTime) -> Rendered {
+        Rendered { log: self.log(now, text), ..self.note(text) }
     }
 
     /// Returns an entry of a list: `left` in a column of its own.
@@ -348,13 +357,14 @@ impl Renderer {
             Outcome::Confirmed if self.style.plain => {
                 // Whoever listens to the screen has just typed it.
                 let to = typed.to.as_deref().map(name);
-                vec![self.note(&format!("{} {}", time(now), (locale.sent)(to.as_deref())))]
+                let line = self.note(&format!("{} {}", time(now), (locale.sent)(to.as_deref())));
+                vec![Rendered { log: self.log_of_own(&typed, now), ..line }]
             }
             Outcome::Confirmed => self.own(&typed, Mark::Sent, now, draft),
             Outcome::Refused(fault) => {
                 let why = locale.refusal(&fault);
                 if self.style.plain {
-                    return vec![self.note(&(locale.refused)(&sanitized(&typed.text), &why))];
+                    return vec![self.logged_note(&(locale.refused)(&sanitized(&typed.text), &why), now)];
                 }
                 let mut shown = self.own(&typed, Mark::Refused, now, draft);
                 shown.push(self.lines(4, &Head::plain(REASON_INDENT), &why, RED, None, false));
@@ -371,11 +381,13 @@ impl Renderer {
         let to = typed.to.as_deref();
         let said = Said { clock: &clock, mark, origin: &name, to, text: &typed.text, is_mine: true };
         let (head, text, sgr) = said.on_screen(self.style);
-        shown.push(self.lines(4, &head, &text, sgr, Some(Topic::Own(draft)), true));
+        let log = if mark == Mark::Sent { self.log_of_own(typed, now) } else { String::new() };
+        shown.push(Rendered { log, ..self.lines(4, &head, &text, sgr, Some(Topic::Own(draft)), true) });
         shown
     }
 
-    fn message(&mut self, message: &Message, live: bool) -> Vec<Rendered> {
+    /// Returns the lines about a message, whether it has just come or not, and whether it belongs in the log.
+    fn message(&mut self, message: &Message, live: bool, logged: bool) -> Vec<Rendered> {
         let is_mine = self.is_me(&message.origin);
         if let Some(room) = &self.room {
             self.unseen.read(&self.name, room, &message.timestamp);
@@ -404,6 +416,9 @@ impl Renderer {
             let (head, text, sgr) = said.on_screen(self.style);
             self.lines(4, &head, &text, sgr, None, true)
         };
+        if logged {
+            lines.log = self.log_of(&said, said_at.unwrap_or_default());
+        }
         if live && self.style.bell && is_call {
             lines.text.insert(0, '\x07');
         }
@@ -432,7 +447,8 @@ impl Renderer {
     fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) -> Vec<Rendered> {
         let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
         let head = Head::default().with(self.style, DIM, &format!("{} ", time(now)));
-        shown.push(self.lines(4, &head, text, DIM, Some(topic), false));
+        let log = self.log(now, text);
+        shown.push(Rendered { log, ..self.lines(4, &head, text, DIM, Some(topic), false) });
         shown
     }
 
@@ -495,11 +511,32 @@ impl Renderer {
             self.last = topic.map(|topic| Last { topic, rows: lines.rows, size });
         }
         text.push_str(&lines.text);
-        Rendered { text, is_message }
+        Rendered { text, is_message, log: String::new() }
+    }
+
+    /// Returns a line for the log.
+    fn log(&self, when: NaiveDateTime, text: &str) -> String {
+        if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
+    }
+
+    fn log_of(&self, said: &Said<'_>, when: NaiveDateTime) -> String {
+        if !self.style.log {
+            return String::new();
+        }
+        let clock = date_and_time(when);
+        let (head, text) = Said { clock: &clock, ..said.clone() }.in_words(self.locale);
+        layout(Style { plain: true, ..Style::default() }, None, 4, &head, &text, "").text
+    }
+
+    fn log_of_own(&self, typed: &Typed, now: NaiveDateTime) -> String {
+        let to = typed.to.as_deref();
+        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &typed.text, is_mine: true };
+        self.log_of(&said, now)
     }
 
     fn object(&self, message: &Message, confirmed: bool) -> Rendered {
-        Rendered { text: json::message(self.room().unwrap_or_default(), message, confirmed), is_message: true }
+        let text = json::message(self.room().unwrap_or_default(), message, confirmed);
+        Rendered { text, is_message: true, log: String::new() }
     }
 
     fn is_last(&self, topic: Topic) -> bool {
@@ -515,6 +552,11 @@ impl Renderer {
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Returns a time as it stands in the log.
+fn date_and_time(time: NaiveDateTime) -> String {
+    Stamp(time).to_string().get(.."YYYY-MM-DD HH:MM:SS".len()).unwrap_or_default().to_owned()
 }
 
 /// The hour and the minute.

@@ -5,6 +5,7 @@ mod send;
 mod tail;
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
@@ -31,7 +32,7 @@ impl Script {
     /// Registers and goes to the room.
     fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
         let room: String = options.get("room")?;
-        let (session, events) = Session::start(super::setup(options)?)?;
+        let (session, events) = Session::start(super::setup(options, &Arc::default())?)?;
         let failed = |error| Failure::Failed(explain(locale, &error));
         session.register(name).map_err(failed)?;
         if let Err(error) = enter(&session, &room) {
@@ -48,7 +49,7 @@ impl Script {
 /// # Errors
 /// If standard output is closed.
 fn write(shown: &[Rendered]) -> io::Result<()> {
-    for Rendered { text, is_message } in shown {
+    for Rendered { text, is_message, .. } in shown {
         if *is_message {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())?;

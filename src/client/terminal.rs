@@ -13,6 +13,7 @@ mod prompt;
 use std::collections::VecDeque;
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
@@ -21,8 +22,9 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use super::command::{self, Command, Known, Line, complete, parse};
 use super::conversation::{self, Screen};
 use super::event::Event;
+use super::extras::{self, Extras};
 use super::locale::Locale;
-use super::plain::{SIGNAL_TIMEOUT, now};
+use super::plain::{SECOND_INTERRUPT, SIGNAL_TIMEOUT, now};
 use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::Session;
 use crate::program::{self, Failure, Options};
@@ -44,8 +46,6 @@ const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
 const RESIZE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often to ask for it while the size goes on changing.
 const CURSOR_TRIES: usize = 4;
-/// The time for a second Ctrl-C, which leaves.
-const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 /// How long after a signal the program ends, whatever it is doing.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -64,7 +64,9 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         // Log lines would stand in the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
     }
-    let (session, events) = Session::start(super::setup(options)?)?;
+    let extras = Extras::open(options)?;
+    let is_host = Arc::default();
+    let (session, events) = Session::start(super::setup(options, &is_host)?)?;
     let (history, lines) = History::load();
     let mut terminal = Terminal {
         session: Arc::new(session),
@@ -78,6 +80,8 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         renderer: Renderer::new(locale, style, "", now()),
         locale,
         modes,
+        extras,
+        is_host,
         editor: Editor::new(lines),
         history,
         prompt: Prompt::default(),
@@ -90,6 +94,8 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         end: None,
     };
     terminal.renderer.resize(Some(size()));
+    terminal.renderer.remember(extras::load_positions());
+    terminal.renderer.active(now());
     let outcome = conversation::run(&mut terminal, locale, options);
     outcome.and(terminal.close())
 }
@@ -164,6 +170,9 @@ struct Terminal {
     renderer: Renderer,
     locale: &'static Locale,
     modes: Modes,
+    extras: Extras,
+    /// Whether the chat server runs in this process.
+    is_host: Arc<AtomicBool>,
     editor: Editor,
     history: History,
     prompt: Prompt,
@@ -285,6 +294,7 @@ impl Terminal {
     /// Does what a key means. Returns the line, or that there is none, if reading is over.
     fn press(&mut self, key: Key) -> Option<Option<String>> {
         let is_question = self.question.is_some();
+        self.renderer.active(now());
         match self.editor.press(key) {
             Action::Edited => {
                 // What comes in one piece is painted once.
@@ -318,10 +328,13 @@ impl Terminal {
                     self.leave_prompt(None, "");
                 } else {
                     self.interrupted = Some(Instant::now());
-                    let text = self.before_leaving();
+                    let text = conversation::before_leaving(self.locale, &self.renderer, &self.is_host);
                     let line = self.renderer.note(&text);
                     self.write(&[line]);
                 }
+            }
+            Action::EndOfInput if self.is_host.load(Ordering::Relaxed) && self.renderer.audience().is_some() => {
+                return self.press(Key::Char('\x03'));
             }
             Action::EndOfInput => {
                 self.end = Some(End::User);
@@ -422,6 +435,10 @@ impl Terminal {
         }
         let mut text = self.hide();
         text.extend(lines.iter().map(|line| line.text.as_str()));
+        if let Some(error) = self.extras.shown(lines) {
+            let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
+            text.push_str(&self.renderer.note(&note).text);
+        }
         text.push_str(&self.painted());
         write(&text);
     }
@@ -473,6 +490,7 @@ impl Terminal {
             Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
             _ => {}
         }
+        self.extras.happened(event, &self.renderer);
         let mut lines = self.renderer.event(event, now());
         if let Some(line) = refused {
             // A line that has been begun since must not be touched.
@@ -487,11 +505,6 @@ impl Terminal {
             }
         }
         self.write(&lines);
-    }
-
-    /// Returns what is said at the first Ctrl-C.
-    fn before_leaving(&self) -> String {
-        self.locale.press_again.to_owned()
     }
 
     fn complete(&mut self) {
@@ -534,6 +547,7 @@ impl Terminal {
         self.catch_up();
         let lines: Vec<_> = unsent.iter().map(|text| self.renderer.unsent(text)).collect();
         self.write(&lines);
+        extras::save_positions(self.renderer.positions());
         match self.end {
             // The screen says why.
             Some(End::Session(cause)) => Err(Failure::Failed(self.locale.translated(&sanitized(&cause)))),

@@ -183,6 +183,9 @@ fn help_start(about: &str, words: &HelpWords, name: &str, arguments: &str) -> St
 
 /// Appends the examples.
 fn help_examples(text: &mut String, words: &HelpWords, examples: &[(&'static str, &'static str)]) {
+    if examples.is_empty() {
+        return;
+    }
     let _ = write!(text, "\n{}:\n", words.examples);
     let rows = examples
         .iter()

@@ -92,6 +92,7 @@ pub const ENGLISH: Locale = Locale {
     },
     forgotten: |room| format!("the server has lost the messages of {room}; the room has been created again"),
     ended: |cause| format!("The session has ended: {cause}"),
+    no_log: |cause| format!("Nothing more is written to the log: {cause}"),
     over: "the session has ended",
     press_again: "Press Ctrl-C again within 2 seconds to leave.",
     press_again_host: |others, _| {

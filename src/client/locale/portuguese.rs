@@ -8,7 +8,7 @@ use crate::rpc::Fault;
 pub const PORTUGUESE: Locale = Locale {
     code: "pt",
     help: HelpWords {
-        about: Some("Conversa no terminal; os comandos: help no chat. O resto: man chat-client"),
+        about: Some("Conversa no terminal. Para scripts: client send --help. Mais: man chat-client"),
         usage: "Uso",
         options_word: "OPÇÕES",
         arguments: Some("[send TEXTO | tail]"),
@@ -17,7 +17,6 @@ pub const PORTUGUESE: Locale = Locale {
         examples: "Exemplos",
         example: |command| {
             Some(match command {
-                "client --local" => "inicia o chat ou entra nele; para scripts: client send --help",
                 "client send --user bot --room ops --to ana \"done\"" => "só para ana",
                 "make 2>&1 | client send --user bot --room ops" => "cada linha",
                 "client tail --room ops --json" => "para programas",
@@ -30,16 +29,18 @@ pub const PORTUGUESE: Locale = Locale {
             Some(match long {
                 "binder" => "O binder; sem ele, o cliente procura um.",
                 "server" => "O servidor, sem binder.",
-                "local" => "Inicia também binder e servidor, se não houver.",
+                "local" => "Inicia o chat nesta máquina ou entra nele.",
                 "share" => "Como --local, para toda a rede.",
                 "user" => "O nome de usuário; sem ele, o cliente pergunta.",
                 "room" => "Entra nesta sala ao começar.",
                 "ca-file" => "Os certificados confiáveis para https.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
-                "lang" => "Idioma: en ou pt; senão, o do sistema.",
+                "lang" => "en ou pt; se ausente, o de LC_ALL ou LANG.",
                 "color" => "Cores: auto, always ou never.",
                 "plain" => "Só linhas simples, para leitores de tela.",
-                "bell" => "Toca a campainha ao ser chamado.",
+                "bell" => "Toca a campainha em menções e em privado.",
+                "on-mention" => "Executa isto nesse caso; veja o manual.",
+                "log" => "Acrescenta a FILE o que é mostrado, com datas.",
                 "json" => "Mensagens como objetos JSON, um por linha.",
                 "config" => "Lê opções de FILE, \"nome = valor\" por linha.",
                 "log-level" => "O quanto registrar, de off a trace.",
@@ -152,6 +153,7 @@ pub const PORTUGUESE: Locale = Locale {
     },
     forgotten: |room| format!("o servidor perdeu as mensagens de {room}; a sala foi criada de novo"),
     ended: |cause| format!("A sessão terminou: {cause}"),
+    no_log: |cause| format!("Nada mais é escrito no registro: {cause}"),
     over: "a sessão terminou",
     press_again: "Tecle Ctrl-C de novo em até 2 segundos para sair.",
     press_again_host: |others, several| {

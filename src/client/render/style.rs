@@ -23,6 +23,8 @@ pub struct Style {
     pub json: bool,
     /// If set, private messages and mentions ring the bell.
     pub bell: bool,
+    /// If set, there are lines for a log too.
+    pub log: bool,
 }
 
 impl Style {

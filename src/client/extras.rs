@@ -1,0 +1,136 @@
+//! What the client does beside showing: a command for mentions, a log of what is shown, and how far rooms were read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::event::{Event, Message};
+use super::render::{ReadPosition, Rendered, Renderer};
+use super::secret::state_directory;
+use crate::program::{self, Failure, Options};
+
+/// The option that names the command for mentions.
+pub(super) const ON_MENTION: &str = "on-mention";
+/// The option that names the log.
+pub(super) const LOG: &str = "log";
+
+/// The command and the log, as far as the options name them.
+pub(super) struct Extras {
+    notifier: Option<Notifier>,
+    log: Option<File>,
+}
+
+impl Extras {
+    /// Reads the options and opens the log.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub(super) fn open(options: &Options) -> Result<Self, Failure> {
+        let open = |path: &str| {
+            // Private messages are nobody else's.
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+            file.map_err(|error| Failure::while_doing(format_args!("cannot write {path}"), error))
+        };
+        Ok(Self {
+            notifier: options.text(ON_MENTION).and_then(Notifier::new),
+            log: options.text(LOG).map(open).transpose()?,
+        })
+    }
+
+    /// Calls the command if a message that has just come is for the user.
+    pub(super) fn happened(&self, event: &Event, renderer: &Renderer) {
+        if let (Event::Message(message), Some(notifier)) = (event, &self.notifier)
+            && renderer.is_call(message)
+        {
+            notifier.run(message, renderer);
+        }
+    }
+
+    /// Writes to the log what is shown. Returns why that has failed; there is no log from then on.
+    pub(super) fn shown(&mut self, lines: &[Rendered]) -> Option<io::Error> {
+        let file = self.log.as_mut()?;
+        let text: String = lines.iter().map(|line| line.log.as_str()).collect();
+        let error = file.write_all(text.as_bytes()).err()?;
+        self.log = None;
+        Some(error)
+    }
+}
+
+/// A command that is run when somebody mentions the user or writes privately.
+struct Notifier {
+    program: String,
+    arguments: Vec<String>,
+    is_running: Arc<AtomicBool>,
+}
+
+impl Notifier {
+    /// Takes a command line apart at its spaces. No shell sees it.
+    fn new(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        Some(Self { program: words.next()?, arguments: words.collect(), is_running: Arc::default() })
+    }
+
+    /// Runs the command with the message in its environment, unless it is still running.
+    fn run(&self, message: &Message, renderer: &Renderer) {
+        if self.is_running.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // The environment has no zero bytes.
+        let text = |text: &str| text.replace('\0', " ");
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env_remove("CHAT_SECRET");
+        command.env("CHAT_FROM", text(&message.origin)).env("CHAT_TEXT", text(&message.content));
+        command.env("CHAT_ROOM", text(renderer.room().unwrap_or_default()));
+        command.env("CHAT_PRIVATE", if message.destination.is_some() { "1" } else { "" });
+        let is_running = Arc::clone(&self.is_running);
+        let wait = move || {
+            match command.spawn().and_then(|mut child| child.wait()) {
+                Ok(status) if status.success() => {}
+                Ok(status) => log::warn!("the command for mentions: {status}"),
+                Err(error) => log::warn!("the command for mentions: {error}"),
+            }
+            is_running.store(false, Ordering::SeqCst);
+        };
+        if program::spawn("on-mention", wait).is_err() {
+            self.is_running.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Where it is kept how far rooms were read.
+fn positions_file() -> Option<PathBuf> {
+    let directory = state_directory()?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;
+    Some(directory.join("read"))
+}
+
+/// Returns how far rooms had been read at the end of the last client.
+pub(super) fn load_positions() -> Vec<ReadPosition> {
+    let text = positions_file().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let position = |line: &str| {
+        let mut parts = line.split('\t').map(str::to_owned);
+        Some(ReadPosition { timestamp: parts.next()?, user: parts.next()?, room: parts.next()? })
+    };
+    text.lines().filter_map(position).collect()
+}
+
+/// Keeps how far rooms have been read, for the next client.
+pub(super) fn save_positions(positions: &[ReadPosition]) {
+    let is_line = |part: &str| !part.contains(['\t', '\n', '\r']);
+    let lines = positions
+        .iter()
+        .filter(|position| [&position.timestamp, &position.user, &position.room].into_iter().all(|part| is_line(part)));
+    let text: String =
+        lines.map(|position| format!("{}\t{}\t{}\n", position.timestamp, position.user, position.room)).collect();
+    let write = |path| {
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+    };
+    if let Some(Err(error)) = positions_file().map(write) {
+        log::info!("how far rooms were read is not kept: {error}");
+    }
+}
