@@ -61,7 +61,11 @@ pub const PROGRAM: Program = Program {
     ]],
     commands: &[script::SEND, script::TAIL],
     examples: &[],
-    words: |options| language(options).map_or(&locale::ENGLISH.help, |words| &words.help),
+    words: |options| {
+        // A language that there is not is refused in that of the environment.
+        let locale = language(options).or_else(|_| Locale::choose(None, |name| std::env::var(name).ok()));
+        locale.map_or(&locale::ENGLISH.help, |locale| &locale.help)
+    },
 };
 
 /// The language that the command line and the environment ask for.
@@ -82,6 +86,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         [] => {}
         ["send", ..] => return script::send(&found()?, words, style, &options.arguments[1..]),
         ["tail"] => return script::tail(&found()?, words, style),
+        ["tail", ..] => return Err(Failure::Usage("tail takes no arguments".into())),
         [other, ..] => {
             return Err(Failure::Usage(format!("there is no command {other}; the commands are send and tail")));
         }

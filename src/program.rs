@@ -58,7 +58,8 @@ impl Failure {
 /// Runs `program`: answers `--help` and `--version` itself, sets up the log, and turns a failure into one line on standard
 /// error and an exit code.
 pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>) -> ExitCode {
-    let outcome = Options::parse(program, std::env::args_os().skip(1)).and_then(|mut options| {
+    let (mut options, parsed) = Options::read(program, std::env::args_os().skip(1));
+    let outcome = parsed.and_then(|()| {
         if let Some(text) = options.answer(program) {
             print(&text)?;
             return Ok(());
@@ -72,12 +73,11 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let hint = if matches!(failure, Failure::Usage(_)) {
-                format!("; see {} --help", program.name)
-            } else {
-                String::new()
-            };
-            let _ = writeln!(std::io::stderr(), "{}: {failure}{hint}", program.name);
+            let words = (program.words)(&options);
+            let text = (words.translated)(&failure.to_string());
+            let hint =
+                if matches!(failure, Failure::Usage(_)) { (words.see_help)(program.name) } else { String::new() };
+            let _ = writeln!(std::io::stderr(), "{}: {text}{hint}", program.name);
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
     }

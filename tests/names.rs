@@ -264,11 +264,11 @@ fn errors_say_what_would_be_right_and_repeat_nothing_hostile() {
     }
     assert_eq!(
         UserName::parse("a\u{202e}").unwrap_err().to_string(),
-        "a user name has no U+202E; it has letters, digits and any of -_.'’·+@"
+        "a user name cannot contain U+202E; letters, digits and -_.'’·+@ are allowed"
     );
     assert_eq!(
         RoomName::parse(&"a".repeat(65)).unwrap_err().to_string(),
-        "a room name has at most 64 characters and 576 bytes"
+        "a room name must have at most 64 characters and 576 bytes"
     );
 }
 

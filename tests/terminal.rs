@@ -712,7 +712,7 @@ fn the_prompts_of_the_original_work() {
     let ana = chat.start(&[], &[], (80, 24));
     ana.wait_for_prompt("User name:");
     ana.line("no such name");
-    ana.wait_for("a user name has no spaces");
+    ana.wait_for("a user name cannot have spaces");
     ana.wait_for_prompt("User name:");
     ana.line("ana");
     ana.wait_for_prompt("ana>");
@@ -737,6 +737,134 @@ fn the_prompts_of_the_original_work() {
     ana.wait_for("You are in no room yet.");
     // It stays in the prompt, to be sent from a room.
     ana.wait_for_prompt("ana> hello");
+}
+
+#[test]
+fn a_line_divides_what_was_seen_from_what_is_new() {
+    let chat = Chat::new();
+    let mut ana = chat.client("ana");
+    ana.wait_for_prompt("ana@lobby>");
+    chat.say("bob", &["seen"]);
+    ana.wait_for("<bob> seen");
+    ana.line("leave");
+    ana.wait_for_prompt("ana>");
+    chat.say("bob", &["new one", "new two"]);
+    ana.line("join lobby");
+    ana.wait_for("<bob> new two");
+    let divided = |seen: &Seen, before: &str, after: &str| {
+        let rows = seen.rows();
+        let line = rows.iter().rposition(|row| row.starts_with("── new since ")).unwrap();
+        assert!(rows[line - 1].ends_with(before) && rows[line + 1].ends_with(after), "{rows:#?}");
+        assert!(!rows[line + 1..].iter().any(|row| row.contains("──")), "{rows:#?}");
+    };
+    ana.look(|seen| divided(seen, "<bob> seen", "<bob> new one"));
+    // The next client knows too.
+    ana.line("exit");
+    assert!(ana.wait_exit().success());
+    chat.say("bob", &["the next day"]);
+    let ana = chat.client("ana");
+    ana.wait_for("<bob> the next day");
+    ana.look(|seen| divided(seen, "<bob> new two", "<bob> the next day"));
+    // Nothing is new to somebody who is here for the first time, nor one's own messages.
+    let eva = chat.client("eva");
+    eva.line("mine");
+    eva.wait_for("✓<eva> mine");
+    eva.line("leave");
+    eva.wait_for_prompt("eva>");
+    eva.line("join lobby");
+    eva.wait("one's own message again", |seen| seen.count("<eva> mine") == 2);
+    eva.look(|seen| assert_eq!(seen.count("──"), 0));
+}
+
+#[test]
+fn what_is_shown_is_logged_with_dates() {
+    let chat = Chat::new();
+    let log = chat.home.0.join("log");
+    let path = log.to_str().unwrap();
+    for _ in 0..2 {
+        let mut ana = chat.client_with("ana", &["--log", path], &[], (30, 24));
+        ana.wait_for_prompt("ana@lobby>");
+        chat.say("bob", &["a message that a narrow screen wraps\nin two lines"]);
+        ana.wait_for("in two lines");
+        ana.line("an answer");
+        ana.wait_for("✓<ana> an answer");
+        ana.line("/history");
+        ana.line("/help");
+        ana.wait_for("begins with a");
+        ana.line("exit");
+        assert!(ana.wait_exit().success());
+    }
+    let text = fs::read_to_string(&log).unwrap();
+    let one = ["bob: a message that a narrow screen wraps", "      in two lines", "ana: an answer"];
+    let is_message = |line: &&str| line.contains("bob:") || line.contains("ana:") || line.contains("in two");
+    let without_date = text.lines().map(|line| if line.starts_with("  ") { line } else { &line[20..] });
+    let messages: Vec<_> = without_date.filter(is_message).collect();
+    assert_eq!(messages, [one, one].concat(), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("20") || line.starts_with("      ")), "{text}");
+    assert!(!text.contains('\x1b') && text.contains("Joined lobby."), "{text}");
+    assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_command_hears_of_mentions_one_at_a_time() {
+    let chat = Chat::new();
+    let (script, heard, go) = (chat.home.0.join("script"), chat.home.0.join("heard"), chat.home.0.join("go"));
+    let text = format!(
+        "#!/bin/sh\necho \"$1|$CHAT_FROM|$CHAT_ROOM|$CHAT_TEXT|$CHAT_PRIVATE|$CHAT_SECRET\" >>{}\n\
+         while [ ! -e {} ]; do sleep 0.02; done\n",
+        heard.display(),
+        go.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    let command = format!("{} $HOME;echo", script.display());
+    let ana = chat.client_with("ana", &["--on-mention", &command], &[("CHAT_SECRET", "sesame")], (80, 24));
+    ana.wait_for_prompt("ana@lobby>");
+    let lines = || fs::read_to_string(&heard).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    chat.say("bob", &["nothing", "hello ana; `id` $(id)", "ana, ana"]);
+    ana.wait_for("ana, ana");
+    let first = "$HOME;echo|bob|lobby|hello ana; `id` $(id)||";
+    eventually("the command has run", PATIENCE, || lines() == [first]);
+    fs::write(&go, "").unwrap();
+    // Until it has ended, another mention is none of its business.
+    eventually("it runs again", PATIENCE, || {
+        chat.say("bob", &["ana?"]);
+        lines().len() == 2
+    });
+    assert_eq!(lines()[1], "$HOME;echo|bob|lobby|ana?||");
+}
+
+#[test]
+fn portuguese_commands_work_in_every_language() {
+    let chat = Chat::new();
+    let mut ana = chat.start(&["--user", "ana", "--lang", "en"], &[], (80, 24));
+    ana.wait_for_prompt("ana>");
+    ana.line("entrar lobby");
+    ana.wait_for_prompt("ana@lobby>");
+    ana.line("/eu canto");
+    ana.wait_for("✓* ana canto");
+    ana.line("/procurar CANTO");
+    ana.wait_for("1 message contains \"CANTO\":");
+    ana.line("ajuda");
+    ana.wait_for("leave the chat");
+    ana.line("sair");
+    ana.wait_for_prompt("ana>");
+    ana.line("sair");
+    assert!(ana.wait_exit().success());
+}
+
+#[test]
+fn help_fits_24_rows() {
+    let chat = Chat::new();
+    for language in ["en", "pt"] {
+        let ana = chat.start(&["--user", "ana", "--lang", language], &[], (80, 24));
+        ana.wait_for_prompt("ana>");
+        ana.line("/ajuda");
+        ana.wait_for("//T");
+        ana.wait_for_prompt("ana>");
+        let rows = ana.look(Seen::rows);
+        assert!(rows.iter().any(|row| row.contains("/ajuda")) && rows.len() <= 24, "{rows:#?}");
+    }
 }
 
 #[test]

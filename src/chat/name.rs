@@ -201,32 +201,38 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { noun, punctuation, start, spaces } = self.rule;
         match self.kind {
-            NameErrorKind::Empty => write!(f, "a {noun} has at least 1 character"),
-            NameErrorKind::TooLong => write!(f, "a {noun} has at most {MAX_CHARS} characters and {MAX_BYTES} bytes"),
+            NameErrorKind::Empty => write!(f, "a {noun} must have at least 1 character"),
+            NameErrorKind::TooLong => {
+                write!(f, "a {noun} must have at most {MAX_CHARS} characters and {MAX_BYTES} bytes")
+            }
             NameErrorKind::Character(c) => {
-                write!(f, "a {noun} has no U+{:04X}; it has letters, digits and any of {punctuation}", u32::from(c))
+                write!(
+                    f,
+                    "a {noun} cannot contain U+{:04X}; letters, digits and {punctuation} are allowed",
+                    u32::from(c)
+                )
             }
             NameErrorKind::Space if *spaces => {
-                write!(f, "a {noun} has single spaces, and only between words")
+                write!(f, "a {noun} can have single spaces between words only")
             }
-            NameErrorKind::Space => write!(f, "a {noun} has no spaces; - and _ join words"),
+            NameErrorKind::Space => write!(f, "a {noun} cannot have spaces; - and _ join words"),
             NameErrorKind::Start if start.is_empty() => {
-                write!(f, "a {noun} begins with a letter or a digit")
+                write!(f, "a {noun} must begin with a letter or a digit")
             }
             NameErrorKind::Start => {
-                write!(f, "a {noun} begins with a letter, a digit or {start}, and has a letter or a digit")
+                write!(f, "a {noun} must begin with a letter, a digit or {start}, and have a letter or a digit")
             }
             NameErrorKind::Marks => {
                 write!(
                     f,
-                    "a {noun} has accents and other marks on letters only, at most {MAX_MARKS} together, none twice"
+                    "a {noun} can have accents and other marks on letters only, at most {MAX_MARKS} together, none twice"
                 )
             }
-            NameErrorKind::Scripts => write!(f, "a {noun} does not mix scripts in a word, such as Cyrillic with Latin"),
-            NameErrorKind::Digits => write!(f, "a {noun} has digits of one script only"),
+            NameErrorKind::Scripts => write!(f, "a {noun} cannot mix scripts in a word, such as Cyrillic with Latin"),
+            NameErrorKind::Digits => write!(f, "a {noun} can have digits of one script only"),
             NameErrorKind::Direction => write!(
                 f,
-                "a {noun} written from right to left has letters of that direction only, begins with one, and does not end in punctuation"
+                "a {noun} written from right to left must have letters of that direction only, begin with one, and not end in punctuation"
             ),
         }
     }

@@ -107,6 +107,10 @@ pub struct HelpWords {
     pub option: fn(&str) -> Option<&'static str>,
     /// What a command does, and the arguments that it takes.
     pub command: fn(&str) -> Option<(&'static str, &'static str)>,
+    /// Returns a text of an error in this language, as far as it is known.
+    pub translated: fn(&str) -> String,
+    /// Says where to read how the program is used.
+    pub see_help: fn(program: &str) -> String,
     /// Says where the options are that a command shares with the program.
     pub more_options: fn(program: &str) -> String,
 }
@@ -124,6 +128,8 @@ impl HelpWords {
         example: |_| None,
         option: |_| None,
         command: |_| None,
+        translated: str::to_owned,
+        see_help: |program| format!("; see {program} --help"),
         more_options: |program| format!("All other options: {program} --help"),
     };
 
@@ -251,13 +257,28 @@ impl Options {
     /// # Errors
     /// [`Failure::Usage`] that names the argument that is wrong.
     pub fn parse(program: &Program, arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
-        let usage = |error: lexopt::Error| Failure::Usage(error.to_string());
+        let (options, outcome) = Self::read(program, arguments);
+        outcome.map(|()| options)
+    }
+
+    /// Reads `arguments` as [`Options::parse`] does, and returns the options before the wrong one too: the language may be among
+    /// them.
+    pub(super) fn read(
+        program: &Program,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> (Self, Result<(), Failure>) {
         let mut options = Self::default();
         for flag in program.all_flags() {
             if let Some(default) = flag.default {
                 options.defaults.push((flag.long, default));
             }
         }
+        let outcome = options.add(program, arguments);
+        (options, outcome)
+    }
+
+    fn add(&mut self, program: &Program, arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
+        let usage = |error: lexopt::Error| Failure::Usage(error.to_string());
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage)? {
             let flag = match &argument {
@@ -266,7 +287,7 @@ impl Options {
                     if program.arguments.is_empty() {
                         return Err(Failure::Usage(format!("unexpected argument {text:?}")));
                     }
-                    options.arguments.push(text.to_owned());
+                    self.arguments.push(text.to_owned());
                     continue;
                 }
                 lexopt::Arg::Long(name) => program.all_flags().find(|flag| flag.long == *name),
@@ -282,15 +303,15 @@ impl Options {
                 None => String::new(),
             };
             // The last one counts.
-            options.values.insert(0, (flag.long, value));
+            self.values.insert(0, (flag.long, value));
         }
-        let others = program.commands.iter().filter(|command| options.command() != Some(command.name));
+        let others = program.commands.iter().filter(|command| self.command() != Some(command.name));
         for (command, flag) in others.flat_map(|command| command.flags.iter().map(move |flag| (command, flag))) {
-            if options.has(flag.long) {
+            if self.has(flag.long) {
                 return Err(Failure::Usage(format!("--{} belongs to {} {}", flag.long, program.name, command.name)));
             }
         }
-        Ok(options)
+        Ok(())
     }
 
     /// Returns the first argument, which names the command where there are commands.
@@ -387,7 +408,15 @@ impl Options {
     /// # Errors
     /// [`Failure::Usage`] if it is not a `T`.
     pub fn find<T: FromStr<Err: Display>>(&self, long: &str) -> Result<Option<T>, Failure> {
-        let parse = |text: &str| text.parse().map_err(|error| Failure::Usage(format!("--{long} {text:?}: {error}")));
+        let wrong = |text: &str, error: T::Err| match error.to_string().as_str() {
+            // The texts of std about numbers.
+            "invalid digit found in string" | "cannot parse integer from empty string" => {
+                format!("--{long} must be a whole number, not {text:?}")
+            }
+            "number too large to fit in target type" => format!("--{long} {text}: the number is too large"),
+            error => format!("--{long} {text:?}: {error}"),
+        };
+        let parse = |text: &str| text.parse().map_err(|error| Failure::Usage(wrong(text, error)));
         self.text(long).map(parse).transpose()
     }
 
@@ -459,8 +488,14 @@ mod tests {
         let without = Program { arguments: "", ..PROGRAM };
         let message = Options::parse(&without, [OsString::from("stray")]).unwrap_err().to_string();
         assert!(message.contains("stray"), "{message}");
-        let message = parse(&["--port", "many"]).unwrap().get::<u16>("port").unwrap_err().to_string();
-        assert!(message.contains("--port \"many\""), "{message}");
+        for (port, wanted) in [
+            ("many", "--port must be a whole number, not \"many\""),
+            ("-1", "--port must be a whole number, not \"-1\""),
+            ("65536", "--port 65536: the number is too large"),
+        ] {
+            let error = parse(&["--port", port]).unwrap().get::<u16>("port").unwrap_err();
+            assert_eq!(error.to_string(), wanted);
+        }
     }
 
     #[test]

@@ -108,7 +108,9 @@ pub const ENGLISH: Locale = Locale {
         Fault::ROOM_EXISTS => "this room already exists; type join to enter it".into(),
         Fault::NOT_IN_ROOM => "you are not in this room".into(),
         Fault::NO_SUCH_RECIPIENT => "this user is not in the room".into(),
-        Fault::NOT_AUTHORISED => "this name belongs to somebody else".into(),
+        Fault::NOT_AUTHORISED => {
+            ENGLISH.known(&fault.message).unwrap_or_else(|| "this name belongs to somebody else".into())
+        }
         Fault::TOO_FAST => match figure(&fault.message) {
             Some(seconds) => format!("too fast; try again in {seconds} s"),
             None => "too fast; try again later".into(),
@@ -117,8 +119,11 @@ pub const ENGLISH: Locale = Locale {
         _ => ENGLISH.translated(&fault.message),
     },
     translations: &[
+        ("creating a room requires {}", "creating a room requires {}"),
         ("not reached: {}", "{}"),
-        ("{}: Connection refused (os error {})", "{}: nothing is listening there"),
+        ("no answer: {}", "no reply: {}"),
+        ("the binder at {}: {}", "the binder at {}: {}"),
+        ("the server at {}: {}", "the server at {}: {}"),
         ("Connection refused (os error {})", "nothing is listening there"),
         ("No route to host (os error {})", "there is no way to that machine"),
         ("Network is unreachable (os error {})", "there is no network"),

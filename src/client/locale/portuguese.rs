@@ -53,6 +53,8 @@ pub const PORTUGUESE: Locale = Locale {
                 _ => return None,
             })
         },
+        translated: |text| PORTUGUESE.translated(text),
+        see_help: |program| format!("; veja {program} --help"),
         command: |name| {
             Some(match name {
                 "send" => (
@@ -176,12 +178,14 @@ pub const PORTUGUESE: Locale = Locale {
             Some(limit) => format!("longo demais ou em excesso; o limite é {limit}"),
             None => "longo demais ou em excesso".into(),
         }),
-        Fault::NOT_AUTHORISED => "este nome pertence a outra pessoa".into(),
+        Fault::NOT_AUTHORISED => {
+            PORTUGUESE.known(&fault.message).unwrap_or_else(|| "este nome pertence a outra pessoa".into())
+        }
         Fault::TOO_FAST => match figure(&fault.message) {
             Some(seconds) => format!("rápido demais; tente de novo em {seconds} s"),
             None => "rápido demais; tente de novo mais tarde".into(),
         },
-        11 => "o servidor não consegue guardar mensagens agora; tente de novo mais tarde".into(),
+        Fault::NOT_STORED => "o servidor não consegue guardar mensagens agora; tente de novo mais tarde".into(),
         Fault::NO_SUCH_PROCEDURE => "o servidor não sabe fazer isso".into(),
         Fault::INTERNAL => "erro interno do servidor".into(),
         _ => PORTUGUESE.translated(&fault.message),
@@ -190,42 +194,43 @@ pub const PORTUGUESE: Locale = Locale {
         // Names.
         ("user name", "nome de usuário"),
         ("room name", "nome de sala"),
-        ("a {} has at least 1 character", "um {} precisa ter pelo menos 1 caractere"),
-        ("a {} has at most {} characters and {} bytes", "um {} pode ter no máximo {} caracteres e {} bytes"),
+        ("a {} must have at least 1 character", "um {} precisa ter pelo menos 1 caractere"),
+        ("a {} must have at most {} characters and {} bytes", "um {} pode ter no máximo {} caracteres e {} bytes"),
         (
-            "a {} has no {}; it has letters, digits and any of {}",
-            "um {} não pode conter {}; pode conter letras, algarismos e {}",
+            "a {} cannot contain {}; letters, digits and {} are allowed",
+            "um {} não pode conter {}; são permitidos letras, algarismos e {}",
         ),
-        ("a {} has single spaces, and only between words", "um {} só pode ter espaços simples, entre palavras"),
-        ("a {} has no spaces; - and _ join words", "um {} não pode ter espaços; - e _ unem palavras"),
+        ("a {} can have single spaces between words only", "um {} só pode ter espaços simples, entre palavras"),
+        ("a {} cannot have spaces; - and _ join words", "um {} não pode ter espaços; - e _ unem palavras"),
         (
-            "a {} begins with a letter, a digit or {}, and has a letter or a digit",
+            "a {} must begin with a letter, a digit or {}, and have a letter or a digit",
             "um {} precisa começar com letra, algarismo ou {}, e conter letra ou algarismo",
         ),
-        ("a {} begins with a letter or a digit", "um {} precisa começar com letra ou algarismo"),
+        ("a {} must begin with a letter or a digit", "um {} precisa começar com letra ou algarismo"),
         (
-            "a {} has accents and other marks on letters only, at most {} together, none twice",
+            "a {} can have accents and other marks on letters only, at most {} together, none twice",
             "um {} só pode ter acentos e outros sinais sobre letras, no máximo {} juntos, nenhum repetido",
         ),
         (
-            "a {} does not mix scripts in a word, such as Cyrillic with Latin",
+            "a {} cannot mix scripts in a word, such as Cyrillic with Latin",
             "um {} não pode misturar alfabetos numa palavra, como o cirílico e o latino",
         ),
-        ("a {} has digits of one script only", "um {} só pode ter algarismos de um alfabeto"),
+        ("a {} can have digits of one script only", "um {} só pode ter algarismos de um alfabeto"),
         (
-            "a {} written from right to left has letters of that direction only, begins with one, and does not end in \
+            "a {} written from right to left must have letters of that direction only, begin with one, and not end in \
              punctuation",
             "um {} escrito da direita para a esquerda só pode ter letras dessa direção, precisa começar com uma delas e \
              não pode terminar em pontuação",
         ),
         // Limits.
         ("{}: the limit is {}", "{}: o limite é {}"),
-        ("bytes of a message", "bytes de uma mensagem"),
+        ("bytes of one message", "bytes de uma mensagem"),
         ("registered users", "usuários registrados"),
         ("rooms", "salas"),
         ("users in one room", "usuários numa sala"),
         ("calls that wait from one address", "chamadas em espera de um endereço"),
         ("beyond a limit: {}", "além de um limite do servidor"),
+        ("creating a room requires {}", "criar uma sala exige as credenciais de um usuário registrado"),
         // Reaching the server.
         ("not connected", "sem conexão"),
         ("the binder at {}: {}", "o binder em {}: {}"),
@@ -245,6 +250,11 @@ pub const PORTUGUESE: Locale = Locale {
         ("Network is unreachable (os error {})", "não há rede"),
         ("Connection timed out (os error {})", "a máquina não responde"),
         ("connection timed out", "a máquina não responde"),
+        ("not within {}", "não veio em {}"),
+        ("{} did not answer in time", "{} não respondeu a tempo"),
+        ("the name was not resolved in time", "o nome não foi encontrado a tempo"),
+        ("the name has no address", "o nome não tem endereço"),
+        ("the stream has ended", "o fluxo terminou"),
         ("timed out", "o tempo acabou"),
         ("Resource temporarily unavailable (os error {})", "o tempo acabou"),
         ("failed to lookup address information: {}", "não há máquina com esse nome"),
@@ -255,10 +265,11 @@ pub const PORTUGUESE: Locale = Locale {
         ("Address already in use (os error {})", "o endereço já está em uso"),
         ("Too many open files (os error {})", "há arquivos demais abertos"),
         // The command line.
+        ("--{} {}: the number is too large", "--{} {}: o número é grande demais"),
+        ("--{} belongs to {}", "--{} pertence a {}"),
         ("{} must be a whole number, not {}", "{} precisa ser um número inteiro, não {}"),
         ("{} must be a number from {} to {}", "{} precisa ser um número de {} a {}"),
         ("{} takes no arguments", "{} não aceita argumentos"),
-        ("unexpected argument {}", "argumento inesperado: {}"),
         (
             "there is no command {}; the commands are send and tail",
             "não existe o comando {}; os comandos são send e tail",
@@ -269,10 +280,14 @@ pub const PORTUGUESE: Locale = Locale {
         ("arguments must be UTF-8", "os argumentos precisam ser UTF-8"),
         ("invalid option '{}'", "não existe a opção {}"),
         ("missing argument for option '{}'", "falta o valor da opção {}"),
-        ("unexpected argument for option '{}': {}", "a opção {} não aceita valor"),
+        ("unexpected argument for option '{}': {}", "a opção {} não aceita o valor {}"),
+        ("unexpected argument {}", "argumento inesperado: {}"),
         ("--lang: the languages are en and pt", "--lang: os idiomas são en e pt"),
         ("--color {} must be auto, always or never", "--color {}: precisa ser auto, always ou never"),
-        ("--{} {}: an address is {}", "--{} {}: um endereço é HOST:PORTA, por exemplo 127.0.0.1:9000 ou [::1]:9000"),
+        (
+            "{}: an address must be HOST:PORT, for example 127.0.0.1:9000 or [::1]:9000",
+            "{}: um endereço precisa ser HOST:PORTA, por exemplo 127.0.0.1:9000 ou [::1]:9000",
+        ),
         ("{}, line {}: {}", "{}, linha {}: {}"),
         ("{} cannot be set in a file", "{} não pode estar em um arquivo"),
         ("there is no option {}", "não existe a opção {}"),
@@ -315,8 +330,8 @@ pub const PORTUGUESE: Locale = Locale {
         Command::Create => "cria uma sala",
         Command::Join => "entra em uma sala e sai da anterior",
         Command::Leave => "sai da sala; fora de uma sala, sai do chat",
-        Command::Send => "envia uma mensagem a todos ou, com @NOME, só a um usuário",
-        Command::Msg => "envia uma mensagem só a um usuário",
+        Command::Send => "envia a todos ou, com @NOME, só a um usuário",
+        Command::Msg => "envia só a um usuário",
         Command::Reply => "responde à última mensagem particular",
         Command::Me => "diz o que você está fazendo",
         Command::List => "lista as salas",

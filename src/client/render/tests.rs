@@ -258,3 +258,33 @@ fn the_bell_rings_for_calls_and_private_messages_only() {
         assert_eq!(text(&renderer.event(&event, now())).contains('\x07'), rings, "{event:?}");
     }
 }
+
+#[test]
+fn messages_after_a_while_without_a_key_are_below_a_line() {
+    let mut renderer = on_screen();
+    renderer.active(now());
+    let after = |minutes: i64| now() + chrono::TimeDelta::minutes(minutes);
+    let say = |renderer: &mut Renderer, at| text(&renderer.event(&message("bob", None, "hello"), at));
+    assert_eq!(say(&mut renderer, after(4)), "14:03 <bob> hello\n");
+    assert_eq!(say(&mut renderer, after(5)), "── new since 14:03 ──\n14:03 <bob> hello\n");
+    assert_eq!(say(&mut renderer, after(50)), "14:03 <bob> hello\n", "once until there is a key again");
+    renderer.active(after(51));
+    assert_eq!(say(&mut renderer, after(52)), "14:03 <bob> hello\n");
+    assert_eq!(say(&mut renderer, after(60)), "── new since 14:54 ──\n14:03 <bob> hello\n");
+}
+
+#[test]
+fn what_somebody_does_is_a_sentence() {
+    let mut renderer = on_screen();
+    assert_eq!(text(&renderer.event(&message("bob", None, "/me waves"), now())), "14:03 * bob waves\n");
+    assert_eq!(
+        text(&renderer.event(&message("bob", Some("ana"), "/me waves"), now())),
+        "14:03 [bob → ana] * bob waves\n"
+    );
+    assert_eq!(text(&renderer.event(&message("bob", None, "/me"), now())), "14:03 <bob> /me\n");
+    let mut plain = self::renderer(Style { plain: true, ..Style::default() }, None);
+    assert_eq!(
+        text(&plain.event(&message("bob", None, "/me waves at ana"), now())),
+        "14:03 * bob (mentions you) waves at ana\n"
+    );
+}
