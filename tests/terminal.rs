@@ -35,7 +35,10 @@ struct Chat {
 
 impl Chat {
     fn new() -> Self {
-        Self { server: Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]), home: Home::new() }
+        Self {
+            server: Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--message-rate", "0"]),
+            home: Home::new(),
+        }
     }
 
     /// A client in the room `lobby` on a screen of 80 by 24.

@@ -277,10 +277,12 @@ impl Renderer {
         let read = self.unseen.position(&self.name, room).map(str::to_owned);
         for message in messages {
             let was_read = read.as_ref().is_some_and(|read| *read >= message.timestamp);
-            if read.is_some() && !was_read && !self.is_me(&message.origin) && !self.unseen.is_divided() {
+            // What the user said is seen, and was logged when the server had it.
+            let is_new = !was_read && !self.is_me(&message.origin);
+            if read.is_some() && is_new && !self.unseen.is_divided() {
                 shown.extend(self.divider(read.as_deref(), now));
             }
-            shown.extend(self.message(message, false, !was_read));
+            shown.extend(self.message(message, false, is_new));
         }
         self.unseen.active(now);
         shown
