@@ -521,11 +521,10 @@ fn joins_and_leaves_are_told_at_once_and_nobody_asks_for_them() {
     eventually("the stream is open", PATIENCE, || relay.count("/events") == 1);
     // Longer than the pause between two questions where they are needed.
     let asked_after = Instant::now() + Duration::from_secs(11);
-    let soon = Duration::from_secs(3);
     let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
-    bob.stderr.wait_for_line("ana joined", soon);
+    bob.stderr.wait_for_line("ana joined", PATIENCE);
     ana.send_line("leave");
-    bob.stderr.wait_for_line("ana left", soon);
+    bob.stderr.wait_for_line("ana left", PATIENCE);
     thread::sleep(asked_after.saturating_duration_since(Instant::now()));
     assert_eq!(relay.count("list_users"), 0);
 }

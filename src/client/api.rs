@@ -22,7 +22,7 @@ pub const UNNUMBERED: i32 = 0;
 
 pub(super) use decode::SECONDS;
 
-/// Asks the binder where the chat is offered; `None` when nobody offers it. Behind a binder with TLS the server has TLS too: what
+/// Asks the binder for the address of the chat; `None` if no server is registered. Behind a binder with TLS the server has TLS too: what
 /// a person wants protected must not go on in the open.
 ///
 /// # Errors
@@ -88,7 +88,7 @@ pub struct Api {
 /// The reply of `join_room`.
 #[derive(Debug)]
 pub struct Joined {
-    /// Who is there.
+    /// The users in the room.
     pub users: Vec<String>,
     /// The newest messages.
     pub messages: Vec<Message>,
@@ -105,7 +105,7 @@ pub struct WaitReply {
     pub messages: Vec<Message>,
     /// The next cursor.
     pub last_id: u64,
-    /// How many were dropped before they could be read.
+    /// The number of messages that were dropped before they could be read.
     pub missed: u64,
     /// Names this life of the room; `None` from a server that does not name it.
     pub room_id: Option<String>,
@@ -207,7 +207,7 @@ impl Api {
         messages(&self.call("receive_messages", &[self.user(), room.into()])?, room_id)
     }
 
-    /// The messages later than `stamp`.
+    /// Returns the messages later than `stamp`.
     ///
     /// # Errors
     /// If the server refuses or does not answer.
@@ -248,7 +248,7 @@ impl Api {
         Ok(RoomStream { events, room_id: room_id.to_owned() })
     }
 
-    /// The names of all rooms.
+    /// Returns the names of all rooms.
     ///
     /// # Errors
     /// If the server refuses or does not answer.
@@ -256,7 +256,7 @@ impl Api {
         texts(&self.call("list_rooms", &[])?)
     }
 
-    /// The names of the users in a room.
+    /// Returns the names of the users in a room.
     ///
     /// # Errors
     /// If the server refuses or does not answer.
@@ -272,7 +272,7 @@ impl Api {
         call(&self.client, self.patience, procedure, params)
     }
 
-    /// A call that answers a confirmation, or from the original's server a refusal in the same place.
+    /// Makes a call whose reply is a confirmation, or from the original's server a refusal in the same place.
     fn confirmed(&self, procedure: &str, params: &[Value]) -> Result<(), CallError> {
         let answer = self.call(procedure, params)?;
         let refused = match &answer {

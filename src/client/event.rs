@@ -12,11 +12,11 @@ use crate::stamp::Stamp;
 pub struct Message {
     /// Its number in the room; `None` from a server that does not number messages.
     pub id: Option<u64>,
-    /// Who sent it.
+    /// The user who sent it.
     pub origin: String,
-    /// For whom alone it is; `None` for the whole room.
+    /// The only user who may see it beside its sender; `None` for the whole room.
     pub destination: Option<String>,
-    /// What it says, as it came: not yet harmless for a terminal.
+    /// The text as it came: not yet sanitized for a terminal.
     pub content: String,
     /// `YYYY-MM-DD HH:MM:SS` with or without a fraction, the server's local time; checked for this form.
     pub timestamp: String,
@@ -29,7 +29,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Returns when it was said: the true time as local time here, or else the server's local time.
+    /// Returns the time when it was said: the true time as local time here, or else the server's local time.
     #[must_use]
     pub fn said_at(&self) -> Option<NaiveDateTime> {
         let true_time = self.time.as_deref().and_then(parse_time);
@@ -65,17 +65,17 @@ pub(super) fn parse_time(text: &str) -> Option<NaiveDateTime> {
 /// Identifies a typed message until the server accepts or refuses it.
 pub type DraftId = u64;
 
-/// Something to show.
+/// An event to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The user is in this room now; `messages` are the newest before that.
+    /// The user is in this room now.
     Joined {
         /// The room.
         room: String,
-        /// Who is there.
+        /// The users in it.
         users: Vec<String>,
-        /// What was said before.
+        /// The newest messages before that.
         messages: Vec<Message>,
     },
     /// The user has left this room.
@@ -83,47 +83,47 @@ pub enum Event {
         /// The room.
         room: String,
     },
-    /// Somebody said something. Never the user's own broadcast that was shown as a draft.
+    /// A new message; those typed here, private ones too, come as [`Event::Confirmed`].
     Message(Message),
-    /// The server has what was typed here.
+    /// The server has a message that was typed here.
     Confirmed {
         /// The draft.
         draft: DraftId,
     },
-    /// The server refuses what was typed here.
+    /// The server refuses a message that was typed here.
     Refused {
         /// The draft.
         draft: DraftId,
         /// The text, to be given back to the user.
         text: String,
-        /// Why.
+        /// The reason.
         fault: Fault,
     },
     /// Others have come into the room, or left it.
     Presence {
-        /// Who came.
+        /// The users who came.
         came: Vec<String>,
-        /// Who left.
+        /// The users who left.
         went: Vec<String>,
     },
-    /// So many messages were dropped by the server before they could be read.
+    /// The server dropped messages before they could be read.
     Missed {
-        /// How many.
+        /// The number of dropped messages.
         count: u64,
     },
     /// The connection to the server is lost.
     Lost {
-        /// Why, in the words of the system.
+        /// The reason, in the words of the system.
         cause: String,
     },
-    /// The next attempt follows after this time.
+    /// The next attempt follows after a pause.
     Retrying {
-        /// How long.
+        /// The length of the pause.
         pause: Duration,
     },
     /// The connection is back, and with it everything that was said meanwhile; [`Event::Message`]s follow.
     Back {
-        /// How many messages were said meanwhile.
+        /// The number of messages of others that were said meanwhile.
         caught_up: usize,
     },
     /// The server was restarted, or had removed the room: what was said before is no longer there.
@@ -133,7 +133,7 @@ pub enum Event {
     },
     /// The session cannot go on.
     Ended {
-        /// Why.
+        /// The reason.
         cause: String,
     },
 }

@@ -1,18 +1,22 @@
-//! What proves that a name is ours: a secret that the user gives, or a random one that is kept for each server and name, so
-//! that whoever comes back after a crash gets the name back.
+//! The proof that a name is ours: a secret that the user gives, or a random one that is kept for each server and name, so that
+//! a user who comes back after a crash gets the name back.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, user_directory};
 use crate::random;
 use crate::secret;
 
-/// Where secrets come from. `Debug` shows none.
+/// Begins the name of the directory of a server that is known by its id. An address, whose `=` would be escaped, never does.
+const ID: &str = "id=";
+
+/// The source of secrets. `Debug` shows none.
 pub enum Secrets {
     /// One for every server and name, from the user.
     Given(String),
@@ -27,10 +31,10 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The secret in `file`, else that in the variable `CHAT_SECRET`, else kept ones.
+    /// Takes the secret in `file`, else that in the variable `CHAT_SECRET`, else kept ones.
     ///
     /// # Errors
-    /// When the file cannot be read, or what it or the variable holds is no secret.
+    /// If the file cannot be read, or what it or the variable holds is no secret.
     pub fn find(file: Option<&str>) -> Result<Self, Failure> {
         if let Some(path) = file {
             return secret::read_file(Path::new(path)).map(Self::Given);
@@ -53,11 +57,14 @@ impl Secrets {
             Self::Given(secret) => Ok(ActiveSecret { secret: secret.clone(), file: None }),
             Self::Kept(directory) => {
                 let kept = directory.as_ref().and_then(|directory| {
+                    let pruned = SystemTime::now().checked_sub(UNUSED).map(|time| prune(directory, time));
+                    if let Some(Err(error)) = pruned {
+                        log::debug!("old secrets stay: {error}");
+                    }
                     let by_address = directory.join(file_name(&server.to_string())).join(file_name(user));
                     let opened = match server_id {
-                        // Addresses have a port, so no id is taken for one.
                         Some(id) => {
-                            let path = directory.join(format!("id-{}", file_name(id))).join(file_name(user));
+                            let path = directory.join(format!("{ID}{}", file_name(id))).join(file_name(user));
                             KeptFile::open_or_move(&path, &by_address)
                         }
                         None => KeptFile::open(&by_address),
@@ -69,6 +76,29 @@ impl Secrets {
             }
         }
     }
+}
+
+/// How long a secret of a server that is known by its id is kept without being used.
+const UNUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Removes the secrets that were last used before `time`: a server without a memory of its own has another id after every
+/// start, and nobody else would ever remove them.
+fn prune(directory: &Path, time: SystemTime) -> io::Result<()> {
+    for server in fs::read_dir(directory)? {
+        let server = server?;
+        if !server.file_name().as_encoded_bytes().starts_with(ID.as_bytes()) {
+            continue;
+        }
+        for secret in fs::read_dir(server.path())? {
+            let secret = secret?;
+            if secret.metadata()?.modified()? < time {
+                fs::remove_file(secret.path())?;
+            }
+        }
+        // Unless there is still one in it.
+        let _ = fs::remove_dir(server.path());
+    }
+    Ok(())
 }
 
 /// A secret that is in use.
@@ -84,13 +114,13 @@ impl fmt::Debug for ActiveSecret {
 }
 
 impl ActiveSecret {
-    /// The secret itself.
+    /// Returns the secret itself.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// The server has accepted it: it is kept for the next time.
+    /// Keeps it for the next time. Call when the server has accepted it.
     pub fn keep(&mut self) {
         if let Some(file) = &mut self.file
             && let Err(error) = file.write(&self.secret)
@@ -99,7 +129,7 @@ impl ActiveSecret {
         }
     }
 
-    /// The name is free again, and the secret without use.
+    /// Removes it from the disk. Call when the name is free again.
     pub fn forget(mut self) {
         if let Some(file) = &mut self.file {
             file.is_of_use = false;
@@ -111,7 +141,7 @@ impl ActiveSecret {
 struct KeptFile {
     file: File,
     path: PathBuf,
-    /// Whether there is a secret in it that a server knows. Without one it is removed.
+    /// If there is a secret in it that a server knows. Without one it is removed.
     is_of_use: bool,
 }
 
@@ -159,13 +189,13 @@ impl KeptFile {
     }
 }
 
-/// Where the client keeps what it needs again.
+/// Returns the directory for what the client needs again.
 pub(super) fn state_directory() -> Option<PathBuf> {
     user_directory("XDG_STATE_HOME", ".local/state")
 }
 
-/// A name for a file, whatever `text` is: letters, digits and hyphens stay, the rest becomes `%` and a number. A name that
-/// would be too long for a file system is cut, which two names would have to share 100 bytes for.
+/// Returns a name for a file, whatever `text` is: letters, digits and hyphens stay, the rest becomes `%` and a number.
+/// Overlong names are cut; two collide only if their first 66 bytes agree.
 fn file_name(text: &str) -> String {
     let mut name = String::new();
     for byte in text.bytes() {
@@ -237,7 +267,7 @@ mod tests {
         drop(key);
         assert_eq!(secrets.open(&server(1), Some("one"), "ana").unwrap().secret(), secret);
         assert_eq!(secrets.open(&server(2), Some("one"), "ana").unwrap().secret(), secret);
-        for (port, id) in [(1, Some("two")), (1, None), (2, None), (1, Some("id-one")), (1, Some("[::1]:1"))] {
+        for (port, id) in [(1, Some("two")), (1, None), (2, None), (1, Some("id=one")), (1, Some("[::1]:1"))] {
             assert_ne!(secrets.open(&server(port), id, "ana").unwrap().secret(), secret, "{port} {id:?}");
         }
     }
@@ -260,6 +290,20 @@ mod tests {
         key.forget();
         let mut left = fs::read_dir(directory.0.join(file_name("[::1]:1"))).unwrap();
         assert!(left.next().is_none());
+    }
+
+    #[test]
+    fn a_secret_that_was_not_used_for_long_is_removed() {
+        let directory = Directory::new("old");
+        let secrets = directory.secrets();
+        for id in ["old", "new"] {
+            secrets.open(&server(1), Some(id), "ana").unwrap().keep();
+        }
+        let path = |id: &str| directory.0.join(format!("id={id}")).join("ana");
+        let long_ago = SystemTime::now() - UNUSED - Duration::from_secs(60);
+        File::options().write(true).open(path("old")).unwrap().set_modified(long_ago).unwrap();
+        secrets.open(&server(1), Some("other"), "ana").unwrap().keep();
+        assert!(!path("old").parent().unwrap().exists() && path("new").exists() && path("other").exists());
     }
 
     #[test]

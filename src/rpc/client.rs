@@ -24,9 +24,9 @@ use crate::endpoint::Endpoint;
 use exchange::{Request, exchange};
 pub use stream::{EventStream, StreamEvent};
 
-/// How long connecting may take.
+/// The longest time that connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
+/// The longest time that a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most elements in an answer: 10,000 messages of 34 elements each, and some.
 const MAX_ANSWER_ELEMENTS: usize = 350_000;
@@ -96,20 +96,20 @@ impl From<ReadError> for CallError {
 }
 
 impl Client {
-    /// A client for the server at `address`, which is `HOST:PORT` or `https://HOST:PORT`.
+    /// Returns a client for the server at `address`, which is `HOST:PORT` or `https://HOST:PORT`.
     #[must_use]
     pub fn new(address: &str) -> Self {
         Self { server: Endpoint::parse_url(address, 0), authorization: None, timeout: CALL_TIMEOUT }
     }
 
-    /// The same client, calling with `credentials`.
+    /// Returns the same client, calling with `credentials`.
     #[must_use]
     pub fn with_credentials(mut self, credentials: &Credentials) -> Self {
         self.authorization = Some(credentials.to_basic());
         self
     }
 
-    /// The same client, with another time for a call as a whole.
+    /// Returns the same client, with another time for a call as a whole.
     #[must_use]
     pub fn with_timeout(&self, time: Duration) -> Self {
         Self { timeout: time, ..self.clone() }

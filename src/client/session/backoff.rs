@@ -1,4 +1,4 @@
-//! How long to wait between attempts.
+//! Pauses between attempts.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Backoff {
         Self { next: Self::FIRST }
     }
 
-    /// The next pause; `random` decides how much is taken off.
+    /// Returns the next pause; `random` decides how much is taken off.
     pub(super) fn pause(&mut self, random: u8) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(Self::LAST);

@@ -8,7 +8,7 @@ use super::super::event::{DraftId, Message};
 use super::pace::Pace;
 use crate::chat::name::UserName;
 
-/// Most confirmed messages whose echo is awaited. More of them are only there when echoes were lost with a server's memory.
+/// The most confirmed messages whose echo is awaited. There are more only if echoes were lost with a server's memory.
 const MAX_ECHOES: usize = 1000;
 /// Calls without a reply after which a message is given back: what breaks the connection each time is the message.
 const MAX_TRIES: u8 = 3;

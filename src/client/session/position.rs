@@ -1,4 +1,4 @@
-//! How far a room has been read, so that nothing is lost and nothing shown twice.
+//! Positions in a room, so that nothing is lost and nothing shown twice.
 
 use chrono::TimeDelta;
 
@@ -9,7 +9,7 @@ use crate::stamp::Stamp;
 /// The most messages that are kept because they will come again.
 const MAX_SEEN: usize = 10_000;
 
-/// How far a room has been read.
+/// The position up to which a room has been read.
 #[derive(Debug, Clone)]
 pub(super) enum Position {
     /// In a room of a server that numbers its messages.
@@ -49,7 +49,7 @@ impl Position {
     }
 }
 
-/// A place in a room whose messages are numbered.
+/// A position in a room whose messages are numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Everything up to this message has been read, or is not for this user.
@@ -68,19 +68,19 @@ impl Cursor {
     }
 }
 
-/// A place in a room whose messages have only time stamps, which need not differ. Reading goes back a second before the
+/// A position in a room whose messages have only timestamps, which need not differ. Reading goes back a second before the
 /// newest stamp, and takes away what was there already, as often as it was there.
 #[derive(Debug, Clone)]
 pub(super) struct Overlap {
     newest: Option<String>,
-    /// What was read and will come again when asked from [`Overlap::asks_from`].
+    /// Messages that were read and will come again when asked from [`Overlap::asks_from`].
     seen: Vec<Message>,
 }
 
 impl Overlap {
-    /// The time stamp to ask from: what is later than it comes.
+    /// Returns the timestamp to ask from: messages later than it come.
     pub(super) fn asks_from(&self) -> String {
-        // It was read before, so it is one; the other time stamp is before every message.
+        // It was read before, so it is one; the other timestamp is before every message.
         let newest = self.newest.as_deref().and_then(Stamp::parse);
         let second_before = newest.and_then(|newest| newest.0.checked_sub_signed(TimeDelta::seconds(1)));
         let mut from = second_before.map_or_else(|| "1970-01-01 00:00:00".to_owned(), |time| Stamp(time).to_string());
@@ -88,7 +88,7 @@ impl Overlap {
         from
     }
 
-    /// Those of `answer`, which came when asked from [`Overlap::asks_from`], that have not been read yet.
+    /// Returns those messages of `answer`, which came when asked from [`Overlap::asks_from`], that have not been read yet.
     pub(super) fn advance(&mut self, answer: Vec<Message>) -> Vec<Message> {
         let mut known = self.seen.clone();
         let mut fresh = Vec::new();

@@ -49,7 +49,7 @@ impl Worker {
         let joined = self.call(|api| api.join_room(&name))?;
         let is_here = self.room.as_ref().is_some_and(|room| is_same_name(&room.name, &name));
         if is_here {
-            // Its messages have been shown, and new ones come through the listener.
+            // Its messages have been shown, and new ones come by the listener.
             self.tell(Event::Joined { room: name, users: joined.users, messages: Vec::new() });
             return Ok(());
         }
