@@ -488,6 +488,37 @@ fn a_question_is_ended_by_ctrl_c_and_ctrl_d_and_the_client_is_not() {
 }
 
 #[test]
+fn plain_lines_end_questions_and_the_client_likewise() {
+    let chat = Chat::new();
+    let mut ana = chat.client_with("ana", &["--plain"], &[], (80, 24));
+    ana.wait_for_prompt("ana@lobby>");
+    ana.line("send");
+    ana.wait_for_prompt("Message:");
+    ana.keys(&[CTRL_C]);
+    ana.wait("the prompt", |seen| seen.last().ends_with("ana@lobby>"));
+    ana.keys(&[CTRL_C]);
+    ana.wait_for("Press Ctrl-C again within 2 seconds to leave.");
+    ana.keys(&[CTRL_C]);
+    assert!(ana.wait_exit().success());
+}
+
+#[test]
+fn ctrl_c_twice_leaves_a_server_that_does_not_reply() {
+    let chat = Chat::new();
+    let mut ana = chat.client("ana");
+    ana.wait_for_prompt("ana@lobby>");
+    chat.server.signal("STOP");
+    ana.line("/list");
+    ana.wait_for("ana@lobby> /list");
+    let started = Instant::now();
+    ana.keys(&[CTRL_C, CTRL_C]);
+    assert!(ana.wait_exit().success());
+    assert!(ana.is_restored());
+    assert!(started.elapsed() < Duration::from_secs(9), "a call takes ten: {:?}", started.elapsed());
+    chat.server.signal("CONT");
+}
+
+#[test]
 fn ctrl_d_and_exit_leave() {
     let chat = Chat::new();
     for (user, keys) in [("ana", CTRL_D), ("bob", "exit\r"), ("eva", "/q\r")] {

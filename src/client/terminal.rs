@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::Pid;
 
 use super::command::{self, Command, Known, Line, complete, parse};
 use super::conversation::{self, Screen};
@@ -66,12 +67,16 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     }
     let extras = Extras::open(options)?;
     let is_host = Arc::default();
+    let is_busy = Arc::new(AtomicBool::new(true));
     let (session, events) = Session::start(super::setup(options, &is_host)?)?;
     let (history, lines) = History::load();
     let mut terminal = Terminal {
         session: Arc::new(session),
         events,
-        keys: start("keys", read_keys)?,
+        keys: {
+            let is_busy = Arc::clone(&is_busy);
+            start("keys", move |sender| read_keys(&sender, &is_busy))?
+        },
         signals: {
             let modes = modes.clone();
             start("signals", move |sender| watch_signals(&signals, &sender, &modes))?
@@ -87,6 +92,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         prompt: Prompt::default(),
         question: None,
         is_reading: false,
+        is_busy,
         given_back: None,
         answers: true,
         interrupted: None,
@@ -107,13 +113,20 @@ fn start<T: Send + 'static>(name: &str, work: impl FnOnce(Sender<T>) + Send + 's
     Ok(receiver)
 }
 
-/// Reads keys until the terminal is gone.
-fn read_keys(keys: Sender<Key>) {
+/// Reads keys until the terminal is gone. Ctrl-C twice ends the client also while it waits for a server that does not reply.
+fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
+    let mut interrupted: Option<Instant> = None;
     let mut decoder = Decoder::default();
     let mut bytes = [0; 1024];
     let mut input = std::io::stdin().lock();
     while let Ok(count @ 1..) = input.read(&mut bytes) {
         for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
+            if key == Key::Char('\x03') && is_busy.load(Ordering::Relaxed) {
+                if interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+                    let _ = kill(Pid::this(), Signal::SIGINT);
+                }
+                interrupted = Some(Instant::now());
+            }
             if keys.send(key).is_err() {
                 return;
             }
@@ -180,6 +193,8 @@ struct Terminal {
     question: Option<String>,
     /// Whether the prompt is on the screen.
     is_reading: bool,
+    /// Whether nobody takes keys, because the server is waited for.
+    is_busy: Arc<AtomicBool>,
     /// A line to be in the next prompt.
     given_back: Option<String>,
     /// Whether the terminal says where its cursor is, as far as it was asked.
@@ -253,6 +268,7 @@ impl Terminal {
             self.editor.set(&line);
         }
         self.is_reading = true;
+        self.is_busy.store(false, Ordering::Relaxed);
         self.fit();
         let line = loop {
             if self.end.is_some() {
@@ -272,6 +288,7 @@ impl Terminal {
         };
         self.question = None;
         self.is_reading = false;
+        self.is_busy.store(true, Ordering::Relaxed);
         line
     }
 
