@@ -198,7 +198,16 @@ fn require_auth_refuses_open_registrations() {
     let open = Peer::open(&server);
     open.refused(Fault::NOT_AUTHORISED, "register_user", &["alice".into()]);
     assert_eq!(open.multicall("register_user", &["alice".into()]).unwrap_err().code, Fault::NOT_AUTHORISED);
-    Peer::with(&server, "alice", SECRET).ok("register_user", &["alice".into()]);
+    let alice = Peer::with(&server, "alice", SECRET);
+    // Nor is a room for strangers to make, with credentials of nobody or without.
+    for stranger in [&open, &alice] {
+        assert!(stranger.call("create_room", &["lobby".into()]).is_err());
+        assert!(stranger.multicall("create_room", &["lobby".into()]).is_err());
+    }
+    assert_eq!(open.ok("list_rooms", &[]), Value::Array(Vec::new()));
+    alice.ok("register_user", &["alice".into()]);
+    alice.ok("create_room", &["lobby".into()]);
+    Peer::with(&server, "alice", "wrong").refused(Fault::NOT_AUTHORISED, "create_room", &["other".into()]);
 }
 
 #[test]

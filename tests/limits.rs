@@ -332,6 +332,26 @@ fn registrations_a_minute_from_one_address() {
 }
 
 #[test]
+fn new_rooms_a_minute_from_one_address() {
+    let server = server(&["--room-rate", "3"]);
+    let peer = Peer::open(&server);
+    for room in ["one", "two", "three"] {
+        peer.ok("create_room", &[room.into()]);
+    }
+    // Also where many calls come as one.
+    let fault = peer.multicall("create_room", &["four".into()]).unwrap_err();
+    assert_eq!(fault.code, Fault::TOO_FAST);
+    names_figure(&fault.message, 3);
+    peer.refused(Fault::ROOM_EXISTS, "create_room", &["one".into()]);
+
+    let server = self::server(&["--room-rate", "0"]);
+    let peer = Peer::open(&server);
+    for number in 0..100 {
+        peer.ok("create_room", &[format!("room {number}").into()]);
+    }
+}
+
+#[test]
 fn waits_from_one_address() {
     let users = ["ana", "bob", "eve"];
     let start = |options: &[&str]| {
