@@ -11,6 +11,7 @@ mod identity;
 mod journal;
 mod limits;
 pub mod name;
+mod params;
 mod rate;
 mod refusal;
 mod registration;
@@ -31,12 +32,13 @@ use parking_lot::Mutex;
 
 pub use self::core::{Applied, Core, Counts, Now, Registration, SendCall, WaitCall};
 use delivery::Bell;
-use entry::{Entry, Key, Message, PersonId, RoomId};
+use entry::{Entry, Message, PersonId, RoomId};
 pub use identity::Proof;
 use journal::{Journal, Outcome};
 pub use journal::{Log, LogError, NoLog};
 pub use limits::Limits;
-use name::{NameError, RoomName, UserName};
+use name::{RoomName, UserName};
+use params::{MessageKey, Recipient, Text};
 pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, Page};
 pub use server::{PROGRAM, Running, ServerConfig, start};
@@ -48,9 +50,7 @@ pub use waits::{DELIVERY_GAP, Delivery, MAX_WAIT, Ticket};
 pub use wire::FORM;
 
 use crate::random;
-use crate::rpc::{
-    Caller, ConnectionId, Deferred, Fault, Metrics, Param, Streams, Value, Written, forbidden_char, procedures,
-};
+use crate::rpc::{Caller, ConnectionId, Deferred, Fault, Metrics, Streams, Written, procedures};
 use crate::secret::{self, Salt};
 use crate::stamp::Time;
 
@@ -113,73 +113,6 @@ procedures! { pub PROCEDURES for Chat {
     /// The names of the users in a room. Fault 3 if there is no such room.
     "list_users" = list_users(room_name: RoomName) -> Vec<String>;
 } }
-
-/// The one place where the reason against a name becomes a fault.
-impl From<NameError> for Fault {
-    fn from(error: NameError) -> Self {
-        Self::new(Self::BAD_NAME, error.to_string())
-    }
-}
-
-impl Param for UserName {
-    const TYPE: &'static str = "string";
-    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        Ok(Self::parse(&String::from_value(value, name)?)?)
-    }
-}
-
-impl Param for RoomName {
-    const TYPE: &'static str = "string";
-    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        Ok(Self::parse(&String::from_value(value, name)?)?)
-    }
-}
-
-/// What a message says: without the characters that XML forbids, which no answer could carry.
-#[derive(Debug)]
-pub struct Text(String);
-
-impl Param for Text {
-    const TYPE: &'static str = "string";
-    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        let text = String::from_value(value, name)?;
-        match forbidden_char(&text) {
-            None => Ok(Self(text)),
-            Some(c) => Err(Fault::new(
-                Fault::BAD_PARAMS,
-                format!("{name} has a character that XML forbids: U+{:04X}", u32::from(c)),
-            )),
-        }
-    }
-}
-
-/// An idempotency key; an empty string or nothing at all is none.
-#[derive(Debug)]
-pub struct MessageKey(Option<Key>);
-
-impl Param for MessageKey {
-    const TYPE: &'static str = "string";
-    const OPTIONAL: bool = true;
-    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        let Some(Text(text)) = value.map(|value| Text::from_value(Some(value), name)).transpose()? else {
-            return Ok(Self(None));
-        };
-        Key::parse(text).map(Self).map_err(|value| Refusal::Limit { what: "bytes of a key", value }.into())
-    }
-}
-
-/// One user, or with nil, an empty string or nothing at all the whole room.
-#[derive(Debug)]
-pub struct Recipient(Option<UserName>);
-
-impl Param for Recipient {
-    const TYPE: &'static str = "string";
-    const OPTIONAL: bool = true;
-    fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        let text = Option::<String>::from_value(value, name)?.filter(|text| !text.is_empty());
-        Ok(Self(text.map(|text| UserName::parse(&text)).transpose()?))
-    }
-}
 
 impl Ticket for Deferred {
     type Connection = Option<ConnectionId>;

@@ -4,99 +4,27 @@
 //! A change is made in two steps. A method such as [`Core::send`] checks who calls and what the state says, and returns the
 //! [`Entry`]; when that has been appended to the log, [`Core::apply`] applies it.
 
+mod calls;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+pub use self::calls::{Applied, Counts, Now, Registration, SendCall, WaitCall};
 
 use super::Limits;
-use super::entry::{Entry, Key, Message, PersonId, RoomId};
+use super::entry::{Entry, Message, PersonId, RoomId};
 use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
 use super::rate::{Bucket, Rates};
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
 use super::state::{State, User, WireForm};
-use super::streams::{Readers, RoomEvent, STREAM_GRACE};
+use super::streams::{Readers, STREAM_GRACE};
 use super::waits::{Delivery, Ticket, Wait, Waits};
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
-
-/// The time of a call, on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// For durations.
-    pub monotonic: Instant,
-    /// For timestamps.
-    pub time: Time,
-}
-
-/// How many of everything there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Registered users.
-    pub users: usize,
-    /// Rooms on the list.
-    pub rooms: usize,
-    /// Calls that wait for messages.
-    pub waiting: usize,
-    /// Open streams of events.
-    pub streams: usize,
-    /// Messages sent since the start, or with a log since its beginning.
-    pub messages: u64,
-    /// Bytes of the messages that are kept.
-    pub history_bytes: usize,
-}
-
-/// What a registration still needs.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Registration {
-    /// Nothing: the session of an earlier one goes on.
-    Resumed,
-    /// Its entry.
-    New,
-}
-
-/// The parameters of a `send_message`.
-#[derive(Debug)]
-pub struct SendCall<'a> {
-    /// The sender.
-    pub name: &'a UserName,
-    /// The room.
-    pub room: &'a RoomName,
-    /// The one who alone may read it; `None` for the whole room.
-    pub recipient: Option<&'a UserName>,
-    /// What makes it known again.
-    pub key: Option<Key>,
-    /// The message.
-    pub content: String,
-}
-
-/// The parameters of a `wait_messages`, and where it comes from.
-#[derive(Debug)]
-pub struct WaitCall<'a> {
-    /// The user.
-    pub name: &'a UserName,
-    /// The room.
-    pub room: &'a RoomName,
-    /// The cursor.
-    pub after: u64,
-    /// How long to wait, at most [`MAX_WAIT`](super::waits::MAX_WAIT).
-    pub time: Duration,
-    /// The address of the caller.
-    pub address: Option<IpAddr>,
-}
-
-/// What follows from an entry that was applied.
-#[derive(Debug)]
-pub struct Applied<T> {
-    /// The wait of a user who has left the room.
-    pub ended: Option<Delivery<T>>,
-    /// Whether [`Core::due`] has something to deliver.
-    pub wakes: bool,
-    /// The events for open streams, in the order in which they are to be sent.
-    pub events: Vec<RoomEvent>,
-}
 
 /// What is known of a user in this process.
 #[derive(Debug)]

@@ -5,34 +5,33 @@
 //! its place; calls go on meanwhile. After a flush that failed the same is done, because the system then takes what it could
 //! not write for written.
 
+mod config;
 mod directory;
+mod file;
 mod record;
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use parking_lot::{Condvar, Mutex};
-
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::config::FLAGS;
+pub use self::config::StoreConfig;
 use self::directory::Directory;
-use self::record::{Findings, MAX_PAYLOAD, PIECE, Reader};
+use self::file::{Active, NewFile, read_head};
+use self::record::{Findings, PIECE, Reader};
 use super::entry::Entry;
 use super::journal::{Log, LogError};
 use super::state::State;
 use super::{FORM, Limits};
-use crate::program::{Failure, Flag, Options};
+use crate::program::Failure;
 use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
 
-/// Bytes of zeros that are made ahead of the records, so that a flush rewrites blocks that exist already.
-const AHEAD: u64 = 64 << 10;
 /// A file below this is never worth a new one.
 const LEAST_REWRITE: u64 = 256 << 10;
 /// How many times what is alive a file may be.
@@ -41,97 +40,6 @@ const GROWTH: u64 = 3;
 const RETRY: Duration = Duration::from_secs(5);
 /// How long an append waits for a new file where there is no room left.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// How often the log of the program says that nothing can be stored.
-const REPORT: Duration = Duration::from_secs(60);
-/// Bytes of a record beside the content of a message: its header, ids, times, the key and lengths, rounded up.
-const MESSAGE_OVERHEAD: usize = 256;
-
-/// The options.
-pub(super) const FLAGS: &[Flag] = &[
-    Flag::value(
-        "data",
-        "DIR",
-        None,
-        "Keep users, rooms and messages in this directory; without it they end with the server.",
-    ),
-    Flag::value("data-limit", "BYTES", Some("67108864"), "Size of the files there; the largest history pays first."),
-    Flag::value(
-        "keep-history",
-        "DAYS",
-        Some("30"),
-        "How long the history of a room is kept that was removed; 0 for not at all.",
-    ),
-    Flag::value(
-        "sync-interval",
-        "SECONDS",
-        Some("1"),
-        "How often what was written is flushed to the device; 0 for before each reply.",
-    ),
-];
-
-/// Where and how the log is kept.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// The directory, which is made if need be.
-    pub directory: PathBuf,
-    /// Bytes that all files in it may have. Default 64 MiB.
-    pub limit: u64,
-    /// How long the history of a removed room is kept. Default 30 days.
-    pub keep_history: Duration,
-    /// How often what was written is flushed to the device; zero for before each reply. Default 1 s.
-    pub sync_interval: Duration,
-}
-
-impl StoreConfig {
-    /// Returns the defaults.
-    #[must_use]
-    pub fn new(directory: PathBuf) -> Self {
-        let keep_history = Duration::from_secs(30 * 86_400);
-        Self { directory, limit: 64 << 20, keep_history, sync_interval: Duration::from_secs(1) }
-    }
-
-    /// Reads [`FLAGS`] from a command line. `None` without `--data`.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] for what is not a number or out of range.
-    pub(super) fn from_options(options: &Options) -> Result<Option<Self>, Failure> {
-        let Some(directory) = options.text("data") else {
-            let stray = FLAGS.iter().find(|flag| options.has(flag.long));
-            return match stray {
-                Some(flag) => Err(Failure::Usage(format!("--{} needs --data DIR", flag.long))),
-                None => Ok(None),
-            };
-        };
-        let ranged = |name: &str, range: std::ops::RangeInclusive<u64>| {
-            let number: u64 = options.get(name)?;
-            let (least, most) = (range.start(), range.end());
-            let wrong = || Failure::Usage(format!("--{name} must be {least} to {most}"));
-            range.contains(&number).then_some(number).ok_or_else(wrong)
-        };
-        Ok(Some(Self {
-            directory: directory.into(),
-            limit: ranged("data-limit", 1 << 20..=1 << 40)?,
-            keep_history: Duration::from_secs(ranged("keep-history", 0..=36_500)? * 86_400),
-            sync_interval: Duration::from_secs(ranged("sync-interval", 0..=3600)?),
-        }))
-    }
-
-    /// Narrows `limits` to what the files have room for.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] if a message does not fit a record.
-    pub(super) fn narrow(&self, limits: &mut Limits) -> Result<(), Failure> {
-        let most = MAX_PAYLOAD - MESSAGE_OVERHEAD;
-        if limits.message_bytes > most {
-            let given = limits.message_bytes;
-            return Err(Failure::Usage(format!("--max-message-bytes {given} must be at most {most} with --data")));
-        }
-        // The old file and the new one stand beside each other for a moment, both with what came meanwhile.
-        limits.memory = limits.memory.min(usize::try_from(self.limit / 4).unwrap_or(usize::MAX));
-        limits.keep_history = self.keep_history;
-        Ok(())
-    }
-}
 
 /// What a chat is known by for as long as its data is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,57 +65,6 @@ pub struct Store {
     changed: Condvar,
     /// There is a new file, or an attempt at one has failed.
     renewed: Condvar,
-}
-
-/// The file that is appended to.
-#[derive(Debug)]
-struct Active {
-    file: Arc<File>,
-    /// Where the next record goes.
-    end: u64,
-    /// Up to where there are zeros.
-    made: u64,
-    /// The position of the last record.
-    position: u64,
-    /// Bytes of what was alive when the file was new.
-    alive: u64,
-    /// Since when there is something that has not been flushed.
-    dirty_since: Option<Instant>,
-    /// What was appended since a snapshot was taken, while the new file is being written.
-    since_snapshot: Option<Vec<Payload>>,
-    /// Whether the file must not be used any more, because a flush failed.
-    is_broken: bool,
-    /// Not before this is a new file tried again.
-    not_before: Option<Instant>,
-    /// When the log of the program last said that nothing can be stored, and whether that has passed since.
-    reported: Option<(Instant, bool)>,
-    failures: u64,
-    is_ending: bool,
-}
-
-/// An entry as it stands in a record, and whether it stands there twice.
-#[derive(Debug)]
-struct Payload {
-    bytes: Vec<u8>,
-    is_vital: bool,
-}
-
-impl Payload {
-    fn new(entry: &Entry) -> io::Result<Self> {
-        let bytes = postcard::to_allocvec(entry).map_err(io::Error::other)?;
-        if bytes.len() > MAX_PAYLOAD {
-            return Err(io::Error::other("an entry is too long"));
-        }
-        Ok(Self { bytes, is_vital: entry.is_vital() })
-    }
-
-    /// Appends it to `out` as the record after `position`.
-    fn write(&self, out: &mut Vec<u8>, position: &mut u64) {
-        *position += 1;
-        for _ in 0..=usize::from(self.is_vital) {
-            record::write(out, *position, &self.bytes);
-        }
-    }
 }
 
 impl Store {
@@ -452,110 +309,84 @@ impl Log for Store {
     }
 }
 
-impl Active {
-    fn append(&mut self, entries: &[Entry], most: u64, flushes: bool) -> io::Result<()> {
-        if self.is_broken {
-            return Err(io::Error::other("a flush failed, and there is no new file yet"));
-        }
-        let payloads = entries.iter().map(Payload::new).collect::<io::Result<Vec<_>>>()?;
-        let (mut bytes, mut position) = (Vec::new(), self.position);
-        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut position));
-        let end = self.end + bytes.len() as u64;
-        if self.end > most {
-            return Err(io::Error::other(format!("the log has {} bytes, as many as --data-limit allows", self.end)));
-        }
-        if end > self.made {
-            // Where there is no room ahead, there may still be room for this.
-            let zeros = vec![0; AHEAD as usize];
-            let ahead = self.file.write_all_at(&zeros, end);
-            self.made = if ahead.is_ok() { end + AHEAD } else { end };
-        }
-        let written = self.file.write_all_at(&bytes, self.end);
-        let stored = written.and_then(|()| if flushes { self.file.sync_data() } else { Ok(()) });
-        if let Err(error) = stored {
-            // What was written of it must never be taken for a record.
-            self.is_broken |= flushes || self.file.set_len(self.end).is_err();
-            self.made = self.end;
-            return Err(error);
-        }
-        (self.end, self.position) = (end, position);
-        if let Some(since_snapshot) = &mut self.since_snapshot {
-            since_snapshot.extend(payloads);
-        }
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::chat::entry::{Message, PersonId, RoomId};
+    use crate::chat::name::{RoomName, UserName};
+    use crate::stamp::Time;
+
+    fn entries() -> Vec<Entry> {
+        let (person, room) = (PersonId(1), RoomId(2));
+        let time = Time { utc: 0, ahead: 0 };
+        let message = |content: &str| Message {
+            room,
+            id: None,
+            origin: person,
+            recipient: None,
+            key: None,
+            time,
+            content: content.into(),
+        };
+        vec![
+            Entry::Register { person, name: UserName::parse("ana").unwrap(), secret: None },
+            Entry::Create { room, name: RoomName::parse("lobby").unwrap() },
+            Entry::Join { person, room },
+            Entry::Send(message("one")),
+            Entry::Send(message("two")),
+        ]
     }
 
-    /// Says in the program's log that something cannot be stored: once in a while, whatever comes between.
-    fn report(&mut self, error: &io::Error) {
-        self.failures += 1;
-        if self.reported.is_none_or(|(at, _)| at.elapsed() >= REPORT) {
-            warn!("changes cannot be stored, and are refused until they can: {error}");
-            self.reported = Some((Instant::now(), false));
+    fn image(state: &State) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let taken: Result<(), ()> = state.image(|entry| {
+            entries.push(entry);
+            Ok(())
+        });
+        taken.unwrap();
+        entries
+    }
+
+    #[test]
+    fn after_a_flush_that_failed_nothing_goes_into_that_file_and_a_new_one_has_everything() {
+        let directory: PathBuf = std::env::temp_dir().join(format!("chat-rpc-{}-broken", std::process::id()));
+        let config = StoreConfig::new(directory.clone());
+        let (store, mut state) = Store::open(&config, Limits::default()).unwrap();
+        let store = Arc::new(store);
+        let mut entries = entries();
+        let last = entries.pop().unwrap();
+        store.append(&entries).unwrap();
+        entries.into_iter().for_each(|entry| drop(state.apply(entry).unwrap()));
+        let file = {
+            let mut active = store.active.lock();
+            // As after an error of the device.
+            active.is_broken = true;
+            Arc::clone(&active.file)
+        };
+        assert_eq!(store.append(std::slice::from_ref(&last)), Err(LogError));
+        let live = Arc::new(Mutex::new(state));
+        let maintained = {
+            let (store, live) = (Arc::clone(&store), Arc::clone(&live));
+            std::thread::spawn(move || {
+                store.maintain(|mark| {
+                    mark();
+                    live.lock().clone()
+                });
+            })
+        };
+        while store.active.lock().is_broken {
+            std::thread::yield_now();
         }
-    }
-
-    fn recovered(&mut self) {
-        if let Some((_, has_passed @ false)) = &mut self.reported {
-            *has_passed = true;
-            info!("changes are stored again");
-        }
-    }
-
-    /// When a new file is tried again.
-    fn retry_at(&self) -> Option<Instant> {
-        self.not_before.filter(|_| self.is_broken)
-    }
-}
-
-/// Reads the head of a log. Its version comes first, whatever follows.
-fn read_head(payload: &[u8]) -> Result<Identity, String> {
-    match postcard::take_from_bytes::<u32>(payload) {
-        Ok((VERSION, rest)) => {
-            postcard::from_bytes(rest).map_err(|_| "the head of the log is unreadable; move it away".into())
-        }
-        Ok((version, _)) if version > VERSION => Err(format!(
-            "the log is of a newer version of this program (form {version}); use that or another directory"
-        )),
-        _ => Err("the file log is none of this program; move it away".into()),
-    }
-}
-
-/// A file that is to become the log.
-struct NewFile {
-    file: File,
-    end: u64,
-    position: u64,
-}
-
-impl NewFile {
-    /// Writes the head and the entries of `state`, and flushes them to the device.
-    fn write(directory: &Directory, identity: &Identity, state: &State) -> io::Result<Self> {
-        let mut new = Self { file: directory.create_new()?, end: 0, position: 0 };
-        let mut bytes = Vec::new();
-        let mut head = postcard::to_allocvec(&VERSION).map_err(io::Error::other)?;
-        head.extend(postcard::to_allocvec(identity).map_err(io::Error::other)?);
-        for _ in 0..2 {
-            record::write(&mut bytes, 0, &head);
-        }
-        state.image(|entry| {
-            Payload::new(&entry)?.write(&mut bytes, &mut new.position);
-            if bytes.len() >= PIECE { new.flush(&mut bytes) } else { Ok(()) }
-        })?;
-        new.flush(&mut bytes)?;
-        new.file.sync_data()?;
-        Ok(new)
-    }
-
-    fn append(&mut self, payloads: &[Payload]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut self.position));
-        self.flush(&mut bytes)
-    }
-
-    fn flush(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.end)?;
-        self.end += bytes.len() as u64;
-        bytes.clear();
-        Ok(())
+        assert!(!Arc::ptr_eq(&file, &store.active.lock().file));
+        store.append(std::slice::from_ref(&last)).unwrap();
+        live.lock().apply(last).unwrap();
+        store.end();
+        maintained.join().unwrap();
+        drop(store);
+        let again = Store::open(&config, Limits::default()).unwrap().1;
+        assert_eq!(image(&again), image(&live.lock()));
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

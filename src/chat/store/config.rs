@@ -1,0 +1,98 @@
+//! Where and how the log is kept, and the options that say so.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::record::MAX_PAYLOAD;
+use crate::chat::Limits;
+use crate::program::{Failure, Flag, Options};
+
+/// Bytes of a record beside the content of a message: its header, ids, times, the key and lengths, rounded up.
+const MESSAGE_OVERHEAD: usize = 256;
+
+/// The options.
+pub(in crate::chat) const FLAGS: &[Flag] = &[
+    Flag::value(
+        "data",
+        "DIR",
+        None,
+        "Keep users, rooms and messages in this directory; without it they end with the server.",
+    ),
+    Flag::value("data-limit", "BYTES", Some("67108864"), "Size of the files there; the largest history pays first."),
+    Flag::value(
+        "keep-history",
+        "DAYS",
+        Some("30"),
+        "How long the history of a room is kept that was removed; 0 for not at all.",
+    ),
+    Flag::value(
+        "sync-interval",
+        "SECONDS",
+        Some("1"),
+        "How often what was written is flushed to the device; 0 for before each reply.",
+    ),
+];
+
+/// Where and how the log is kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The directory, which is made if need be.
+    pub directory: PathBuf,
+    /// Bytes that all files in it may have. Default 64 MiB.
+    pub limit: u64,
+    /// How long the history of a removed room is kept. Default 30 days.
+    pub keep_history: Duration,
+    /// How often what was written is flushed to the device; zero for before each reply. Default 1 s.
+    pub sync_interval: Duration,
+}
+
+impl StoreConfig {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        let keep_history = Duration::from_secs(30 * 86_400);
+        Self { directory, limit: 64 << 20, keep_history, sync_interval: Duration::from_secs(1) }
+    }
+
+    /// Reads [`FLAGS`] from a command line. `None` without `--data`.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is not a number or out of range.
+    pub(in crate::chat) fn from_options(options: &Options) -> Result<Option<Self>, Failure> {
+        let Some(directory) = options.text("data") else {
+            let stray = FLAGS.iter().find(|flag| options.has(flag.long));
+            return match stray {
+                Some(flag) => Err(Failure::Usage(format!("--{} needs --data DIR", flag.long))),
+                None => Ok(None),
+            };
+        };
+        let ranged = |name: &str, range: std::ops::RangeInclusive<u64>| {
+            let number: u64 = options.get(name)?;
+            let (least, most) = (range.start(), range.end());
+            let wrong = || Failure::Usage(format!("--{name} must be {least} to {most}"));
+            range.contains(&number).then_some(number).ok_or_else(wrong)
+        };
+        Ok(Some(Self {
+            directory: directory.into(),
+            limit: ranged("data-limit", 1 << 20..=1 << 40)?,
+            keep_history: Duration::from_secs(ranged("keep-history", 0..=36_500)? * 86_400),
+            sync_interval: Duration::from_secs(ranged("sync-interval", 0..=3600)?),
+        }))
+    }
+
+    /// Narrows `limits` to what the files have room for.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if a message does not fit a record.
+    pub(in crate::chat) fn narrow(&self, limits: &mut Limits) -> Result<(), Failure> {
+        let most = MAX_PAYLOAD - MESSAGE_OVERHEAD;
+        if limits.message_bytes > most {
+            let given = limits.message_bytes;
+            return Err(Failure::Usage(format!("--max-message-bytes {given} must be at most {most} with --data")));
+        }
+        // The old file and the new one stand beside each other for a moment, both with what came meanwhile.
+        limits.memory = limits.memory.min(usize::try_from(self.limit / 4).unwrap_or(usize::MAX));
+        limits.keep_history = self.keep_history;
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! The file that is appended to, and the one that is to take its place.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use super::directory::Directory;
+use super::record::{self, MAX_PAYLOAD, PIECE};
+use super::{Identity, VERSION};
+use crate::chat::entry::Entry;
+use crate::chat::state::State;
+
+/// Bytes of zeros that are made ahead of the records, so that a flush rewrites blocks that exist already.
+const AHEAD: u64 = 64 << 10;
+/// How often the log of the program says that nothing can be stored.
+const REPORT: Duration = Duration::from_secs(60);
+
+/// The file that is appended to.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) file: Arc<File>,
+    /// Where the next record goes.
+    pub(super) end: u64,
+    /// Up to where there are zeros.
+    pub(super) made: u64,
+    /// The position of the last record.
+    pub(super) position: u64,
+    /// Bytes of what was alive when the file was new.
+    pub(super) alive: u64,
+    /// Since when there is something that has not been flushed.
+    pub(super) dirty_since: Option<Instant>,
+    /// What was appended since a snapshot was taken, while the new file is being written.
+    pub(super) since_snapshot: Option<Vec<Payload>>,
+    /// Whether the file must not be used any more, because a flush failed.
+    pub(super) is_broken: bool,
+    /// Not before this is a new file tried again.
+    pub(super) not_before: Option<Instant>,
+    /// When the log of the program last said that nothing can be stored, and whether that has passed since.
+    pub(super) reported: Option<(Instant, bool)>,
+    pub(super) failures: u64,
+    pub(super) is_ending: bool,
+}
+
+/// An entry as it stands in a record, and whether it stands there twice.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_vital: bool,
+}
+
+impl Payload {
+    pub(super) fn new(entry: &Entry) -> io::Result<Self> {
+        let bytes = postcard::to_allocvec(entry).map_err(io::Error::other)?;
+        if bytes.len() > MAX_PAYLOAD {
+            return Err(io::Error::other("an entry is too long"));
+        }
+        Ok(Self { bytes, is_vital: entry.is_vital() })
+    }
+
+    /// Appends it to `out` as the record after `position`.
+    pub(super) fn write(&self, out: &mut Vec<u8>, position: &mut u64) {
+        *position += 1;
+        for _ in 0..=usize::from(self.is_vital) {
+            record::write(out, *position, &self.bytes);
+        }
+    }
+}
+
+impl Active {
+    pub(super) fn append(&mut self, entries: &[Entry], most: u64, flushes: bool) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other("a flush failed, and there is no new file yet"));
+        }
+        let payloads = entries.iter().map(Payload::new).collect::<io::Result<Vec<_>>>()?;
+        let (mut bytes, mut position) = (Vec::new(), self.position);
+        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut position));
+        let end = self.end + bytes.len() as u64;
+        if self.end > most {
+            return Err(io::Error::other(format!("the log has {} bytes, as many as --data-limit allows", self.end)));
+        }
+        if end > self.made {
+            // Where there is no room ahead, there may still be room for this.
+            let zeros = vec![0; AHEAD as usize];
+            let ahead = self.file.write_all_at(&zeros, end);
+            self.made = if ahead.is_ok() { end + AHEAD } else { end };
+        }
+        let written = self.file.write_all_at(&bytes, self.end);
+        let stored = written.and_then(|()| if flushes { self.file.sync_data() } else { Ok(()) });
+        if let Err(error) = stored {
+            // What was written of it must never be taken for a record.
+            self.is_broken |= flushes || self.file.set_len(self.end).is_err();
+            self.made = self.end;
+            return Err(error);
+        }
+        (self.end, self.position) = (end, position);
+        if let Some(since_snapshot) = &mut self.since_snapshot {
+            since_snapshot.extend(payloads);
+        }
+        Ok(())
+    }
+
+    /// Says in the program's log that something cannot be stored: once in a while, whatever comes between.
+    pub(super) fn report(&mut self, error: &io::Error) {
+        self.failures += 1;
+        if self.reported.is_none_or(|(at, _)| at.elapsed() >= REPORT) {
+            warn!("changes cannot be stored, and are refused until they can: {error}");
+            self.reported = Some((Instant::now(), false));
+        }
+    }
+
+    pub(super) fn recovered(&mut self) {
+        if let Some((_, has_passed @ false)) = &mut self.reported {
+            *has_passed = true;
+            info!("changes are stored again");
+        }
+    }
+
+    /// When a new file is tried again.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.not_before.filter(|_| self.is_broken)
+    }
+}
+
+/// Reads the head of a log. Its version comes first, whatever follows.
+pub(super) fn read_head(payload: &[u8]) -> Result<Identity, String> {
+    match postcard::take_from_bytes::<u32>(payload) {
+        Ok((VERSION, rest)) => {
+            postcard::from_bytes(rest).map_err(|_| "the head of the log is unreadable; move it away".into())
+        }
+        Ok((version, _)) if version > VERSION => Err(format!(
+            "the log is of a newer version of this program (form {version}); use that or another directory"
+        )),
+        _ => Err("the file log is none of this program; move it away".into()),
+    }
+}
+
+/// A file that is to become the log.
+pub(super) struct NewFile {
+    pub(super) file: File,
+    pub(super) end: u64,
+    pub(super) position: u64,
+}
+
+impl NewFile {
+    /// Writes the head and the entries of `state`, and flushes them to the device.
+    pub(super) fn write(directory: &Directory, identity: &Identity, state: &State) -> io::Result<Self> {
+        let mut new = Self { file: directory.create_new()?, end: 0, position: 0 };
+        let mut bytes = Vec::new();
+        let mut head = postcard::to_allocvec(&VERSION).map_err(io::Error::other)?;
+        head.extend(postcard::to_allocvec(identity).map_err(io::Error::other)?);
+        for _ in 0..2 {
+            record::write(&mut bytes, 0, &head);
+        }
+        state.image(|entry| {
+            Payload::new(&entry)?.write(&mut bytes, &mut new.position);
+            if bytes.len() >= PIECE { new.flush(&mut bytes) } else { Ok(()) }
+        })?;
+        new.flush(&mut bytes)?;
+        new.file.sync_data()?;
+        Ok(new)
+    }
+
+    pub(super) fn append(&mut self, payloads: &[Payload]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut self.position));
+        self.flush(&mut bytes)
+    }
+
+    fn flush(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        bytes.clear();
+        Ok(())
+    }
+}
