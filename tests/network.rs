@@ -43,7 +43,8 @@ fn registered(server: &Program) {
 
 fn client(lan: &Lan, machine: usize, name: &str, options: &[&str]) -> Program {
     let fixed = ["--user", name, "--room", "lobby", "--plain", "--lang", "en"];
-    lan.start(machine, CLIENT, &[&fixed, options].concat())
+    let state = format!("XDG_STATE_HOME={}", lan.home(machine).display());
+    lan.start(machine, &[&["env", &state], CLIENT].concat(), &[&fixed, options].concat())
 }
 
 #[test]

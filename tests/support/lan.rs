@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sched::{CloneFlags, setns};
 
+use super::home::Home;
 use super::{CommandLine, PATIENCE, Program};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -15,6 +17,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub struct Lan {
     name: String,
     machines: usize,
+    homes: Home,
 }
 
 /// Runs `ip` with these words.
@@ -29,7 +32,7 @@ impl Lan {
     #[track_caller]
     pub fn of(machines: usize) -> Option<Self> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let lan = Self { name: format!("chat{}-{number}", std::process::id()), machines };
+        let lan = Self { name: format!("chat{}-{number}", std::process::id()), machines, homes: Home::new() };
         let bridge = lan.bridge();
         if let Err(error) = ip(&format!("netns add {bridge}")) {
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -69,6 +72,11 @@ impl Lan {
     pub fn address(&self, machine: usize) -> String {
         assert!((1..=self.machines).contains(&machine), "there are {} machines", self.machines);
         format!("10.77.0.{machine}")
+    }
+
+    /// Where the clients on a machine keep their files.
+    pub fn home(&self, machine: usize) -> PathBuf {
+        self.homes.0.join(machine.to_string())
     }
 
     /// Changes the network of a machine with `ip`.
