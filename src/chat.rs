@@ -354,10 +354,16 @@ impl Chat {
         Ok(users.iter().map(ToString::to_string).collect())
     }
 
-    /// Ends the wait on `connection`, where another request has arrived.
+    /// Ends the wait on `connection`, where another request has arrived or the peer has said that it sends no more; if it is a
+    /// stream, the reader may be gone.
     fn end_wait_on(&self, connection: ConnectionId) {
-        let ended = self.core.lock().end_wait_on(Some(connection));
+        let mut core = self.core.lock();
+        let (ended, streams) = (core.end_wait_on(Some(connection)), core.readers.len());
+        drop(core);
         reply(ended);
+        if streams > 0 {
+            self.streams.suspect(connection);
+        }
     }
 
     /// Ends all waits, and lets nobody wait any more.

@@ -6,7 +6,7 @@ mod support;
 
 use std::io::Write as _;
 use std::iter;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -360,6 +360,21 @@ fn a_slow_reader_gets_everything() {
     for text in &texts {
         assert_eq!(slow.next().content(), text);
     }
+}
+
+#[test]
+fn a_reader_who_is_gone_is_noticed_at_once_and_one_who_only_sends_no_more_is_not_taken_for_one() {
+    let (server, peer) = server(&[], &["ana", "bob"]);
+    let (ana, _) = Stream::open(&server, &lobby("ana"), "");
+    let (mut bob, _) = Stream::open(&server, &lobby("bob"), "");
+    bob.socket.shutdown(Shutdown::Write).unwrap();
+    let dropped = Instant::now();
+    drop(ana);
+    eventually("one is left", PATIENCE, || metric(&server, "chat_streams") == 1);
+    assert!(dropped.elapsed() < Duration::from_secs(10), "a comment every 15 s would have shown it");
+    thread::sleep(Duration::from_secs(1));
+    say(&peer, "ana", "bob is there");
+    assert_eq!(bob.next().content(), "bob is there");
 }
 
 #[test]

@@ -94,12 +94,14 @@ impl Responder {
     }
 
     /// Hands over the connection to an answer without an end; it is closed when what is returned is dropped. Writing to it
-    /// takes what the peer takes, and else says that it would block.
-    pub(super) fn into_stream(mut self) -> Option<Sent> {
-        let mut sent = self.sent.take()?;
-        sent.keep_alive = false;
-        sent.exchange.as_ref()?.keep_nothing();
-        Some(sent)
+    /// takes what the peer takes, and else says that it would block. Comes with the number of the connection.
+    pub(super) fn into_stream(mut self) -> (u64, Option<Sent>) {
+        let id = self.exchange().map_or(0, Exchange::id);
+        if let Some(sent) = &mut self.sent {
+            sent.keep_alive = false;
+        }
+        self.exchange().inspect(|exchange| exchange.keep_nothing());
+        (id, self.sent.take())
     }
 
     fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {

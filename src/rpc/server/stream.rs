@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use self::hub::Hub;
 use self::log::Entry;
 use self::reader::Stream;
-use super::reply::{Responder, Sent};
+use super::reply::{ConnectionId, Responder, Sent};
 use crate::program::spawn;
 
 /// The head of every stream. The body has no length and no chunks, it ends with the connection: so each event is one write,
@@ -117,25 +117,33 @@ impl Opener {
         let mut text = Vec::with_capacity(HEAD.len() + first.len());
         text.extend_from_slice(HEAD.as_bytes());
         text.extend_from_slice(first.as_bytes());
-        let Some(sent) = self.responder.into_stream() else { return };
-        let stream = Stream::new(Outlet { sent, _guard: Box::new(guard) }, reader, text);
+        let (connection, sent) = self.responder.into_stream();
+        let outlet = Outlet { sent, _guard: Box::new(guard) };
+        let stream = Stream::new(connection, outlet, reader, text);
         streams.push(Command::Open(feed, stream));
     }
 }
 
 /// The connection of a stream. The guard goes last: by then the connection is closed.
 struct Outlet {
-    sent: Sent,
+    /// `None` if the connection was lost before.
+    sent: Option<Sent>,
     _guard: Box<dyn Send>,
+}
+
+impl Outlet {
+    fn writer(&mut self) -> io::Result<&mut (dyn Write + Send)> {
+        self.sent.as_mut().ok_or(io::ErrorKind::NotConnected)?.writer()
+    }
 }
 
 impl Write for Outlet {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sent.writer()?.write(bytes)
+        self.writer()?.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sent.writer()?.flush()
+        self.writer()?.flush()
     }
 }
 
@@ -143,6 +151,7 @@ enum Command {
     Open(u64, Stream<Outlet>),
     Publish(u64, Entry),
     EndAll(Arc<[u8]>),
+    Suspect(u64),
 }
 
 #[derive(Default)]
@@ -198,6 +207,11 @@ impl Streams {
         self.push(Command::EndAll(event));
     }
 
+    /// The reader on `connection`, if it has a stream, may be gone; if so, that is found out soon.
+    pub fn suspect(&self, connection: ConnectionId) {
+        self.push(Command::Suspect(connection.0));
+    }
+
     fn push(&self, command: Command) {
         let mut inbox = self.shared.inbox.lock();
         inbox.commands.push(command);
@@ -243,6 +257,7 @@ fn write_all(shared: &Shared) {
                 Command::Open(feed, stream) => hub.open(feed, stream),
                 Command::Publish(feed, entry) => hub.publish(feed, entry),
                 Command::EndAll(event) => hub.end_all(&event),
+                Command::Suspect(connection) => hub.suspect(connection, Instant::now()),
             }
         }
         hub.write(Instant::now());

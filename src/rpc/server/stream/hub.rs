@@ -80,6 +80,25 @@ impl<W: Write> Hub<W> {
         }
     }
 
+    /// The reader on `connection` may be gone.
+    pub(super) fn suspect(&mut self, connection: u64, now: Instant) {
+        let found = self.feeds.iter_mut().find_map(|(id, feed)| {
+            let index = feed.streams.iter().position(|stream| stream.connection == connection)?;
+            Some((*id, feed, index))
+        });
+        let Some((id, feed, index)) = found else { return };
+        if feed.streams[index].suspect(now) == Standing::Ended {
+            feed.streams.remove(index);
+            feed.trim();
+            if feed.streams.is_empty() {
+                self.feeds.remove(&id);
+            }
+        } else {
+            let at = self.feeds.get(&id).and_then(|feed| feed.streams.get(index)?.wakes_at());
+            self.retry_at = [self.retry_at, at].into_iter().flatten().min();
+        }
+    }
+
     /// Writes everything that is due by `now`.
     pub(super) fn write(&mut self, now: Instant) {
         let is_ending = self.farewell.is_some();
@@ -100,8 +119,7 @@ impl<W: Write> Hub<W> {
         }
         if is_stuck || self.retry_at.is_some() {
             self.shrink();
-            let stuck = self.feeds.values().flat_map(|feed| &feed.streams).filter_map(|stream| stream.stuck.as_ref());
-            self.retry_at = stuck.map(|stuck| stuck.retry_at).min();
+            self.retry_at = self.feeds.values().flat_map(|feed| &feed.streams).filter_map(Stream::wakes_at).min();
         }
     }
 
@@ -160,7 +178,9 @@ impl<W: Write> Feed<W> {
                 Some(stuck) => stuck.retry_at <= now || is_ending,
                 None => is_due,
             };
-            if is_tried && stream.advance(log, &mut joined, now) == Standing::Ended {
+            if is_tried && stream.advance(log, &mut joined, now) == Standing::Ended
+                || stream.confirm(now) == Standing::Ended
+            {
                 return false;
             }
             is_stuck |= stream.stuck.is_some();

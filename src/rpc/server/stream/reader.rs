@@ -12,8 +12,13 @@ pub(super) const LAST_PAUSE: Duration = Duration::from_millis(320);
 /// A stream that takes nothing for this long is ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The time between the two comments to a reader who may be gone: only the second write to a closed connection fails.
+const SUSPICION: Duration = Duration::from_millis(200);
+
 /// One open stream.
 pub(super) struct Stream<W> {
+    /// Identifies its connection.
+    pub(super) connection: u64,
     writer: W,
     reader: u64,
     /// The bytes that come before the feed's; empty once they are out.
@@ -23,6 +28,8 @@ pub(super) struct Stream<W> {
     /// How much is out of `first`, or else of that entry.
     offset: usize,
     pub(super) stuck: Option<Stuck>,
+    /// When the second comment to a reader who may be gone is due.
+    suspect: Option<Instant>,
 }
 
 /// When a stream is tried again whose connection took no more.
@@ -42,8 +49,24 @@ pub(super) enum Standing {
 }
 
 impl<W: Write> Stream<W> {
-    pub(super) fn new(writer: W, reader: u64, first: Vec<u8>) -> Self {
-        Self { writer, reader, first, position: 0, offset: 0, stuck: None }
+    pub(super) fn new(connection: u64, writer: W, reader: u64, first: Vec<u8>) -> Self {
+        Self { connection, writer, reader, first, position: 0, offset: 0, stuck: None, suspect: None }
+    }
+
+    /// Returns when it has to be looked at if nothing happens first.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        [self.suspect, self.stuck.as_ref().map(|stuck| stuck.retry_at)].into_iter().flatten().min()
+    }
+
+    /// Its reader may be gone: two comments show it.
+    pub(super) fn suspect(&mut self, now: Instant) -> Standing {
+        self.suspect = Some(now + SUSPICION);
+        self.keep_alive(now)
+    }
+
+    /// Writes the second comment, if it is due.
+    pub(super) fn confirm(&mut self, now: Instant) -> Standing {
+        if self.suspect.take_if(|at| *at <= now).is_some() { self.keep_alive(now) } else { Standing::Current }
     }
 
     /// Writes as much as the connection takes.

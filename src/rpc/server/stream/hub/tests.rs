@@ -76,7 +76,7 @@ impl Bench {
 
     fn open(&mut self, reader: u64, room: usize) -> Pipe {
         let pipe = Pipe::new(room);
-        self.hub.open(FEED, Stream::new(pipe.clone(), reader, b"head;".to_vec()));
+        self.hub.open(FEED, Stream::new(reader, pipe.clone(), reader, b"head;".to_vec()));
         pipe
     }
 
@@ -207,6 +207,25 @@ fn a_comment_finds_the_readers_who_are_gone_and_is_the_only_reason_to_wake_up() 
     assert!(!gone.is_open());
     here.0.borrow_mut().is_broken = true;
     bench.pass(KEEP_ALIVE);
+    assert_eq!(bench.hub.wakes_at(), None);
+}
+
+#[test]
+fn two_comments_show_at_once_whether_a_reader_is_gone() {
+    let mut bench = Bench::new();
+    let (gone, here) = (bench.open(1, usize::MAX), bench.open(2, usize::MAX));
+    bench.write();
+    for connection in [1, 2, 99] {
+        bench.hub.suspect(connection, bench.now);
+    }
+    // The first write to a closed connection succeeds.
+    gone.0.borrow_mut().is_broken = true;
+    bench.pass(Duration::from_secs(1));
+    assert!(!gone.is_open());
+    assert_eq!(here.text(), "head;:\n\n:\n\n");
+    assert_eq!(bench.hub.wakes_at(), Some(bench.hub.next_keep_alive));
+    here.0.borrow_mut().is_broken = true;
+    bench.hub.suspect(2, bench.now);
     assert_eq!(bench.hub.wakes_at(), None);
 }
 
