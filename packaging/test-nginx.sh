@@ -89,6 +89,13 @@ while b"pushed through the proxy" not in next(events):
     pass
 print(f"an event came {1000 * (time.monotonic() - sent):.0f} ms after the message was sent")
 
+connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
+response = connection.getresponse()
+assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip"), (response.status, response.headers)
+assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"], response.headers
+print(f"the page came in {len(response.read())} bytes")
+
 def raw(request):
     with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="chat.example") as stream:
         stream.settimeout(10)
