@@ -3,6 +3,7 @@
 //! The second part needs Chromium, Node.js and what `npm ci --prefix tests/page` installs; a test says so where they are missing,
 //! and fails there if `CI` is `true`. Its scripts are in `tests/page`, one for each test.
 
+#![cfg(feature = "page")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "what fails here fails a test")]
 
 #[path = "corpus/terminal.rs"]

@@ -28,7 +28,7 @@ export async function call(method, params = [], headers = {}) {
     signal: AbortSignal.timeout(CALL_TIMEOUT),
   });
   if (response.status === 413) {
-    throw new Fault(8, await response.text());
+    throw new Fault(8, (await response.text()).trim());
   }
   if (!response.ok) {
     throw new Error(`HTTP ${response.status}`);
