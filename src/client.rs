@@ -133,7 +133,7 @@ fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, 
         local.ensure()?;
         is_host.store(local.is_host(), Ordering::Relaxed);
         if options.has("share") && local.is_host() {
-            finding::say(words.finding.sharing);
+            finding::say(&(words.finding.sharing)(&local.page()));
         }
         let is_host = Arc::clone(is_host);
         let discover = move || {

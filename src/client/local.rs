@@ -64,6 +64,13 @@ impl Local {
         self.server.is_some()
     }
 
+    /// Returns where browsers in the network find the chat.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let ip = network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into());
+        format!("http://{}", SocketAddr::new(ip, SERVER_PORT))
+    }
+
     /// Starts what is missing, and returns the binder. The client calls it again whenever the connection is lost: where two
     /// were chatting and the one that had the server in it has gone, the other one carries on.
     ///

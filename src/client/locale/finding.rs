@@ -7,8 +7,8 @@ pub struct FindingWords {
     pub looking: &'static str,
     /// A binder was found and is taken.
     pub found: fn(name: &str, address: &str) -> String,
-    /// This process shares the chat with the network.
-    pub sharing: &'static str,
+    /// This process shares the chat with the network, for browsers at this address.
+    pub sharing: fn(page: &str) -> String,
     /// Asks for a number in the list of binders.
     pub choose: &'static str,
     /// There are several binders, and nobody to ask.
@@ -38,7 +38,9 @@ fn stunnel(address: &str, host: &str) -> String {
 pub const ENGLISH: FindingWords = FindingWords {
     looking: "No chat on this machine; looking around in the network.",
     found: |name, address| format!("Found the chat of {name} at {address}."),
-    sharing: "The chat is on this machine. Others in this network join it with: client",
+    sharing: |page| {
+        format!("The chat is on this machine. Others in this network join it with client, or in a browser at {page}")
+    },
     choose: "Which one? [1] ",
     several: |addresses| format!("there are several chats in this network; choose one with --binder: {addresses}"),
     nothing: "no chat found; start one with --local (or --share, for the whole network), or say where it is with \
@@ -68,7 +70,9 @@ pub const ENGLISH: FindingWords = FindingWords {
 pub const PORTUGUESE: FindingWords = FindingWords {
     looking: "Não há chat nesta máquina; procurando na rede.",
     found: |name, address| format!("Encontrado o chat de {name} em {address}."),
-    sharing: "O chat está nesta máquina. Outros nesta rede entram com: client",
+    sharing: |page| {
+        format!("O chat está nesta máquina. Outros nesta rede entram com client, ou no navegador em {page}")
+    },
     choose: "Qual? [1] ",
     several: |addresses| format!("há vários chats nesta rede; escolha um com --binder: {addresses}"),
     nothing: "nenhum chat encontrado; inicie um com --local (ou --share, para toda a rede), ou diga onde está com \
