@@ -1,11 +1,11 @@
 //! Finding a binder in the local network without its address: DNS-SD (RFC 6763) over multicast DNS (RFC 6762).
 //!
 //! A binder announces the service `_chat-rpc._tcp` ([`Announcer`]), which every browser of such services shows; a client asks for
-//! it ([`browse`]). This is the part of the protocol that the two need, over IPv4:
+//! it ([`browse()`]). This is the part of the protocol that the two need, over IPv4:
 //!
 //! * Announcements, replies and goodbyes, with known answers left out, at most one reply a second to each network.
 //! * Names are unique because they carry random digits, so they are not probed for first.
-//! * [`packet`] alone names simple-dns. Whatever arrives is at most [`MAX_PACKET`] bytes, comes from the same network, and is
+//! * `packet` alone names simple-dns. Whatever arrives is at most `MAX_PACKET` bytes, comes from the same network, and is
 //!   only ever an answer to show or to connect to: nothing in it is trusted.
 
 #[cfg(feature = "discovery")]

@@ -6,36 +6,17 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use chat_rpc::rpc::{Client, Value};
-use support::home::Home;
+use support::home::{Home, history};
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually};
 
-impl Home {
-    fn client(&self, arguments: &[&str]) -> Program {
-        let home = format!("HOME={}", self.0.display());
-        let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", "LC_ALL=C", &home];
-        Program::start(&[&clear[..], CLIENT].concat(), arguments)
-    }
-
-    fn send(&self, server: &str, text: &[&str]) -> Program {
-        self.client(&[&["send", "--user", "bot", "--room", "ops", "--server", server], text].concat())
-    }
+/// Starts a client that sends `text` as the user `bot`.
+fn sender(home: &Home, server: &str, text: &str) -> Program {
+    home.client(&["send", "--user", "bot", "--room", "ops", "--server", server, text])
 }
 
 fn server() -> Program {
     Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
-}
-
-/// What everybody in `room` can read, as somebody who comes from outside reads it.
-fn history(server: &Program, room: &str) -> Vec<String> {
-    let outside = Client::new(server.address());
-    outside.call("register_user", &["reader".into()]).unwrap();
-    outside.call("join_room", &["reader".into(), room.into()]).unwrap();
-    let messages = outside.call("receive_messages", &["reader".into(), room.into()]).unwrap();
-    outside.call("unregister_user", &["reader".into()]).unwrap();
-    let content = |message: &Value| message.member("content").and_then(Value::as_str).unwrap().to_owned();
-    messages.as_array().unwrap().iter().map(content).collect()
 }
 
 #[test]
@@ -49,10 +30,10 @@ fn what_a_busy_server_has_not_done_is_done_when_it_says() {
             _ => Fate::Pass,
         });
         let started = Instant::now();
-        let mut send = home.send(relay.address(), &["deployed"]);
+        let mut send = sender(&home, relay.address(), "deployed");
         assert!(send.wait_exit(PATIENCE).success());
         assert!(started.elapsed() >= Duration::from_secs(3), "a second each: {:?}", started.elapsed());
-        assert_eq!(history(&server, "ops"), ["deployed"]);
+        assert_eq!(history(server.address(), "ops"), ["deployed"]);
         assert_eq!(relay.count("send_message"), 2);
     }
 }
@@ -68,9 +49,9 @@ fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
             ("register_user" | "join_room" | "send_message", 0) => fate,
             _ => Fate::Pass,
         });
-        let mut send = home.send(relay.address(), &["deployed"]);
+        let mut send = sender(&home, relay.address(), "deployed");
         assert!(send.wait_exit(PATIENCE).success(), "{fate:?}");
-        assert_eq!(history(&server, "ops"), ["deployed"], "{fate:?}");
+        assert_eq!(history(server.address(), "ops"), ["deployed"], "{fate:?}");
     }
 }
 
@@ -83,10 +64,10 @@ fn a_message_that_was_held_up_and_sent_again_is_there_once() {
         ("send_message", 0) => Fate::Hold(LONGER_THAN_A_CALL),
         _ => Fate::Pass,
     });
-    let mut send = home.send(relay.address(), &["deployed"]);
+    let mut send = sender(&home, relay.address(), "deployed");
     assert!(send.wait_exit(PATIENCE).success());
     eventually("the first call has reached the server", PATIENCE, || relay.done("send_message") == 2);
-    assert_eq!(history(&server, "ops"), ["deployed"]);
+    assert_eq!(history(server.address(), "ops"), ["deployed"]);
 }
 
 #[test]
@@ -101,13 +82,13 @@ fn a_message_whose_reply_was_lost_with_the_server_is_there_once() {
     });
     let tail = home.client(&["tail", "--room", "ops", "--server", relay.address()]);
     tail.stderr.wait_for_line("Joined ops", PATIENCE);
-    let mut send = home.send(relay.address(), &["deployed"]);
+    let mut send = sender(&home, relay.address(), "deployed");
     eventually("the server has it", PATIENCE, || relay.done("send_message") == 1);
     first.kill();
     let second = serve(first.address());
     assert!(send.wait_exit(PATIENCE).success());
-    assert_eq!(history(&second, "ops"), ["deployed"]);
-    let mut after = home.send(relay.address(), &["and on"]);
+    assert_eq!(history(second.address(), "ops"), ["deployed"]);
+    let mut after = sender(&home, relay.address(), "and on");
     assert!(after.wait_exit(PATIENCE).success());
     tail.stdout.wait_for_line("bot: and on", PATIENCE);
     let shown = tail.stdout.lines().iter().filter(|line| line.ends_with("bot: deployed")).count();
@@ -122,7 +103,7 @@ fn another_status_is_an_error_that_names_it() {
         "send_message" => Fate::Refuse(FORBIDDEN),
         _ => Fate::Pass,
     });
-    let mut send = home.send(relay.address(), &["deployed"]);
+    let mut send = sender(&home, relay.address(), "deployed");
     assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
     send.stderr.wait_for_line("HTTP status 403", PATIENCE);
     assert_eq!(relay.count("send_message"), 1);

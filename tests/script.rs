@@ -11,40 +11,16 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chat_rpc::rpc::{Client, Value};
-use support::home::Home;
+use support::home::{Home, history};
 use support::peer::Usage;
 use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
 
-impl Home {
-    fn client(&self, arguments: &[&str]) -> Program {
-        self.client_reading(Stdio::piped(), arguments)
-    }
-
-    fn client_reading(&self, input: Stdio, arguments: &[&str]) -> Program {
-        let home = format!("HOME={}", self.0.display());
-        let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", "LC_ALL=C", &home];
-        Program::start_with(input, &[&clear[..], CLIENT].concat(), arguments)
-    }
-
-    /// Sends all of `input` as the user `bot`, from a file.
-    fn send(&self, server: &Program, input: &[u8], arguments: &[&str]) -> Program {
-        let path = self.0.join("input");
-        fs::write(&path, input).unwrap();
-        let start = ["send", "--user", "bot", "--room", "ops", "--server", server.address()];
-        self.client_reading(fs::File::open(path).unwrap().into(), &[&start, arguments].concat())
-    }
-}
-
-/// What everybody can read in the room `ops`, which may not be there yet.
-fn history(server: &Program) -> Vec<String> {
-    let outside = Client::new(server.address());
-    outside.call("register_user", &["reader".into()]).unwrap();
-    let joined = outside.call("join_room", &["reader".into(), "ops".into()]);
-    let messages = joined.and_then(|_| outside.call("receive_messages", &["reader".into(), "ops".into()]));
-    let messages = messages.unwrap_or(Value::Array(Vec::new()));
-    outside.call("unregister_user", &["reader".into()]).unwrap();
-    let content = |message: &Value| message.member("content").and_then(Value::as_str).unwrap().to_owned();
-    messages.as_array().unwrap().iter().map(content).collect()
+/// Starts a client that sends all of `input` as the user `bot`, from a file.
+fn sender(home: &Home, server: &Program, input: &[u8], arguments: &[&str]) -> Program {
+    let path = home.0.join("input");
+    fs::write(&path, input).unwrap();
+    let start = ["send", "--user", "bot", "--room", "ops", "--server", server.address()];
+    home.client_reading(fs::File::open(path).unwrap().into(), &[], &[&start, arguments].concat())
 }
 
 fn server() -> Program {
@@ -193,7 +169,7 @@ fn ten_thousand_lines_arrive_once_and_in_order() {
     for number in 0..10_000 {
         let _ = writeln!(input, "line {number}");
     }
-    let mut send = home.send(&server, input.as_bytes(), &[]);
+    let mut send = sender(&home, &server, input.as_bytes(), &[]);
     assert!(send.wait_exit(PATIENCE * 2).success());
     let outside = Client::new(server.address());
     outside.call("register_user", &["reader".into()]).unwrap();
@@ -223,15 +199,15 @@ fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
     let mut yes = Command::new("yes").stdout(Stdio::piped()).spawn().unwrap();
     let input = yes.stdout.take().unwrap();
     let arguments = ["send", "--user", "bot", "--room", "ops", "--server", server.address()];
-    let mut send = home.client_reading(input.into(), &arguments);
+    let mut send = home.client_reading(input.into(), &[], &arguments);
     let metrics = || {
         let mut connection = support::http::Connection::open(server.address());
         connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         String::from_utf8(connection.answer().unwrap().body).unwrap()
     };
-    eventually("the burst is sent", PATIENCE, || history(&server).len() >= 50);
+    eventually("the burst is sent", PATIENCE, || history(server.address(), "ops").len() >= 50);
     let usage = Usage::of(&send);
-    eventually("more is sent", PATIENCE, || history(&server).len() >= 150);
+    eventually("more is sent", PATIENCE, || history(server.address(), "ops").len() >= 150);
     assert!(usage.growth_kb() < 5 << 10, "{} kB", usage.growth_kb());
     let metrics = metrics();
     let faults = metrics.lines().find(|line| line.contains("rpc_faults_total{procedure=\"send_message\"}"));
@@ -247,24 +223,24 @@ fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
 fn the_first_refusal_ends_it_and_names_the_line() {
     let (home, server) = (Home::new(), server());
     let input = format!("one\n\n{}\nthree\n", "x".repeat(5000));
-    let mut send = home.send(&server, input.as_bytes(), &[]);
+    let mut send = sender(&home, &server, input.as_bytes(), &[]);
     assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
     let said = send.stderr.wait_for_line("line 3: ", PATIENCE);
     assert!(said.contains("4096"), "{said}");
-    assert_eq!(history(&server), ["one"]);
+    assert_eq!(history(server.address(), "ops"), ["one"]);
 
-    let mut send = home.send(&server, format!("two\n{}", "x".repeat(100_000)).as_bytes(), &[]);
+    let mut send = sender(&home, &server, format!("two\n{}", "x".repeat(100_000)).as_bytes(), &[]);
     assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
     send.stderr.wait_for_line("line 2: the line has more than 65536 bytes", PATIENCE);
-    assert_eq!(history(&server), ["one", "two"]);
+    assert_eq!(history(server.address(), "ops"), ["one", "two"]);
 }
 
 #[test]
 fn what_is_not_utf8_is_replaced_and_said_once() {
     let (home, server) = (Home::new(), server());
-    let mut send = home.send(&server, b"caf\xe9\nplain\n\xff", &[]);
+    let mut send = sender(&home, &server, b"caf\xe9\nplain\n\xff", &[]);
     assert!(send.wait_exit(PATIENCE).success());
-    assert_eq!(history(&server), ["caf\u{fffd}", "plain", "\u{fffd}"]);
+    assert_eq!(history(server.address(), "ops"), ["caf\u{fffd}", "plain", "\u{fffd}"]);
     let said = send.stderr.lines().iter().filter(|line| line.contains("UTF-8")).count();
     assert_eq!(said, 1);
 }
@@ -278,25 +254,25 @@ fn a_text_for_one_user_reaches_only_that_user() {
         tail.stderr.wait_for_line("Joined ops", PATIENCE);
         tail
     });
-    let send = |arguments: &[&str]| {
+    let exit_code = |arguments: &[&str]| {
         let mut send = home.client(&[&["send", "--user", "bot"], &place[..], arguments].concat());
         send.wait_exit(PATIENCE).code()
     };
-    assert_eq!(send(&["@ana hi"]), Some(2), "it could be meant for ana alone");
-    assert_eq!(send(&["--to", "ana", "--all", "hi"]), Some(2));
-    assert_eq!(send(&["--to", "nobody", "hi"]), Some(1));
-    assert_eq!(send(&["--to", "ana", "@ana hi"]), Some(0));
-    assert_eq!(send(&["--all", "@all: hello"]), Some(0));
+    assert_eq!(exit_code(&["@ana hi"]), Some(2), "it could be meant for ana alone");
+    assert_eq!(exit_code(&["--to", "ana", "--all", "hi"]), Some(2));
+    assert_eq!(exit_code(&["--to", "nobody", "hi"]), Some(1));
+    assert_eq!(exit_code(&["--to", "ana", "@ana hi"]), Some(0));
+    assert_eq!(exit_code(&["--all", "@all: hello"]), Some(0));
     for tail in &tails {
         tail.stdout.wait_for_line("bot: @all: hello", PATIENCE);
     }
     assert!(tails[0].stdout.lines()[0].ends_with("bot (private): @ana hi"), "{:?}", tails[0].stdout.lines());
     assert_eq!(tails[1].stdout.lines().len(), 1);
 
-    let mut lines = home.send(&server, b"one\n@ana two\n", &[]);
+    let mut lines = sender(&home, &server, b"one\n@ana two\n", &[]);
     assert_eq!(lines.wait_exit(PATIENCE).code(), Some(1));
     lines.stderr.wait_for_line("line 2: the text begins with @", PATIENCE);
-    let mut lines = home.send(&server, b"@ana three\n", &["--all"]);
+    let mut lines = sender(&home, &server, b"@ana three\n", &["--all"]);
     assert!(lines.wait_exit(PATIENCE).success());
     tails[1].stdout.wait_for_line("bot: @ana three", PATIENCE);
 }
@@ -306,7 +282,7 @@ fn tail_shows_what_was_said_before_and_ends_after_a_count() {
     let (home, server) = (Home::new(), server());
     let place = ["--server", server.address(), "--room", "ops"];
     let input: String = (0..60).map(|number| format!("line {number}\n")).collect();
-    assert!(home.send(&server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
     let tail = |arguments: &[&str]| home.client(&[&["tail"], &place[..], arguments].concat());
     let shown = |tail: &Program| -> Vec<String> {
         tail.stdout.lines().iter().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
@@ -319,7 +295,7 @@ fn tail_shows_what_was_said_before_and_ends_after_a_count() {
     assert_eq!(shown(&first), ["0", "1", "2"], "more than come with joining, and no more than the count");
     let mut next = tail(&["--count", "1"]);
     next.stderr.wait_for_line("Joined ops", PATIENCE);
-    assert!(home.send(&server, b"line 60\nline 61\n", &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, b"line 60\nline 61\n", &[]).wait_exit(PATIENCE).success());
     assert!(next.wait_exit(PATIENCE).success());
     assert_eq!(shown(&next), ["60"]);
 }
@@ -332,7 +308,7 @@ fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
     let line = ["env", "-u", "XDG_STATE_HOME", "LC_ALL=C", &home_variable, "sh", "-c", &script, CLIENT[0]];
     let pipeline = Program::start(&line, &[""; 0]);
     pipeline.stderr.wait_for_line("Joined ops", PATIENCE);
-    assert!(home.send(&server, b"only one\n", &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, b"only one\n", &[]).wait_exit(PATIENCE).success());
     pipeline.stdout.wait_for_line("bot: only one", PATIENCE);
     pipeline.stdout.wait_for_line("ended", PATIENCE);
     assert!(!pipeline.stderr.lines().iter().any(|line| line.starts_with("client: ")), "{:?}", pipeline.stderr.lines());
@@ -342,7 +318,7 @@ fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
 fn a_second_signal_ends_a_client_whose_output_is_stuck() {
     let (home, server) = (Home::new(), server());
     let input: String = (0..50).map(|_| format!("{}\n", "x".repeat(4000))).collect();
-    assert!(home.send(&server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
     let mut tail = Command::new(CLIENT[0])
         .args(["tail", "--json", "--history", "500", "--room", "ops", "--server", server.address()])
         .env("HOME", &home.0)

@@ -1,4 +1,4 @@
-//! The calling side: [`exchange`] is its HTTP.
+//! The calling side: [`mod@exchange`] is its HTTP.
 //!
 //! ```no_run
 //! use std::time::Duration;
