@@ -188,6 +188,7 @@ pub fn log_panics() {
 pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAddr) -> Result<(), Failure> {
     print(&format!("{} listening on {address}\n", program.name))?;
     service_manager::notify(service_manager::READY);
+    service_manager::keep_watch(address);
     stopped();
     service_manager::notify(service_manager::STOPPING);
     Ok(())

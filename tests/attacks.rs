@@ -261,6 +261,7 @@ fn by_http() -> Vec<Attack> {
         &request("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
         Status(400),
     );
+    // CVE-2026-66752: tiny_http takes any of them for chunked.
     for coding in ["gzip", "identity", "gzip, chunked", "chunked, chunked", "xchunked", "\"chunked\"", ""] {
         add(
             &format!("the Transfer-Encoding {coding:?}"),
@@ -360,6 +361,10 @@ fn by_http() -> Vec<Attack> {
     add("a head without an end", b"POST /RPC2 HTTP/1.1\r\nHost: local", Status(408));
     add("a header beyond ASCII", &[b"POST /RPC2 HTTP/1.1\r\nX: \xff", &b"\r\n\r\n"[..]].concat(), Status(400));
     add("NUL in a header", &request(&format!("X: a\0b\r\nContent-Length: {length}"), LIST_METHODS), Status(400));
+    // CVE-2026-66753: they pass in tiny_http's header values.
+    for (name, line) in [("CR in a header", "X: a\rSet-Cookie: b"), ("LF in a header", "X: a\nSet-Cookie: b")] {
+        add(name, &request(&format!("{line}\r\nContent-Length: {length}"), LIST_METHODS), Status(400));
+    }
     for (name, lines) in [
         ("a header of 64 KB", format!("X: {much}")),
         ("credentials of 64 KB", format!("Authorization: Basic {}", "QUFB".repeat(16_384))),

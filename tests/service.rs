@@ -204,6 +204,31 @@ fn a_passed_socket_has_the_time_outs_of_an_own_one() {
 }
 
 #[test]
+fn a_watchdog_is_fed_while_the_program_serves() {
+    let ear = Ear::abstract_name("watchdog");
+    let start = |id: &str| {
+        let id = format!("WATCHDOG_PID={id}");
+        let line = ["env", &ear.variable, "WATCHDOG_USEC=200000", &id, BINDER[0]];
+        Program::serve(&line, &["--listen", ANY_PORT])
+    };
+    let other = start("1");
+    assert_eq!(ear.next(), "READY=1");
+    drop(other);
+    let line = format!("WATCHDOG_USEC=200000 WATCHDOG_PID=$$ exec env {} \"$@\"", ear.variable);
+    let program = Program::serve(&["sh", "-c", &line, "sh", BINDER[0]], &["--listen", "0.0.0.0:0"]);
+    for said in ["READY=1", "WATCHDOG=1", "WATCHDOG=1"] {
+        assert_eq!(ear.next(), said);
+    }
+    // And not by itself.
+    program.signal("STOP");
+    while !ear.is_silent() {
+        ear.next();
+    }
+    program.signal("CONT");
+    assert_eq!(ear.next(), "WATCHDOG=1");
+}
+
+#[test]
 fn a_socket_for_another_process_is_not_taken() {
     let (socket, address) = socket();
     let program = activate(&socket, "1", BINDER, &["--listen", ANY_PORT]).ready();

@@ -1,10 +1,12 @@
-//! What a service manager, such as systemd, and a program say to each other: when the program is ready and when it stops
-//! (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)).
+//! What a service manager, such as systemd, and a program say to each other: when the program is ready, that it still serves,
+//! and when it stops (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)).
 
-use std::net::TcpListener;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 use log::{debug, warn};
@@ -28,6 +30,43 @@ pub(super) fn notify(state: &str) {
     if let Err(error) = address.and_then(send) {
         debug!("the service manager does not learn of {state}: {error}");
     }
+}
+
+/// Tells the service manager that the program serves, as often as `$WATCHDOG_USEC` wants it: each time after a request to
+/// `address` was answered. If that is not so any more, the manager starts it anew.
+pub(super) fn keep_watch(address: std::net::SocketAddr) {
+    let micros = std::env::var("WATCHDOG_USEC").ok().and_then(|micros| micros.parse().ok());
+    let meant_for_other = std::env::var("WATCHDOG_PID").is_ok_and(|id| id != std::process::id().to_string());
+    let Some(micros) = micros.filter(|&micros| micros > 0 && !meant_for_other) else { return };
+    // Twice in its time, so that one answer may be late.
+    let pause = Duration::from_micros(micros) / 2;
+    let watch = move || {
+        loop {
+            match probe(address, pause) {
+                Ok(()) => notify("WATCHDOG=1"),
+                Err(error) => warn!("{address} does not answer: {error}"),
+            }
+            std::thread::sleep(pause);
+        }
+    };
+    if let Err(error) = super::keep_running("watchdog", watch) {
+        warn!("the service manager will not be told that the program serves: {error}");
+    }
+}
+
+/// Makes a request to this program itself.
+fn probe(mut address: std::net::SocketAddr, patience: Duration) -> io::Result<()> {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+    let mut status = [0; b"HTTP/1.1 200".len()];
+    stream.read_exact(&mut status)?;
+    if status == *b"HTTP/1.1 200" { Ok(()) } else { Err(io::Error::other("another status than 200")) }
 }
 
 /// The socket that the service manager has passed to this process, to serve on instead of opening one. To be called once,

@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
 use super::{Handler, ParamSpec, Procedure};
 use crate::rpc::metrics::Metrics;
@@ -94,6 +96,8 @@ pub struct Dispatcher {
     /// What it publishes as `server_id`.
     pub(super) server_id: Option<String>,
     limits: DocumentLimits,
+    /// Held by the multicall that is made: their answers are the longest, and are written one after the other.
+    pub(super) multicalls: Mutex<()>,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
     on_events: Option<Box<OnEvents>>,
     extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
@@ -119,6 +123,7 @@ impl Dispatcher {
             published: Vec::new(),
             server_id: None,
             limits: DocumentLimits::default(),
+            multicalls: Mutex::new(()),
             on_pipelined: Box::new(|_| {}),
             on_events: None,
             extra_metrics: Box::new(|_| {}),
@@ -194,13 +199,24 @@ impl Dispatcher {
     /// The procedure's fault, or one of the protocol: no such procedure, or one that answers later.
     pub fn call(&self, caller: &Caller, name: &str, params: Vec<Value>) -> Result<String, Fault> {
         let mut out = String::new();
+        self.call_into(caller, name, params, &mut out)?;
+        Ok(out)
+    }
+
+    /// The same; appends the answer's `<value>` to `out`. After a fault something can have been appended.
+    pub(super) fn call_into(
+        &self,
+        caller: &Caller,
+        name: &str,
+        params: Vec<Value>,
+        out: &mut String,
+    ) -> Result<(), Fault> {
         match self.find(name)? {
-            Entry { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, &mut out)?,
+            Entry { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, out),
             Entry { run: BoundHandler::Later(_), .. } => {
-                return Err(Fault::new(Fault::INVALID_CALL, "a procedure that waits cannot be called here"));
+                Err(Fault::new(Fault::INVALID_CALL, "a procedure that waits cannot be called here"))
             }
         }
-        Ok(out)
     }
 
     pub(super) fn find(&self, name: &str) -> Result<&Entry, Fault> {

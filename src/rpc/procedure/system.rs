@@ -9,7 +9,7 @@ use crate::rpc::{Fault, Value, write};
 pub const MAX_MULTICALL: usize = 100;
 /// Bytes of the answers in one `system.multicall` after which no further call is made: a hundred whole histories would not
 /// fit a small machine.
-pub const MAX_MULTICALL_BYTES: usize = 2 << 20;
+pub const MAX_MULTICALL_BYTES: usize = 1 << 20;
 
 procedures! { pub(super) SYSTEM for Dispatcher {
     /// The names of all procedures.
@@ -20,7 +20,7 @@ procedures! { pub(super) SYSTEM for Dispatcher {
     "system.methodHelp" = method_help(procedure_name: String) -> String;
     /// Makes several calls, structs of methodName and params, at most 100. Answers an array with a one-element array for
     /// each answer, and a struct of faultCode and faultString for each fault. Cannot be nested, nor carry calls that wait.
-    "system.multicall" = multicall(calls: Vec<Value>) -> Written<false>;
+    "system.multicall" = writes multicall(calls: Vec<Value>) -> Written<false>;
     /// What this server can do: a struct with a struct of specUrl and specVersion for each capability, and its limits.
     "system.getCapabilities" = get_capabilities() -> Written<true>;
 } }
@@ -67,29 +67,34 @@ impl Dispatcher {
         Ok(lines.collect::<Vec<_>>().join("\n").trim().to_owned())
     }
 
-    fn multicall(&self, caller: &Caller, calls: Vec<Value>) -> Result<Written<false>, Fault> {
+    fn multicall(&self, caller: &Caller, calls: Vec<Value>, out: &mut String) -> Result<(), Fault> {
         if calls.len() > MAX_MULTICALL {
             return Err(Fault::new(Fault::LIMIT, format!("a multicall may carry {MAX_MULTICALL} calls")));
         }
-        let mut out = String::new();
-        write::array(&mut out, |out| {
+        let _one_at_a_time = self.multicalls.lock();
+        let before = out.len();
+        write::array(out, |out| {
             for call in calls {
-                let answer = if out.len() > MAX_MULTICALL_BYTES {
+                let start = out.len();
+                let mut answer = if start - before > MAX_MULTICALL_BYTES {
                     let what = format!("the answers of a multicall may have {MAX_MULTICALL_BYTES} bytes; not called");
                     Err(Fault::new(Fault::LIMIT, what))
                 } else {
-                    self.one_of_many(caller, call)
+                    Ok(())
                 };
-                match answer {
-                    Ok(value) => write::array(out, |out| out.push_str(&value)),
-                    Err(fault) => write::fault_value(out, &fault),
+                if answer.is_ok() {
+                    write::array(out, |out| answer = self.one_of_many(caller, call, out));
+                }
+                if let Err(fault) = answer {
+                    out.truncate(start);
+                    write::fault_value(out, &fault);
                 }
             }
         });
-        Ok(Written(out))
+        Ok(())
     }
 
-    fn one_of_many(&self, caller: &Caller, call: Value) -> Result<String, Fault> {
+    fn one_of_many(&self, caller: &Caller, call: Value, out: &mut String) -> Result<(), Fault> {
         let malformed =
             || Fault::new(Fault::INVALID_CALL, "each call is a struct of methodName (string) and params (array)");
         let Value::Struct(members) = call else { return Err(malformed()) };
@@ -105,7 +110,7 @@ impl Dispatcher {
         if name == "system.multicall" {
             return Err(Fault::new(Fault::INVALID_CALL, "multicalls cannot be nested"));
         }
-        self.call(caller, &name, params)
+        self.call_into(caller, &name, params, out)
     }
 
     fn get_capabilities(&self, _: &Caller) -> Result<Written<true>, Fault> {
