@@ -410,7 +410,7 @@ impl Connection {
 
     pub(crate) fn has_more(&self) -> bool {
         let state = self.lock();
-        state.input.len() > state.request
+        state.input.len() > state.request || state.ended
     }
 
     pub(crate) fn is_open(&self) -> bool {

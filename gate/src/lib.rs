@@ -198,7 +198,7 @@ impl Exchange {
         self.connection.peer
     }
 
-    /// Whether another request has come behind this one.
+    /// Whether another request has come behind this one, or nothing more will: then the answer should not be held back.
     #[must_use]
     pub fn has_pipelined_request(&self) -> bool {
         self.connection.has_more()

@@ -77,7 +77,7 @@ impl Responder {
         self.exchange().map(|exchange| ConnectionId(exchange.id()))
     }
 
-    /// Whether another request waits on the same connection for this answer.
+    /// Whether another request waits on the same connection for this answer, or the peer sends nothing more.
     #[must_use]
     pub fn has_pipelined_request(&self) -> bool {
         self.exchange().is_some_and(Exchange::has_pipelined_request)
