@@ -9,6 +9,7 @@ mod delivery;
 pub mod entry;
 mod identity;
 mod journal;
+mod keeper;
 mod limits;
 pub mod name;
 mod params;
@@ -17,6 +18,8 @@ mod refusal;
 mod registration;
 mod room;
 mod server;
+#[cfg(feature = "share")]
+pub mod share;
 mod state;
 mod store;
 mod streams;
@@ -34,8 +37,9 @@ pub use self::core::{Applied, Core, Counts, Now, Registration, SendCall, WaitCal
 use delivery::Bell;
 use entry::{Entry, Message, PersonId, RoomId};
 pub use identity::Proof;
-use journal::{Journal, Outcome};
-pub use journal::{Log, LogError, NoLog};
+use journal::Journal;
+pub use journal::{Apply, Log, LogError, NoLog, Outcome};
+pub use keeper::KeeperConfig;
 pub use limits::Limits;
 use name::{RoomName, UserName};
 use params::{MessageKey, Recipient, Text};
@@ -159,7 +163,7 @@ impl Chat {
     #[must_use]
     pub fn new(core: Core<Deferred>, log: Arc<dyn Log>, streams: Streams, digests: secret::Key, salt: Salt) -> Self {
         let max_message_bytes = core.state().limits().message_bytes;
-        let (journal, bell) = (Journal::default(), Bell::default());
+        let (journal, bell) = (Journal::new(log.is_shared()), Bell::default());
         Self { core: Mutex::new(core), journal, log, bell, streams, digests, salt, max_message_bytes }
     }
 
@@ -187,7 +191,7 @@ impl Chat {
         self.journal.commit(entry, |entries| self.work(entries))
     }
 
-    /// Checks the entries of one turn, writes those that can be applied to the log, and applies them.
+    /// Checks the entries of one turn, brings those that can be applied to the log, and has them applied.
     fn work(&self, entries: Vec<Entry>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut good = Vec::with_capacity(entries.len());
@@ -195,7 +199,9 @@ impl Chat {
         for mut entry in entries {
             match core.state().check(&entry) {
                 Ok(true) => {
-                    settle(&mut entry, core.state(), &good);
+                    if !self.log.is_shared() {
+                        settle(&mut entry, core.state(), &good);
+                    }
                     good.push(entry);
                     outcomes.push(None);
                 }
@@ -203,19 +209,27 @@ impl Chat {
             }
         }
         drop(core);
-        let is_stored = good.is_empty() || self.log.append(&good).is_ok();
+        let mut applied = Vec::new();
+        if !good.is_empty() {
+            applied = self.log.commit(good, &|entries| self.apply(entries)).unwrap_or_default();
+        }
+        let mut applied = applied.into_iter();
+        let mut next = || applied.next().unwrap_or(Err(Refusal::NotStored));
+        outcomes.into_iter().map(|known| known.unwrap_or_else(&mut next)).collect()
+    }
+
+    /// Applies entries that are in the log: the one way in which the state changes.
+    fn apply(&self, entries: Vec<Entry>) -> Vec<Outcome> {
         let (mut ended, mut wakes) = (Vec::new(), false);
-        let mut good = good.into_iter();
         let mut core = self.core.lock();
-        let mut apply = || {
-            let entry = good.next().filter(|_| is_stored).ok_or(Refusal::NotStored)?;
+        let mut apply = |entry| {
             let applied = core.apply(entry, Instant::now())?;
             ended.extend(applied.ended);
             wakes |= applied.wakes;
             publish(&self.streams, applied.events);
             Ok(())
         };
-        let outcomes = outcomes.into_iter().map(|known| known.unwrap_or_else(&mut apply)).collect();
+        let outcomes = entries.into_iter().map(&mut apply).collect();
         drop(core);
         reply(ended);
         if wakes {
@@ -228,7 +242,10 @@ impl Chat {
         let confirmation = format!("User {username} registered.");
         let registration =
             self.acting(caller, &username, |core, proof| core.register(&username, proof, caller.address, now()))?;
-        if registration == Registration::New {
+        if registration == Registration::Resumed {
+            // This user may come from another server, and has read what was said there.
+            self.log.catch_up();
+        } else {
             let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
             let entry =
                 Entry::Register { person: PersonId(random_id()?), name: username.clone(), secret: secret.clone() };
@@ -375,6 +392,9 @@ impl Chat {
     /// Removes what has been idle for too long.
     fn sweep(&self) {
         let entries = self.core.lock().sweep(now());
+        if !self.log.is_sweeper() {
+            return;
+        }
         for entry in entries {
             // What is refused has changed meanwhile; what cannot be stored is tried again in the next round.
             let _ = self.commit(entry);

@@ -5,6 +5,8 @@
 //! [`Entry`]; when that has been appended to the log, [`Core::apply`] applies it.
 
 mod calls;
+#[cfg(feature = "share")]
+mod elsewhere;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -44,6 +46,9 @@ pub struct Core<T: Ticket> {
     waits: Waits<T>,
     pub(super) readers: Readers,
     presence: HashMap<PersonId, Presence>,
+    /// When users were last heard of at other servers of the same chat.
+    #[cfg(feature = "share")]
+    elsewhere: HashMap<PersonId, Instant>,
     /// When somebody last had to do with a room.
     used: HashMap<RoomId, Instant>,
     registrations: Rates,
@@ -66,6 +71,8 @@ impl<T: Ticket> Core<T> {
             waits: Waits::new(limits.waits_per_address),
             readers: Readers::new(limits.streams_per_address),
             presence,
+            #[cfg(feature = "share")]
+            elsewhere: HashMap::new(),
             used,
             registrations,
             creations,
@@ -284,6 +291,8 @@ impl<T: Ticket> Core<T> {
         }
         if let Some(person) = effects.unregistered {
             self.presence.remove(&person);
+            #[cfg(feature = "share")]
+            self.elsewhere.remove(&person);
         }
         if let Some(room) = effects.used.or(effects.joined.as_ref().map(|(room, _)| *room)) {
             self.used.insert(room, now);
@@ -396,6 +405,8 @@ impl<T: Ticket> Core<T> {
                 && (is_idle(presence.map(|presence| &presence.last_call), limits.user_idle)
                     || has_gone.is_some_and(|end| is_idle(Some(end), STREAM_GRACE)))
         });
+        #[cfg(feature = "share")]
+        let users = users.filter(|(id, _)| is_idle(self.elsewhere.get(id), limits.user_idle));
         let users = users.map(|(person, _)| Entry::Unregister { person });
         let empty = self.state.rooms().filter(|room| room.members().len() == 0);
         let rooms = empty.filter(|room| is_idle(self.used.get(&room.id), limits.room_idle));

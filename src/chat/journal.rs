@@ -21,7 +21,33 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// # Errors
     /// If they cannot be stored now. Then none of them is, and the same call may succeed later.
     fn append(&self, entries: &[Entry]) -> Result<(), LogError>;
+
+    /// Appends `entries` and has them applied. A log that only this process writes is followed by applying what was appended;
+    /// one that others write too brings back the entries of all in one order, and has them applied in that.
+    ///
+    /// # Errors
+    /// If they cannot be stored now.
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+        self.append(&entries)?;
+        Ok(apply(entries))
+    }
+
+    /// Returns whether others write this log too, so that only applying an entry tells what becomes of it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Returns once everything is applied that was in the log when this was called, or after some time without it.
+    fn catch_up(&self) {}
+
+    /// Returns whether this process is the one that removes what has been idle for too long.
+    fn is_sweeper(&self) -> bool {
+        true
+    }
 }
+
+/// Applies entries that are in the log, in its order. Returns their outcomes.
+pub type Apply<'a> = &'a dyn Fn(Vec<Entry>) -> Vec<Outcome>;
 
 /// Entries cannot be stored now. The log of the program has the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +64,11 @@ impl Log for NoLog {
 }
 
 /// The outcome of one entry.
-pub(super) type Outcome = Result<(), Refusal>;
+pub type Outcome = Result<(), Refusal>;
 
 #[derive(Debug, Default)]
 pub(super) struct Journal {
+    is_shared: bool,
     turns: Mutex<Turns>,
     /// A turn has ended.
     ended: Condvar,
@@ -56,7 +83,15 @@ struct Turns {
     is_taken: bool,
 }
 
+/// Entries of a turn in a log that others write too.
+const SHARED_TURN: usize = 256;
+
 impl Journal {
+    /// Returns the turns for a log. If others write it too, all kinds of entries share a turn.
+    pub(super) fn new(is_shared: bool) -> Self {
+        Self { is_shared, ..Self::default() }
+    }
+
     /// Brings `entry` and waits until it is in the log and applied, or refused. One thread at a time is in `work`, which does
     /// this for all entries that it is given, and returns their outcomes in their order.
     pub(super) fn commit(&self, entry: Entry, work: impl Fn(Vec<Entry>) -> Vec<Outcome>) -> Outcome {
@@ -73,7 +108,7 @@ impl Journal {
                 continue;
             }
             turns.is_taken = true;
-            let (numbers, entries): (Vec<_>, Vec<_>) = next_batch(&mut turns.queue).into_iter().unzip();
+            let (numbers, entries): (Vec<_>, Vec<_>) = self.next_batch(&mut turns.queue).into_iter().unzip();
             // Whatever becomes of the work, the turn is given back, and everybody who waits for it hears of it.
             let outcomes = MutexGuard::unlocked(&mut turns, || catch_unwind(AssertUnwindSafe(|| work(entries))))
                 .unwrap_or_default();
@@ -82,6 +117,10 @@ impl Journal {
             turns.is_taken = false;
             self.ended.notify_all();
         }
+    }
+
+    fn next_batch(&self, queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
+        if self.is_shared { queue.drain(..queue.len().min(SHARED_TURN)).collect() } else { next_batch(queue) }
     }
 
     /// Does `work` while nobody else has a turn: what is in the log is applied then, and nothing else.

@@ -30,6 +30,8 @@ pub(super) struct Registration {
     pub(super) procedures: Vec<&'static str>,
     pub(super) instance: String,
     pub(super) credentials: Option<Credentials>,
+    /// The chat, where other servers serve it too; else empty.
+    pub(super) group: String,
 }
 
 /// The kind of binder at the other end.
@@ -98,8 +100,12 @@ impl Registration {
         let (host, port) = self.address();
         let names = self.procedures.iter().map(|&name| name.into()).collect();
         let lease = LEASE.as_secs().cast_signed();
-        let params =
-            [self.instance.as_str().into(), host.as_str().into(), port.into(), Value::Array(names), lease.into()];
+        let mut params =
+            vec![self.instance.as_str().into(), host.as_str().into(), port.into(), Value::Array(names), lease.into()];
+        // An older binder knows no groups.
+        if !self.group.is_empty() {
+            params.push(self.group.as_str().into());
+        }
         match client.call("register_service", &params) {
             Ok(granted) => {
                 let granted =

@@ -9,14 +9,15 @@ use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
 use super::delivery::deliver;
+use super::keeper::{Keeper, KeeperConfig};
 use super::registration::Registration;
-use super::{Chat, Core, FORM, Identity, Limits, Log, NoLog, PROCEDURES, State, Store, StoreConfig};
+use super::{Chat, Core, Limits, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
 use crate::random;
 use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Streams, listen};
-use crate::secret::{self, Key, Salt};
+use crate::secret::{self, Key};
 
 /// The longest pause between two rounds of the janitor.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -56,6 +57,8 @@ const FLAGS: &[&[Flag]] = &[
         Flag::value("secret-file", "FILE", None, "File with the secret that the binder requires."),
     ],
     super::store::FLAGS,
+    #[cfg(feature = "share")]
+    super::share::FLAGS,
     super::limits::FLAGS,
     HTTP_FLAGS,
     page::FLAGS,
@@ -74,8 +77,8 @@ pub struct ServerConfig {
     pub binder: Option<Endpoint>,
     /// The address to register.
     pub advertise: Option<Endpoint>,
-    /// Where the log is kept; without one, what the chat knows ends with the process.
-    pub store: Option<StoreConfig>,
+    /// Where the log is kept.
+    pub keeper: KeeperConfig,
     /// What to show the binder.
     pub binder_credentials: Option<Credentials>,
 }
@@ -90,7 +93,7 @@ impl ServerConfig {
             open_allowed: true,
             binder,
             advertise: None,
-            store: None,
+            keeper: KeeperConfig::Nothing,
             binder_credentials: None,
         }
     }
@@ -121,7 +124,7 @@ impl ServerConfig {
             open_allowed: !options.has("require-auth"),
             binder,
             advertise,
-            store: StoreConfig::from_options(options)?,
+            keeper: KeeperConfig::from_options(options)?,
             binder_credentials: None,
         };
         if let Some(path) = options.text("secret-file") {
@@ -148,7 +151,9 @@ pub struct Running {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
-    store: Option<(Arc<Store>, JoinHandle<()>)>,
+    keeper: Keeper,
+    /// Looks after the log.
+    maintainer: Option<JoinHandle<()>>,
     _janitor: Janitor,
 }
 
@@ -171,9 +176,9 @@ impl Running {
         });
         self.http.stop(deadline);
         self.chat.bell.end();
-        if let Some((store, maintainer)) = self.store {
+        self.keeper.end();
+        if let Some(maintainer) = self.maintainer {
             // The flush of what was said last is worth waiting for.
-            store.end();
             let _ = maintainer.join();
         }
         if let Some(thread) = registration {
@@ -189,30 +194,15 @@ impl Running {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn start(config: ServerConfig) -> Result<Running, Failure> {
-    let ServerConfig { http: config, mut limits, open_allowed, binder, advertise, store, binder_credentials } = config;
+    let ServerConfig { http: config, mut limits, open_allowed, binder, advertise, keeper, binder_credentials } = config;
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let failed = |error| Failure::while_doing("cannot start", error);
-    let (store, state, identity) = match &store {
-        Some(store) => {
-            store.narrow(&mut limits)?;
-            let (store, state) = Store::open(store, limits.clone())?;
-            let identity = store.identity().clone();
-            (Some(Arc::new(store)), state, identity)
-        }
-        None => {
-            let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(false)? };
-            (None, State::new(limits.clone(), FORM), identity)
-        }
-    };
-    let log: Arc<dyn Log> = match &store {
-        Some(store) => Arc::clone(store) as Arc<dyn Log>,
-        None => Arc::new(NoLog),
-    };
+    let (keeper, state, identity) = Keeper::open(keeper, &mut limits, open_allowed)?;
     let core = Core::new(state, open_allowed, Instant::now());
     let streams = Streams::start().map_err(failed)?;
-    let chat = Arc::new(Chat::new(core, log, streams, Key::random()?, identity.salt));
+    let chat = Arc::new(Chat::new(core, keeper.log(), streams, Key::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, &limits.published());
@@ -224,18 +214,12 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     let subscribed = Arc::clone(&chat);
     dispatcher.on_events(move |caller, request, opener| subscribed.subscribe(caller, request, opener));
     let counted = Arc::clone(&chat);
-    let stored = store.clone();
+    let kept = keeper.clone();
     dispatcher.on_metrics(move |out| {
         counted.metrics(out);
-        stored.iter().for_each(|store| store.metrics(out));
+        kept.metrics(out);
     });
-    let maintainer = match &store {
-        Some(store) => {
-            let (store, chat) = (Arc::clone(store), Arc::clone(&chat));
-            Some(spawn("store", move || store.maintain(|mark| chat.snapshot(mark))).map_err(failed)?)
-        }
-        None => None,
-    };
+    let maintainer = keeper.start(&chat).map_err(failed)?;
 
     let delivered = Arc::clone(&chat);
     spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
@@ -252,11 +236,12 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
                 procedures: PROCEDURES.iter().map(|procedure| procedure.name).collect(),
                 instance: random::hex::<16>()?,
                 credentials: binder_credentials,
+                group: if keeper.is_shared() { identity.server_id } else { String::new() },
             };
             let (stop, stopped) = bounded::<()>(0);
             let thread = spawn("register", move || registration.keep(&stopped)).map_err(failed)?;
             Some((stop, thread))
         }
     };
-    Ok(Running { chat, http, registration, store: store.zip(maintainer), _janitor: janitor })
+    Ok(Running { chat, http, registration, keeper, maintainer, _janitor: janitor })
 }

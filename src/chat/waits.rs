@@ -182,6 +182,11 @@ impl<T: Ticket> Waits<T> {
     /// Ends all waits, and every later one as soon as it begins.
     pub(super) fn end_all(&mut self, state: &State) -> Vec<Delivery<T>> {
         self.is_ending = true;
+        self.interrupt_all(state)
+    }
+
+    /// Ends all waits that there are.
+    pub(super) fn interrupt_all(&mut self, state: &State) -> Vec<Delivery<T>> {
         let waiters: Vec<_> = self.deadlines.values().copied().collect();
         waiters.into_iter().filter_map(|(room, person)| self.end(state, room, person)).collect()
     }

@@ -2,6 +2,8 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::Write as _;
+#[cfg(feature = "share")]
+use std::time::Duration;
 
 /// A text of metrics, to which everybody adds their own.
 #[derive(Debug, Default)]
@@ -18,6 +20,13 @@ impl Metrics {
     /// A figure as it is now.
     pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
         self.one(name, "gauge", help, value);
+    }
+
+    /// A time in seconds, as it is now.
+    #[cfg(feature = "share")]
+    pub fn seconds(&mut self, name: &str, help: &str, value: Duration) {
+        self.head(name, "gauge", help);
+        let _ = writeln!(self.text, "{name} {}", value.as_secs_f64());
     }
 
     /// A counter for each value of a label. The values need no escapes.

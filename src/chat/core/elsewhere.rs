@@ -1,0 +1,50 @@
+//! What several servers of one chat have to know of each other's users.
+
+use std::time::{Duration, Instant};
+
+use super::super::entry::PersonId;
+use super::super::state::State;
+use super::super::waits::{Delivery, Ticket};
+use super::{Core, Presence};
+
+impl<T: Ticket> Core<T> {
+    /// Returns how long ago each user was heard of in this process, by a call or because one waits, if within `time`.
+    pub(in super::super) fn heard(&self, time: Duration, now: Instant) -> Vec<(PersonId, Duration)> {
+        let heard = self.state.users().filter_map(|(id, user)| {
+            if user.room.is_some_and(|room| self.waits.has(room, id)) {
+                return Some((id, Duration::ZERO));
+            }
+            let ago = now.saturating_duration_since(self.presence.get(&id)?.last_call);
+            (ago <= time).then_some((id, ago))
+        });
+        heard.collect()
+    }
+
+    /// Notes how long ago users were heard of at another server.
+    pub(in super::super) fn heard_elsewhere(&mut self, heard: &[(PersonId, Duration)], now: Instant) {
+        for (person, ago) in heard {
+            let at = now.checked_sub(*ago).unwrap_or(now);
+            if self.presence.contains_key(person) && self.elsewhere.get(person).is_none_or(|before| *before < at) {
+                self.elsewhere.insert(*person, at);
+            }
+        }
+    }
+
+    /// Takes another durable state, which others have made of what this one has and perhaps more. Returns the waits that
+    /// end with it.
+    pub(in super::super) fn replace(&mut self, state: State, now: Instant) -> Vec<Delivery<T>> {
+        let ended = self.waits.interrupt_all(&self.state);
+        self.state = state;
+        let limits = self.state.limits();
+        let earlier = &mut self.presence;
+        self.presence = self
+            .state
+            .users()
+            .map(|(id, _)| (id, earlier.remove(&id).unwrap_or_else(|| Presence::new(limits, now))))
+            .collect();
+        self.elsewhere.retain(|id, _| self.presence.contains_key(id));
+        let used = &self.used;
+        self.used = self.state.rooms().map(|room| (room.id, used.get(&room.id).copied().unwrap_or(now))).collect();
+        ended
+    }
+}

@@ -1,0 +1,395 @@
+//! One chat on several servers: `--share`. The log is a stream of Valkey or Redis.
+//!
+//! Every server applies the entries of the stream in its order, so all come to the same state. A command is checked against
+//! the own state, appended, and its outcome is known when it has come back:
+//!
+//! ```text
+//! call --> check --> append ==XADD==> stream ==XREAD==> follow --> admit --> apply --> outcome of the call
+//!                                     (of all servers)              |
+//!                                                                   +-- repeated or late: not applied
+//! ```
+//!
+//! Turns append, one batch at a time, see [`super::journal`]; one thread follows. What the engine has lost is noticed
+//! because the record at the own position is gone. Then a new epoch, which is another stream, begins from the state of the
+//! server that has read most, and the others take that.
+
+pub mod batch;
+mod charter;
+mod config;
+mod engine;
+mod follow;
+mod keys;
+mod meter;
+mod position;
+mod replica;
+mod report;
+mod snapshot;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use parking_lot::{Condvar, Mutex};
+
+use self::batch::Batch;
+use self::charter::Charter;
+pub(super) use self::config::FLAGS;
+pub use self::config::ShareConfig;
+use self::engine::{Engine, EngineError};
+use self::keys::Keys;
+use self::meter::Meter;
+use self::position::Position;
+use self::replica::Replica;
+use super::entry::Entry;
+use super::journal::{Apply, Log, LogError, Outcome};
+use super::{Chat, Identity, Limits, Refusal, State};
+use crate::program::{Failure, spawn};
+use crate::random;
+use crate::rpc::Metrics;
+use crate::secret::Salt;
+
+/// How long a change may take before its caller is told that it cannot be stored.
+const PATIENCE: Duration = Duration::from_millis(2700);
+/// A batch that is appended later than this before the end of [`PATIENCE`] does not count: its caller may not hear of it.
+const MARGIN: Duration = Duration::from_millis(200);
+/// How long to wait for a batch to come back that is certainly in the stream.
+const COMING_BACK: Duration = Duration::from_secs(10);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pause after an append that failed.
+const RETRY: Duration = Duration::from_millis(40);
+/// How long a user who comes back waits at most for what was said elsewhere.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// The log in a stream that several servers write.
+///
+/// Locks: `sender` before `place` and `pending`, of which no two are held at a time.
+pub struct Share {
+    config: ShareConfig,
+    keys: Keys,
+    charter: Charter,
+    limits: Limits,
+    /// Identifies this process among the servers.
+    origin: u64,
+    sender: Mutex<Sender>,
+    /// The batch that is under way.
+    pending: Mutex<Pending>,
+    /// The batch has come back.
+    settled: Condvar,
+    place: Mutex<Place>,
+    /// The place has changed.
+    moved: Condvar,
+    /// Until when this server removes what is idle.
+    sweeps_until: Mutex<Option<Instant>>,
+    /// Set while an append has failed and nothing was heard of the engine since: others fail at once.
+    is_away: AtomicBool,
+    is_ending: AtomicBool,
+    meter: Meter,
+    /// Until the thread that follows takes it.
+    replica: Mutex<Option<Replica>>,
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Share({})", self.config)
+    }
+}
+
+/// The side that appends.
+struct Sender {
+    engine: Option<Engine>,
+    sequence: u64,
+}
+
+/// The own batch under way.
+#[derive(Default)]
+struct Pending {
+    sequence: u64,
+    fate: Option<Fate>,
+}
+
+/// What has become of it.
+enum Fate {
+    /// It was applied.
+    Applied(Vec<Outcome>),
+    /// It was applied, perhaps by another server, from which this one has the state.
+    IsIn,
+    /// It was too late.
+    IsLate,
+}
+
+/// How far the thread that follows has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    epoch: u64,
+    cursor: Position,
+    /// If set, the stream has what was read of it, as far as is known.
+    is_verified: bool,
+}
+
+impl Share {
+    /// Opens the chat in the engine, or begins it, and reads what is there.
+    ///
+    /// # Errors
+    /// If the engine cannot be used, or the servers of the chat have agreed on other limits.
+    pub(super) fn open(config: ShareConfig, limits: &Limits, open_allowed: bool) -> Result<(Self, State), Failure> {
+        let failed = |error: EngineError| Failure::Failed(format!("--share {config}: {error}"));
+        let other = |what: String| Failure::Failed(format!("--share {config}: {what}"));
+        let mut engine = follow::connect_patiently(&config).map_err(failed)?;
+        let keys = Keys::new(&config.chat);
+        let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(true)? };
+        let new = Charter::new(identity, limits, open_allowed);
+        let charter = keys.charter(&mut engine, &new.to_bytes()).map_err(failed)?;
+        let charter = Charter::read(&charter).map_err(other)?;
+        charter.check(limits, open_allowed)?;
+        let (replica, state) = Replica::load(&mut engine, &keys, &charter, limits).map_err(failed)?;
+        let place = Place { epoch: replica.epoch, cursor: replica.cursor, is_verified: false };
+        let origin = u64::from_le_bytes(random::bytes()?);
+        let share = Self {
+            config,
+            keys,
+            charter,
+            limits: limits.clone(),
+            origin,
+            sender: Mutex::new(Sender { engine: None, sequence: 0 }),
+            pending: Mutex::default(),
+            settled: Condvar::new(),
+            place: Mutex::new(place),
+            moved: Condvar::new(),
+            sweeps_until: Mutex::new(None),
+            is_away: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            meter: Meter::default(),
+            replica: Mutex::new(Some(replica)),
+        };
+        Ok((share, state))
+    }
+
+    /// Returns what the chat is known by.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.charter.identity
+    }
+
+    /// Starts the thread that applies what is in the stream to `chat`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(super) fn start(self: &Arc<Self>, chat: &Arc<Chat>) -> std::io::Result<JoinHandle<()>> {
+        let (share, chat) = (Arc::clone(self), Arc::clone(chat));
+        spawn("follow", move || {
+            let replica = share.replica.lock().take();
+            if let Some(replica) = replica {
+                follow::follow(&share, &chat, replica);
+            }
+        })
+    }
+
+    /// Ends the thread that follows, within a second.
+    pub(super) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds its metrics.
+    pub(super) fn metrics(&self, out: &mut Metrics) {
+        self.meter.write(out);
+    }
+
+    /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
+    fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Option<Fate> {
+        let given_up = Instant::now() + PATIENCE;
+        let mut wait_until = given_up;
+        loop {
+            let place = self.verified_place(given_up)?;
+            match self.append_once(sender, place, batch, entries, given_up) {
+                Ok(true) => {
+                    self.meter.appended();
+                    wait_until = given_up.max(Instant::now() + COMING_BACK);
+                    if let Some(fate) = self.fate(wait_until, Some(place.epoch)) {
+                        return Some(fate);
+                    }
+                }
+                // The thread that follows finds out.
+                Ok(false) => self.doubt(),
+                Err(error) => {
+                    debug!("cannot append: {error}");
+                    sender.engine = None;
+                }
+            }
+            // Its confirmation may be lost.
+            if let Some(fate) = self.fate(Instant::now() + RETRY, None) {
+                return Some(fate);
+            }
+            if Instant::now() >= wait_until.min(given_up) {
+                return None;
+            }
+        }
+    }
+
+    fn append_once(
+        &self,
+        sender: &mut Sender,
+        place: Place,
+        batch: &mut Batch,
+        entries: &[u8],
+        given_up: Instant,
+    ) -> Result<bool, EngineError> {
+        let left = given_up.saturating_duration_since(Instant::now());
+        let stream = self.keys.stream(place.epoch);
+        let engine = match &mut sender.engine {
+            Some(engine) => engine,
+            none => {
+                let mut engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
+                // The engine may have been started anew, and lack what was read before.
+                if !self.has(&mut engine, place)? {
+                    self.doubt();
+                    return Err(EngineError::Refused("the stream lacks entries".into()));
+                }
+                none.insert(engine)
+            }
+        };
+        engine.set_timeout(left)?;
+        batch.deadline = engine.time_at(given_up.checked_sub(MARGIN).unwrap_or(given_up));
+        Ok(engine.append(&stream, batch, entries)?.is_some())
+    }
+
+    /// Returns whether the stream in use is the one at `place`, and has what was read of it.
+    fn has(&self, engine: &mut Engine, place: Place) -> Result<bool, EngineError> {
+        let stream = self.keys.stream(place.epoch);
+        Ok(self.keys.epoch(engine)? == Some(place.epoch)
+            && match place.cursor {
+                Position::START => engine.last(&stream)?.is_some(),
+                cursor => engine.record_at(&stream, cursor)?.is_some(),
+            })
+    }
+
+    /// The stream may not be what was followed.
+    fn doubt(&self) {
+        self.place.lock().is_verified = false;
+    }
+
+    /// Returns the place once it is verified; `None` if it is not by `deadline`.
+    fn verified_place(&self, deadline: Instant) -> Option<Place> {
+        let mut place = self.place.lock();
+        while !place.is_verified {
+            if self.moved.wait_until(&mut place, deadline).timed_out() {
+                return None;
+            }
+        }
+        Some(*place)
+    }
+
+    /// Returns what has become of the batch under way; `None` if that is not known by `deadline`, or as soon as `epoch` is
+    /// over.
+    fn fate(&self, deadline: Instant, epoch: Option<u64>) -> Option<Fate> {
+        let mut pending = self.pending.lock();
+        loop {
+            if let Some(fate) = pending.fate.take() {
+                return Some(fate);
+            }
+            // A change of the epoch wakes nobody here.
+            let piece = deadline.min(Instant::now() + Duration::from_millis(250));
+            let is_over = self.settled.wait_until(&mut pending, piece).timed_out();
+            if is_over && pending.fate.is_none() {
+                drop(pending);
+                let is_other = epoch.is_some_and(|epoch| self.place.lock().epoch != epoch);
+                if is_other || Instant::now() >= deadline {
+                    return None;
+                }
+                pending = self.pending.lock();
+            }
+        }
+    }
+
+    /// Tells the call that has appended batch `sequence` what has become of it.
+    fn settle(&self, sequence: u64, fate: Fate) {
+        let mut pending = self.pending.lock();
+        if pending.sequence == sequence {
+            pending.fate = Some(fate);
+            self.settled.notify_all();
+        }
+    }
+}
+
+impl Log for Share {
+    fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
+        self.commit(entries.to_vec(), &|_| Vec::new()).map(drop)
+    }
+
+    fn commit(&self, entries: Vec<Entry>, _: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            self.meter.failed();
+            return Err(LogError);
+        }
+        let count = entries.len();
+        let bytes = postcard::to_allocvec(&entries).map_err(|_| LogError)?;
+        drop(entries);
+        let mut sender = self.sender.lock();
+        sender.sequence += 1;
+        let sequence = sender.sequence;
+        *self.pending.lock() = Pending { sequence, fate: None };
+        let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries: Vec::new() };
+        match self.bring(&mut sender, &mut batch, &bytes) {
+            Some(Fate::Applied(outcomes)) => {
+                self.meter.refused(outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64);
+                Ok(outcomes)
+            }
+            // They could be applied when they were appended, and what became of each is lost.
+            Some(Fate::IsIn) => Ok(vec![Ok(()); count]),
+            Some(Fate::IsLate) => {
+                // Its clock may have been set.
+                sender.engine = None;
+                self.meter.failed();
+                Ok(vec![Err(Refusal::NotStored); count])
+            }
+            None => {
+                sender.engine = None;
+                self.is_away.store(true, Ordering::Relaxed);
+                self.meter.failed();
+                Err(LogError)
+            }
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn catch_up(&self) {
+        let deadline = Instant::now() + CATCH_UP;
+        if self.is_away.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(mut sender) = self.sender.try_lock_until(deadline) else { return };
+        let place = *self.place.lock();
+        let last = sender.engine.as_mut().map(|engine| engine.last(&self.keys.stream(place.epoch)));
+        let last = match last {
+            Some(Ok(Some(last))) => last,
+            Some(Ok(None)) => return,
+            Some(Err(_)) => {
+                sender.engine = None;
+                return;
+            }
+            None => match Engine::connect(&self.config, CATCH_UP) {
+                Ok(mut engine) => match engine.last(&self.keys.stream(place.epoch)) {
+                    Ok(Some(last)) => last,
+                    _ => return,
+                },
+                Err(_) => return,
+            },
+        };
+        drop(sender);
+        let mut now_at = self.place.lock();
+        while now_at.epoch == place.epoch && now_at.cursor < last {
+            if self.moved.wait_until(&mut now_at, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    fn is_sweeper(&self) -> bool {
+        self.sweeps_until.lock().is_some_and(|until| Instant::now() < until)
+    }
+}

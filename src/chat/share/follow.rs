@@ -1,0 +1,311 @@
+//! The thread that follows the stream, and says every few seconds that this server lives.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use log::{debug, error, info, warn};
+
+use super::super::entry::PersonId;
+use super::super::{Chat, State, reply};
+use super::charter::Charter;
+use super::config::ShareConfig;
+use super::engine::{Engine, EngineError};
+use super::position::Position;
+use super::replica::Replica;
+use super::report::{GONE, Report, SILENT};
+use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
+use crate::program::spawn;
+
+/// How long a read waits for something to come, at most.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// How much longer than it should a reply may take.
+const SLACK: Duration = Duration::from_secs(2);
+/// How long a reply may take that carries a snapshot.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(20);
+/// The first and the longest pause between attempts to reach the engine.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+/// How long an engine may load its data while a server starts.
+const LOADING: Duration = Duration::from_secs(300);
+/// How often a server says that it lives, at least.
+const BEAT: Duration = Duration::from_secs(10);
+/// How long servers wait for each other before one begins a new epoch.
+const CLAIMING: Duration = Duration::from_millis(500);
+/// How long they wait for the one that has read most.
+const OTHERS_TURN: Duration = Duration::from_secs(3);
+/// For how long a server is the one that removes what is idle, in milliseconds.
+const LEASE: u64 = 30_000;
+/// For how long a server is the one that writes a snapshot, in milliseconds.
+const LOCK: u64 = 60_000;
+
+/// Connects for a start: waits while the engine loads its data.
+pub(super) fn connect_patiently(config: &ShareConfig) -> Result<Engine, EngineError> {
+    let deadline = Instant::now() + LOADING;
+    loop {
+        match Engine::connect(config, CONNECT_TIMEOUT * 3) {
+            Err(EngineError::Loading) if Instant::now() < deadline => std::thread::sleep(LAST_RETRY / 4),
+            Ok(engine) => {
+                engine.set_timeout(SNAPSHOT_TIMEOUT)?;
+                return Ok(engine);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// Follows until the share is to end.
+pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
+    let idle = share.limits.user_idle.min(share.limits.room_idle);
+    let beat = BEAT.min(idle / 4).max(Duration::from_millis(100));
+    let mut follower = Follower { share, chat, replica, beat };
+    let mut pause = FIRST_RETRY;
+    // What was last said in the log, so that a long outage is one line.
+    let mut said: Option<String> = None;
+    loop {
+        let outcome = follower.follow_connected(|| {
+            pause = FIRST_RETRY;
+            if said.take().is_some() {
+                info!("the shared log is back");
+            }
+        });
+        share.doubt();
+        if share.is_ending.load(Ordering::Relaxed) {
+            return;
+        }
+        let Err(error) = outcome else { continue };
+        share.meter.set_away(true);
+        if said.is_none() {
+            warn!("the shared log at {} is away, and changes are refused: {error}", share.config.engine);
+        } else {
+            debug!("the shared log is away: {error}");
+        }
+        said.get_or_insert(error.to_string());
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LAST_RETRY);
+    }
+}
+
+struct Follower<'a> {
+    share: &'a Arc<Share>,
+    chat: &'a Chat,
+    replica: Replica,
+    /// How often to say that this server lives.
+    beat: Duration,
+}
+
+impl Follower<'_> {
+    /// Follows on one connection until it breaks, or the share is to end. Calls `connected` once the stream is there.
+    fn follow_connected(&mut self, connected: impl FnOnce()) -> Result<(), EngineError> {
+        let share = self.share;
+        let mut engine = Engine::connect(&share.config, CONNECT_TIMEOUT)?;
+        self.verify(&mut engine)?;
+        share.meter.set_away(false);
+        connected();
+        let wait = READ_WAIT.min(self.beat);
+        let mut next_beat = Instant::now();
+        while !share.is_ending.load(Ordering::Relaxed) {
+            if Instant::now() >= next_beat {
+                next_beat = Instant::now() + self.beat;
+                self.live(&mut engine)?;
+            }
+            let stream = share.keys.stream(self.replica.epoch);
+            let records = engine.read(&stream, self.replica.cursor, wait)?;
+            share.is_away.store(false, Ordering::Relaxed);
+            if records.is_empty() {
+                self.verify(&mut engine)?;
+                share.meter.set_delay(0);
+                continue;
+            }
+            let mut left = records.len();
+            for record in records {
+                share.meter.set_behind(left);
+                left -= 1;
+                share.meter.set_delay(engine.time_at(Instant::now()).saturating_sub(record.position.time));
+                let taken = self.replica.take(record, |entries| self.chat.apply(entries));
+                self.announce_place();
+                if let Some((origin, sequence, fate)) = taken
+                    && origin == share.origin
+                {
+                    share.settle(sequence, fate);
+                }
+            }
+            share.meter.set_behind(0);
+            if !share.place.lock().is_verified {
+                self.verify(&mut engine)?;
+            }
+        }
+        let _ = share.keys.release(&mut engine, "sweeper", share.origin);
+        let _ = share.keys.forget(&mut engine, share.origin);
+        Ok(())
+    }
+
+    fn announce_place(&self) {
+        let mut place = self.share.place.lock();
+        (place.epoch, place.cursor) = (self.replica.epoch, self.replica.cursor);
+        self.share.moved.notify_all();
+    }
+
+    /// Sees to it that the stream has what was read of it, or takes what is there instead.
+    fn verify(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
+        engine.set_timeout(SNAPSHOT_TIMEOUT)?;
+        loop {
+            let keys = &self.share.keys;
+            let epoch = keys.epoch(engine)?;
+            match epoch {
+                Some(epoch) if epoch > self.replica.epoch => self.reload(engine)?,
+                Some(epoch) if epoch == self.replica.epoch => {
+                    if self.replica.is_in(engine, keys)? {
+                        break;
+                    }
+                    // It may only have been behind when a snapshot took the place of what it had read.
+                    let snapshot = keys.snapshot(engine)?;
+                    let read = snapshot.and_then(|bytes| snapshot::read(&bytes, &self.share.limits).ok());
+                    if read.is_some_and(|(.., position)| position > self.replica.cursor) {
+                        self.reload(engine)?;
+                    } else {
+                        self.begin_epoch(engine, Some(epoch))?;
+                    }
+                }
+                epoch => self.begin_epoch(engine, epoch)?,
+            }
+        }
+        engine.set_timeout(READ_WAIT + SLACK)?;
+        let place = Place { epoch: self.replica.epoch, cursor: self.replica.cursor, is_verified: true };
+        *self.share.place.lock() = place;
+        self.share.moved.notify_all();
+        Ok(())
+    }
+
+    /// Takes the state that is kept beside the stream.
+    fn reload(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
+        let share = self.share;
+        let charter = share.keys.charter(engine, &share.charter.to_bytes())?;
+        let charter = Charter::read(&charter).map_err(EngineError::Refused)?;
+        if charter != share.charter {
+            error!("the chat at {} is another one now; restart this server", share.config);
+            return Err(EngineError::Refused("the chat there is another one now".into()));
+        }
+        let (replica, state) = Replica::load(engine, &share.keys, &charter, &share.limits)?;
+        info!("took the state of epoch {} from the shared log", replica.epoch);
+        self.replica = replica;
+        self.chat.replace(state);
+        self.announce_place();
+        // Another server may have applied what this one has appended.
+        let sequence = share.pending.lock().sequence;
+        if self.replica.admission.has(share.origin, sequence) {
+            share.settle(sequence, Fate::IsIn);
+        }
+        Ok(())
+    }
+
+    /// Begins an epoch from the own state, unless another server has read more.
+    fn begin_epoch(&mut self, engine: &mut Engine, before: Option<u64>) -> Result<(), EngineError> {
+        let (share, cursor) = (self.share, self.replica.cursor);
+        let new = before.unwrap_or(0).max(self.replica.epoch) + 1;
+        let keys = &share.keys;
+        keys.claim(engine, new, share.origin, cursor)?;
+        std::thread::sleep(CLAIMING);
+        let claims = keys.claim(engine, new, share.origin, cursor)?;
+        let most = claims.into_iter().map(|(server, cursor)| (cursor, server)).max();
+        if most.is_some_and(|(_, server)| server != share.origin) {
+            let deadline = Instant::now() + OTHERS_TURN;
+            while Instant::now() < deadline {
+                if keys.epoch(engine)? != before {
+                    return Ok(());
+                }
+                std::thread::sleep(FIRST_RETRY);
+            }
+        }
+        let state = self.chat.state();
+        let bytes = snapshot::write(&state, &self.replica.admission, Position::START);
+        let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
+        if keys.begin(engine, (before, new), &share.charter.to_bytes(), &bytes)? {
+            warn!("the shared log had lost entries; it goes on from this server's state as epoch {new}");
+            share.meter.epoch_began();
+            (self.replica.epoch, self.replica.cursor, self.replica.last) = (new, Position::START, None);
+            self.announce_place();
+        }
+        Ok(())
+    }
+
+    /// Says that this server lives and whom it has heard of, hears the same of the others, and does what one of them has to.
+    fn live(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
+        let share = self.share;
+        engine.set_clock()?;
+        let now = engine.time_at(Instant::now());
+        // Twice as long as needed, so that others may miss one.
+        let report = Report::new(now, self.chat.heard(self.beat * 3));
+        let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
+        share.keys.report(engine, share.origin, &bytes)?;
+        let mut living = 0;
+        for (server, bytes) in share.keys.reports(engine)? {
+            let Ok(report) = postcard::from_bytes::<Report>(&bytes) else { continue };
+            let age = now.saturating_sub(report.at);
+            living += usize::from(age <= SILENT);
+            if server != share.origin {
+                self.chat.heard_elsewhere(&report.heard_before(now));
+            }
+            if age > GONE {
+                share.keys.forget(engine, server)?;
+            }
+        }
+        share.meter.set_servers(living);
+        let sweeps = share.keys.lease(engine, "sweeper", share.origin, LEASE)?;
+        // Given up before it expires there.
+        let until = Instant::now() + Duration::from_millis(LEASE) * 3 / 4;
+        *share.sweeps_until.lock() = sweeps.then_some(until);
+        if share.keys.records(engine, self.replica.epoch)? > share.config.most_records
+            && self.replica.cursor != Position::START
+            && share.keys.lease(engine, "lock", share.origin, LOCK)?
+        {
+            self.compact();
+        }
+        Ok(())
+    }
+
+    /// Has a snapshot of the own state take the place of the records up to here, on a thread of its own.
+    fn compact(&self) {
+        let (share, state) = (Arc::clone(self.share), self.chat.state());
+        let (epoch, cursor, admission) = (self.replica.epoch, self.replica.cursor, self.replica.admission.clone());
+        let write = move || {
+            let written = snapshot::write(&state, &admission, cursor);
+            drop(state);
+            let outcome = written.map_err(|error| EngineError::Refused(error.to_string())).and_then(|bytes| {
+                let mut engine = Engine::connect(&share.config, SNAPSHOT_TIMEOUT)?;
+                let is_kept = share.keys.compact(&mut engine, epoch, &bytes, cursor)?;
+                share.keys.release(&mut engine, "lock", share.origin)?;
+                Ok((is_kept, bytes.len()))
+            });
+            match outcome {
+                Ok((true, bytes)) => debug!("a snapshot of {bytes} bytes has taken the place of the stream"),
+                Ok((false, _)) => {}
+                Err(error) => warn!("cannot keep a snapshot beside the shared log: {error}"),
+            }
+        };
+        if let Err(error) = spawn("snapshot", write) {
+            warn!("cannot keep a snapshot beside the shared log: {error}");
+        }
+    }
+}
+
+impl Chat {
+    /// Returns the durable state as it is now.
+    fn state(&self) -> State {
+        self.core.lock().state().clone()
+    }
+
+    /// Takes another durable state.
+    fn replace(&self, state: State) {
+        let ended = self.core.lock().replace(state, Instant::now());
+        reply(ended);
+    }
+
+    fn heard(&self, time: Duration) -> Vec<(PersonId, Duration)> {
+        self.core.lock().heard(time, Instant::now())
+    }
+
+    fn heard_elsewhere(&self, heard: &[(PersonId, Duration)]) {
+        self.core.lock().heard_elsewhere(heard, Instant::now());
+    }
+}

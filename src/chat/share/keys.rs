@@ -1,0 +1,150 @@
+//! The keys of a chat in the engine, and what is done there in one step.
+//!
+//! ```text
+//! chat-rpc:CHAT:charter    what all servers agree on
+//! chat-rpc:CHAT:epoch      the number of the stream in use; another one after entries were lost there
+//! chat-rpc:CHAT:log:EPOCH  the stream
+//! chat-rpc:CHAT:snapshot   the state at a position of it
+//! chat-rpc:CHAT:servers    each server's report: that it lives, and which users it has heard of
+//! chat-rpc:CHAT:sweeper    the server that removes what is idle; expires
+//! chat-rpc:CHAT:lock       the server that writes a snapshot; expires
+//! chat-rpc:CHAT:claims:N   the servers that would begin epoch N, and how far each has read; expires
+//! ```
+
+use super::engine::cmd;
+
+use super::engine::{Engine, EngineError};
+use super::position::Position;
+
+/// Begins an epoch unless somebody else was faster. Keys: epoch, charter, snapshot, old stream, new stream. Arguments: the
+/// epoch before, the new one, charter, snapshot.
+const BEGIN: &str = "\
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[4], KEYS[5])
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[3], ARGV[4])
+redis.call('XADD', KEYS[5], '*', 'epoch', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2])
+return 1";
+
+/// Keeps a snapshot and drops what was before it. Keys: epoch, snapshot, stream. Arguments: epoch, snapshot, position.
+const COMPACT: &str = "\
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('XTRIM', KEYS[3], 'MINID', ARGV[3])
+return 1";
+
+/// Takes or renews a key for a server. Key: the lease. Arguments: the server, milliseconds.
+const LEASE: &str = "\
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1";
+
+/// Gives it back.
+const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1";
+
+/// The keys of one chat.
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(chat: &str) -> Self {
+        Self { prefix: format!("chat-rpc:{chat}") }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    pub(super) fn stream(&self, epoch: u64) -> String {
+        self.key(&format!("log:{epoch}"))
+    }
+
+    /// Returns the charter; keeps `new` where there is none.
+    pub(super) fn charter(&self, engine: &mut Engine, new: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let key = self.key("charter");
+        let _: bool = engine.call(cmd("SETNX").arg(&key).arg(new))?;
+        engine.call(cmd("GET").arg(&key))
+    }
+
+    pub(super) fn epoch(&self, engine: &mut Engine) -> Result<Option<u64>, EngineError> {
+        engine.call(cmd("GET").arg(self.key("epoch")))
+    }
+
+    pub(super) fn snapshot(&self, engine: &mut Engine) -> Result<Option<Vec<u8>>, EngineError> {
+        engine.call(cmd("GET").arg(self.key("snapshot")))
+    }
+
+    /// Begins the epoch `new` after `before`. Returns whether it was this call that did.
+    pub(super) fn begin(
+        &self,
+        engine: &mut Engine,
+        (before, new): (Option<u64>, u64),
+        charter: &[u8],
+        snapshot: &[u8],
+    ) -> Result<bool, EngineError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(BEGIN).arg(5).arg(self.key("epoch")).arg(self.key("charter")).arg(self.key("snapshot"));
+        eval.arg(self.stream(before.unwrap_or(0))).arg(self.stream(new));
+        eval.arg(before.map_or_else(String::new, |epoch| epoch.to_string())).arg(new).arg(charter).arg(snapshot);
+        engine.call(&eval)
+    }
+
+    pub(super) fn records(&self, engine: &mut Engine, epoch: u64) -> Result<u64, EngineError> {
+        engine.call(cmd("XLEN").arg(self.stream(epoch)))
+    }
+
+    pub(super) fn compact(
+        &self,
+        engine: &mut Engine,
+        epoch: u64,
+        snapshot: &[u8],
+        position: Position,
+    ) -> Result<bool, EngineError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(COMPACT).arg(3).arg(self.key("epoch")).arg(self.key("snapshot")).arg(self.stream(epoch));
+        engine.call(eval.arg(epoch).arg(snapshot).arg(position.to_string()))
+    }
+
+    /// Takes or renews the lease `name` for `time` milliseconds. Returns whether `holder` has it.
+    pub(super) fn lease(&self, engine: &mut Engine, name: &str, holder: u64, time: u64) -> Result<bool, EngineError> {
+        engine.call(cmd("EVAL").arg(LEASE).arg(1).arg(self.key(name)).arg(holder).arg(time))
+    }
+
+    pub(super) fn release(&self, engine: &mut Engine, name: &str, holder: u64) -> Result<(), EngineError> {
+        engine.call(cmd("EVAL").arg(RELEASE).arg(1).arg(self.key(name)).arg(holder))
+    }
+
+    /// Says how far `server` has read, which would begin `epoch`. Returns what all say who would.
+    pub(super) fn claim(
+        &self,
+        engine: &mut Engine,
+        epoch: u64,
+        server: u64,
+        cursor: Position,
+    ) -> Result<Vec<(u64, Position)>, EngineError> {
+        let key = self.key(&format!("claims:{epoch}"));
+        let _: i64 = engine.call(cmd("HSET").arg(&key).arg(server).arg(cursor.to_string()))?;
+        let _: i64 = engine.call(cmd("PEXPIRE").arg(&key).arg(10_000))?;
+        let claims: Vec<(u64, String)> = engine.call(cmd("HGETALL").arg(&key))?;
+        Ok(claims.into_iter().filter_map(|(server, cursor)| Some((server, cursor.parse().ok()?))).collect())
+    }
+
+    /// Leaves the report of `server`.
+    pub(super) fn report(&self, engine: &mut Engine, server: u64, report: &[u8]) -> Result<(), EngineError> {
+        engine.call(cmd("HSET").arg(self.key("servers")).arg(server).arg(report))
+    }
+
+    /// Returns the reports of all servers.
+    pub(super) fn reports(&self, engine: &mut Engine) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        engine.call(cmd("HGETALL").arg(self.key("servers")))
+    }
+
+    /// Removes the report of a server that is gone.
+    pub(super) fn forget(&self, engine: &mut Engine, server: u64) -> Result<(), EngineError> {
+        engine.call(cmd("HDEL").arg(self.key("servers")).arg(server))
+    }
+}

@@ -1,0 +1,90 @@
+//! A server's copy of the chat: how far it has read, and which batches it has applied.
+
+use log::warn;
+
+use super::super::State;
+use super::super::entry::Entry;
+use super::super::journal::Outcome;
+use super::batch::{Admission, Verdict};
+use super::charter::Charter;
+use super::engine::{Engine, EngineError, Record};
+use super::keys::Keys;
+use super::position::Position;
+use super::{Fate, Limits, snapshot};
+
+pub(super) struct Replica {
+    pub(super) epoch: u64,
+    /// The last record that was read.
+    pub(super) cursor: Position,
+    /// Whose it was, to know it again.
+    pub(super) last: Option<(u64, u64)>,
+    pub(super) admission: Admission,
+}
+
+impl Replica {
+    /// Reads the snapshot and what has come since. Begins the chat where there is none.
+    pub(super) fn load(
+        engine: &mut Engine,
+        keys: &Keys,
+        charter: &Charter,
+        limits: &Limits,
+    ) -> Result<(Self, State), EngineError> {
+        let refused = |what: String| EngineError::Refused(what);
+        if keys.epoch(engine)?.is_none() {
+            let empty = State::new(limits.clone(), super::super::FORM);
+            let empty = snapshot::write(&empty, &Admission::default(), Position::START);
+            let empty = empty.map_err(|error| refused(error.to_string()))?;
+            keys.begin(engine, (None, 1), &charter.to_bytes(), &empty)?;
+        }
+        let none = || refused("the snapshot there is gone".into());
+        let epoch = keys.epoch(engine)?.ok_or_else(none)?;
+        let bytes = keys.snapshot(engine)?.ok_or_else(none)?;
+        let (mut state, admission, cursor) = snapshot::read(&bytes, limits).map_err(refused)?;
+        drop(bytes);
+        let mut replica = Self { epoch, cursor, last: None, admission };
+        let stream = keys.stream(epoch);
+        loop {
+            let records = engine.read(&stream, replica.cursor, std::time::Duration::ZERO)?;
+            if records.is_empty() {
+                return Ok((replica, state));
+            }
+            for record in records {
+                replica.take(record, |entries| entries.into_iter().map(|entry| state.apply(entry).map(drop)).collect());
+            }
+        }
+    }
+
+    /// Takes the next record: has its entries applied by `apply`, if they count. Returns whose it was and its fate.
+    pub(super) fn take(
+        &mut self,
+        record: Record,
+        apply: impl FnOnce(Vec<Entry>) -> Vec<Outcome>,
+    ) -> Option<(u64, u64, Fate)> {
+        self.cursor = record.position;
+        self.last = record.batch.as_ref().map(|batch| (batch.origin, batch.sequence));
+        let batch = record.batch?;
+        let fate = match self.admission.admit(&batch, record.position.time) {
+            Verdict::Counts => Fate::Applied(apply(batch.entries)),
+            Verdict::IsRepeated => Fate::IsIn,
+            Verdict::IsLate => {
+                warn!("entries came too late to the shared log, and do not count");
+                Fate::IsLate
+            }
+        };
+        Some((batch.origin, batch.sequence, fate))
+    }
+
+    /// Returns whether the stream has the record that was read last.
+    pub(super) fn is_in(&self, engine: &mut Engine, keys: &Keys) -> Result<bool, EngineError> {
+        let stream = keys.stream(self.epoch);
+        if self.cursor == Position::START {
+            return Ok(engine.last(&stream)?.is_some());
+        }
+        let record = engine.record_at(&stream, self.cursor)?;
+        // Another one can have the same id, where the engine has lost some and its clock was set back.
+        Ok(record.is_some_and(|record| {
+            let batch = record.batch.map(|batch| (batch.origin, batch.sequence));
+            self.last.is_none() || batch == self.last
+        }))
+    }
+}

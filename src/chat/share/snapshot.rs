@@ -1,0 +1,39 @@
+//! Snapshots: the state at a position of the stream, as one value beside it.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::entry::Entry;
+use super::super::{FORM, Limits, State};
+use super::batch::Admission;
+use super::position::Position;
+
+/// What stands before the entries.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    position: Position,
+    admission: Admission,
+}
+
+/// Writes a state.
+pub(super) fn write(state: &State, admission: &Admission, position: Position) -> Result<Vec<u8>, postcard::Error> {
+    let head = Head { position, admission: admission.clone() };
+    let mut bytes = postcard::to_allocvec(&head)?;
+    state.image(|entry| {
+        bytes.extend(postcard::to_allocvec(&entry)?);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// Reads what [`write`] has written.
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(State, Admission, Position), String> {
+    let unreadable = |_| "the snapshot there is unreadable".to_owned();
+    let (Head { position, admission }, mut rest) = postcard::take_from_bytes(bytes).map_err(unreadable)?;
+    let mut state = State::new(limits.clone(), FORM);
+    while !rest.is_empty() {
+        let (entry, after) = postcard::take_from_bytes::<Entry>(rest).map_err(unreadable)?;
+        state.apply(entry).map_err(|refusal| format!("the snapshot there does not fit: {refusal}"))?;
+        rest = after;
+    }
+    Ok((state, admission, position))
+}
