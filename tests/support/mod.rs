@@ -5,6 +5,7 @@
 // What fails here fails a test, and that is how it says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+pub mod engine;
 pub mod events;
 pub mod home;
 pub mod http;

@@ -8,10 +8,11 @@ use super::super::waits::{Delivery, Ticket};
 use super::{Core, Presence};
 
 impl<T: Ticket> Core<T> {
-    /// Returns how long ago each user was heard of in this process, by a call or because one waits, if within `time`.
+    /// Returns how long ago each user was heard of in this process, by a call or because one waits or
+    /// reads a stream of events, if within `time`.
     pub(in super::super) fn heard(&self, time: Duration, now: Instant) -> Vec<(PersonId, Duration)> {
         let heard = self.state.users().filter_map(|(id, user)| {
-            if user.room.is_some_and(|room| self.waits.has(room, id)) {
+            if self.readers.has(id) || user.room.is_some_and(|room| self.waits.has(room, id)) {
                 return Some((id, Duration::ZERO));
             }
             let ago = now.saturating_duration_since(self.presence.get(&id)?.last_call);

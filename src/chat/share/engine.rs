@@ -151,14 +151,16 @@ impl Engine {
 /// The most records that are read at once.
 const READ_COUNT: usize = 512;
 
+/// The name of a field of a record, and its value.
+type Field = (Vec<u8>, Vec<u8>);
+
 fn records(values: impl IntoIterator<Item = Value>) -> Result<Vec<Record>, EngineError> {
     values.into_iter().map(record).collect()
 }
 
 fn record(value: Value) -> Result<Record, EngineError> {
     let strange = || EngineError::Refused("the stream has a record that is none of this program's".into());
-    let parts: (String, Vec<(Vec<u8>, Vec<u8>)>) = redis::from_redis_value(value).map_err(|_| strange())?;
-    let (id, fields) = parts;
+    let (id, fields): (String, Vec<Field>) = redis::from_redis_value(value).map_err(|_| strange())?;
     let position = id.parse().map_err(|()| strange())?;
     let field =
         |name: &str| fields.iter().find(|(field, _)| field == name.as_bytes()).map(|(_, value)| value.as_slice());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info, warn};
 
 use super::super::entry::PersonId;
+use super::super::streams::end;
 use super::super::{Chat, State, reply};
 use super::charter::Charter;
 use super::config::ShareConfig;
@@ -16,6 +17,7 @@ use super::replica::Replica;
 use super::report::{GONE, Report, SILENT};
 use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
 use crate::program::spawn;
+use crate::rpc::Audience;
 
 /// How long a read waits for something to come, at most.
 const READ_WAIT: Duration = Duration::from_secs(1);
@@ -297,7 +299,13 @@ impl Chat {
 
     /// Takes another durable state.
     fn replace(&self, state: State) {
-        let ended = self.core.lock().replace(state, Instant::now());
+        let mut core = self.core.lock();
+        for room in core.state().rooms() {
+            // Their readers come back with their positions, and get what is there now.
+            self.streams.end(room.id.0, Audience::All, end("the server has another state"));
+        }
+        let ended = core.replace(state, Instant::now());
+        drop(core);
         reply(ended);
     }
 

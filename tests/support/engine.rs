@@ -1,0 +1,160 @@
+//! A Valkey or Redis of the test's own, and a wire to it that can be cut.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::home::Home;
+use super::{ANY_PORT, PATIENCE, eventually};
+
+/// A running engine that appends to a file, as a service would.
+pub struct Engine {
+    program: &'static str,
+    home: Home,
+    child: Option<Child>,
+    options: Vec<String>,
+    pub port: u16,
+}
+
+impl Engine {
+    /// Starts one on a free port, or says on standard error that the test is left out because none is installed.
+    #[track_caller]
+    pub fn start(options: &[&str]) -> Option<Self> {
+        let is_there = |program: &&&str| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+        let Some(program) = ["valkey-server", "redis-server"].iter().find(is_there) else {
+            let test = thread::current().name().unwrap_or("a test").to_owned();
+            assert!(std::env::var_os("CI").is_none(), "{test} needs valkey-server or redis-server");
+            eprintln!("SKIPPED {test}: needs valkey-server or redis-server, of which none is installed");
+            return None;
+        };
+        let port = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap().port();
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut engine = Self { program, home: Home::new(), child: None, options, port };
+        engine.restart();
+        Some(engine)
+    }
+
+    /// Starts it again with what it has on the disk.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none());
+        let mut command = Command::new(self.program);
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+        command.arg("--dir").arg(&self.home.0).args(&self.options).stdout(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
+        eventually("the engine answers", PATIENCE, || {
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| {
+                let mut reply = [0; 5];
+                stream.write_all(b"PING\r\n").is_ok()
+                    && stream.read_exact(&mut reply).is_ok()
+                    && (reply.starts_with(b"+PONG") || reply.starts_with(b"-NOAU"))
+            })
+        });
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Sends it the signal `name`, such as `STOP`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.as_ref().unwrap().id());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    }
+
+    /// The file that it appends to.
+    pub fn cut_tail(&self, bytes: u64) {
+        let directory = self.home.0.join("appendonlydir");
+        let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+        let tail = files.filter(|path| path.to_string_lossy().contains(".incr.")).max().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(tail).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(bytes)).unwrap();
+    }
+
+    /// Runs a command. Returns its reply: a number, a text, or one line for each element.
+    #[track_caller]
+    pub fn call(&self, words: &[&str]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        stream.write_all(command.as_bytes()).unwrap();
+        read(&mut BufReader::new(stream))
+    }
+}
+
+fn read(stream: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    let (kind, rest) = line.trim_end().split_at(1);
+    match kind {
+        "$" if rest != "-1" => {
+            let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
+            stream.read_exact(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes[..bytes.len() - 2]).into_owned()
+        }
+        "*" => (0..rest.parse().unwrap_or(0)).map(|_| read(stream) + "\n").collect(),
+        _ => rest.to_owned(),
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A wire to a port of this machine. While it is cut, nothing passes and nothing is refused; then what was held passes.
+pub struct Wire {
+    pub port: u16,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Wire {
+    pub fn to(port: u16) -> Self {
+        let listener = TcpListener::bind(ANY_PORT).unwrap();
+        let wire = Self { port: listener.local_addr().unwrap().port(), is_cut: Arc::default() };
+        let is_cut = Arc::clone(&wire.is_cut);
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                for (from, to) in [(near.try_clone(), far.try_clone()), (Ok(far), Ok(near))] {
+                    let is_cut = Arc::clone(&is_cut);
+                    thread::spawn(move || pass(from?, to?, &is_cut));
+                }
+            }
+        });
+        wire
+    }
+
+    pub fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, is_cut: &AtomicBool) -> std::io::Result<()> {
+    let _ = to.set_nodelay(true);
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let length = from.read(&mut buffer)?;
+        while is_cut.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if length == 0 {
+            return to.shutdown(std::net::Shutdown::Both);
+        }
+        to.write_all(&buffer[..length])?;
+    }
+}
