@@ -340,7 +340,7 @@ fn a_client_whose_server_ends_goes_on_at_another_one() {
     say(&peers[0], "bob", "second", "").unwrap();
     ana.stdout.wait_for_line("second", PATIENCE);
     // Where ana is.
-    let is_here = |server: &Program| metric(server, "chat_waiting") > 0.0;
+    let is_here = |server: &Program| metric(server, "chat_waiting") + metric(server, "chat_streams") > 0.0;
     eventually("ana waits somewhere", PATIENCE, || servers.iter().any(is_here));
     let hers = servers.iter().position(is_here).unwrap();
     servers[hers].kill();

@@ -10,7 +10,7 @@ use super::api;
 use super::finding::{Occupant, elsewhere, looked_up_at};
 use super::locale::finding::FindingWords;
 use crate::binder::{self, BinderConfig};
-use crate::chat::{self, ServerConfig, StoreConfig};
+use crate::chat::{self, KeeperConfig, ServerConfig, StoreConfig};
 use crate::endpoint::Endpoint;
 use crate::network;
 use crate::page;
@@ -89,7 +89,7 @@ impl Local {
         }
         if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
             let mut config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
-            config.store = store();
+            config.keeper = store().map_or(KeeperConfig::Nothing, KeeperConfig::File);
             config.http.page = page::CHAT;
             self.server = start(|| chat::start(config), || Occupant::of_server_port(&here(SERVER_PORT)))?;
         }
