@@ -1,4 +1,4 @@
-//! The terminal client: [`event`] is what happens in a chat, the [`session`] makes it happen, [`render`] puts it into [`locale`].
+//! The terminal client: the [`session`] produces [`event`]s, and [`render`] puts them into the words of a [`locale`].
 //!
 //! ```text
 //! terminal, plain or script -> conversation (command) -> session -> api -> the server
@@ -68,7 +68,7 @@ pub const PROGRAM: Program = Program {
     },
 };
 
-/// The language that the command line and the environment ask for.
+/// Returns the language of the command line, or else of the environment.
 fn language(options: &Options) -> Result<&'static Locale, &'static str> {
     Locale::choose(options.text("lang"), |name| std::env::var(name).ok())
 }
@@ -76,16 +76,16 @@ fn language(options: &Options) -> Result<&'static Locale, &'static str> {
 /// Runs the client.
 ///
 /// # Errors
-/// [`Failure::Usage`] for what is wrong in the command line, [`Failure::Failed`] when the work could not be done.
+/// [`Failure::Usage`] if the command line is wrong, [`Failure::Failed`] if the work could not be done.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+    let locale = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
     let style = style(options)?;
-    let found = || finding::with_binder(options, words.finding);
+    let found = || finding::with_binder(options, locale.finding);
     let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {}
-        ["send", ..] => return script::send(&found()?, words, style, &options.arguments[1..]),
-        ["tail"] => return script::tail(&found()?, words, style),
+        ["send", ..] => return script::send(&found()?, locale, style, &options.arguments[1..]),
+        ["tail"] => return script::tail(&found()?, locale, style),
         ["tail", ..] => return Err(Failure::Usage("tail takes no arguments".into())),
         [other, ..] => {
             return Err(Failure::Usage(format!("there is no command {other}; the commands are send and tail")));
@@ -94,12 +94,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let options = &found()?;
     #[cfg(feature = "terminal")]
     if !style.plain {
-        return terminal::run(options, words, style);
+        return terminal::run(options, locale, style);
     }
-    plain::run(options, words, Style { plain: true, ..style })
+    plain::run(options, locale, Style { plain: true, ..style })
 }
 
-/// How lines look: plain ones wherever nothing can be redrawn.
+/// Returns the style of lines: plain wherever nothing can be redrawn.
 fn style(options: &Options) -> Result<Style, Failure> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");

@@ -1,8 +1,8 @@
-//! Text from a peer, made harmless for a terminal or a log.
+//! Sanitizes text from a peer for a terminal or a log.
 
 use std::fmt::{self, Write as _};
 
-/// Most combining marks on one character that are shown as they are (UTS 39, section 5.4); those past it are spelled.
+/// The most combining marks on one character that are shown as they are (UTS 39, section 5.4); further ones are spelled.
 pub const MAX_MARKS: usize = 4;
 
 /// Shows text from a peer so that it cannot do anything but be read.
@@ -130,7 +130,7 @@ fn is_emoji(c: char) -> bool {
         | '\u{1f000}'..='\u{1faff}')
 }
 
-/// What there is to see of a character beyond ASCII.
+/// The visible part of a character beyond ASCII.
 #[derive(Clone, Copy)]
 enum Sight {
     Whole,

@@ -815,13 +815,13 @@ fn what_is_shown_is_logged_with_dates() {
     let chat = Chat::new();
     let log = chat.home.0.join("log");
     let path = log.to_str().unwrap();
-    for _ in 0..2 {
+    for round in ["1st", "2nd"] {
         let mut ana = chat.client_with("ana", &["--log", path], &[], (30, 24));
         ana.wait_for_prompt("ana@lobby>");
-        chat.say("bob", &["a message that a narrow screen wraps\nin two lines"]);
-        ana.wait_for("in two lines");
-        ana.line("an answer");
-        ana.wait_for("✓<ana> an answer");
+        chat.say("bob", &[&format!("a message that a narrow screen wraps\nin the {round} round")]);
+        ana.wait_for(&format!("in the {round} round"));
+        ana.line(&format!("{round} answer"));
+        ana.wait_for(&format!("✓<ana> {round} answer"));
         ana.line("/history");
         ana.line("/help");
         ana.wait_for("begins with a");
@@ -829,11 +829,12 @@ fn what_is_shown_is_logged_with_dates() {
         assert!(ana.wait_exit().success());
     }
     let text = fs::read_to_string(&log).unwrap();
-    let one = ["bob: a message that a narrow screen wraps", "      in two lines", "ana: an answer"];
-    let is_message = |line: &&str| line.contains("bob:") || line.contains("ana:") || line.contains("in two");
+    let is_message = |line: &&str| line.contains("bob:") || line.contains("ana:") || line.contains("round");
     let without_date = text.lines().map(|line| if line.starts_with("  ") { line } else { &line[20..] });
     let messages: Vec<_> = without_date.filter(is_message).collect();
-    assert_eq!(messages, [one, one].concat(), "{text}");
+    let bob = "bob: a message that a narrow screen wraps";
+    let wanted = [bob, "      in the 1st round", "ana: 1st answer", bob, "      in the 2nd round", "ana: 2nd answer"];
+    assert_eq!(messages, wanted, "{text}");
     assert!(text.lines().all(|line| line.starts_with("20") || line.starts_with("      ")), "{text}");
     assert!(!text.contains('\x1b') && text.contains("Joined lobby."), "{text}");
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);

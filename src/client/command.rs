@@ -1,4 +1,4 @@
-//! What a typed line means: one row for each command drives parsing, completion, help and the manual.
+//! Parses typed lines: one row for each command drives parsing, completion, help and the manual.
 //!
 //! A line is a command if it begins with `/`, and text if it begins with `//`, which sends the rest with one slash. The
 //! words of the original project's client are commands without a slash too: alone on their line, or with what they take.
@@ -11,15 +11,15 @@ pub use complete::{Known, complete, nearest, takes_room};
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Makes a room.
+    /// Creates a room.
     Create,
-    /// Goes to a room.
+    /// Joins a room.
     Join,
     /// Leaves the room.
     Leave,
-    /// Says something to all, or with `@name` to one.
+    /// Sends a message to all, or with `@name` to one user.
     Send,
-    /// Says something to one.
+    /// Sends a message to one user.
     Msg,
     /// Replies to the newest private message.
     Reply,
@@ -27,15 +27,15 @@ pub enum Command {
     Me,
     /// Lists the rooms.
     List,
-    /// Lists who is in a room.
+    /// Lists the users in a room.
     Users,
     /// Shows older messages.
     History,
     /// Shows the kept messages with a text in them.
     Search,
-    /// Says who and where one is.
+    /// Shows the user's name and room.
     Whoami,
-    /// Hides what a user says, or shows it again.
+    /// Hides the messages of a user, or shows them again.
     Ignore,
     /// Explains the commands.
     Help,
@@ -43,7 +43,7 @@ pub enum Command {
     Exit,
 }
 
-/// What a command takes.
+/// An argument of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
     /// A room: the rest of the line, since names of rooms have spaces.
@@ -69,9 +69,9 @@ pub struct CommandSpec {
     pub portuguese: &'static [&'static str],
     /// Its arguments, in order.
     pub takes: &'static [Argument],
-    /// Whether the last argument may be absent; otherwise the client asks for it.
+    /// If set, the last argument may be absent; otherwise the client asks for it.
     pub optional: bool,
-    /// Whether it is one of the original's commands, which need no slash in a room.
+    /// If set, it is one of the original's commands, which need no slash in a room.
     pub slash_optional: bool,
     /// A line that uses it.
     pub example: &'static str,
@@ -266,7 +266,7 @@ fn say(text: &str, in_room: bool) -> Line {
     if in_room { to_or_all(text) } else { Line::Nowhere }
 }
 
-/// `@bob text` is for bob alone: who takes it for a mere mention does less harm than the other way round.
+/// `@bob text` goes to bob alone: a private mention does less harm than a public secret.
 fn to_or_all(text: &str) -> Line {
     if let Some(addressed) = text.strip_prefix('@') {
         let (name, text) = first_word(addressed);
@@ -281,7 +281,7 @@ fn unknown(word: &str) -> Line {
     Line::Unknown { word: word.to_owned(), nearest: nearest(word) }
 }
 
-/// The first word, and what follows it.
+/// Returns the first word, and the rest.
 fn first_word(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (word, rest.trim())

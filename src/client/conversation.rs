@@ -1,4 +1,4 @@
-//! What a user does in a session, wherever the lines come from.
+//! Executes the lines of a user, wherever they come from.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -197,7 +197,7 @@ impl Conversation<'_> {
     }
 
     fn command(&mut self, command: Command, rest: &str) -> bool {
-        // Whoever does not answer what a command asks for does not want it.
+        // A command whose question gets no answer is not wanted.
         let Some(arguments) = self.arguments(command::spec_of(command), rest) else { return true };
         let mut arguments = arguments.into_iter();
         let (first, second) = (arguments.next(), arguments.next());

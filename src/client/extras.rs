@@ -1,4 +1,4 @@
-//! What the client does beside showing: a command for mentions, a log of what is shown, and how far rooms were read.
+//! Beside the screen: a command for mentions, a log, and the file of how far rooms were read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -102,7 +102,7 @@ impl Notifier {
     }
 }
 
-/// Where it is kept how far rooms were read.
+/// Returns the file of how far rooms were read.
 fn positions_file() -> Option<PathBuf> {
     let directory = state_directory()?;
     DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;

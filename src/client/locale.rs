@@ -1,5 +1,5 @@
 //! All texts of the client, in one table for each language. A table that lacks a text does not compile, and a test walks
-//! what is looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
+//! the texts that are looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
 
 mod english;
 pub mod finding;
@@ -21,7 +21,7 @@ pub use portuguese::PORTUGUESE;
 pub struct Locale {
     /// Its code, as `--lang` takes it.
     pub code: &'static str,
-    /// What `--help` is made of.
+    /// The texts of `--help`.
     pub help: HelpWords,
 
     /// Where the chat is.
@@ -68,7 +68,7 @@ pub struct Locale {
     pub rooms: fn(rooms: &str) -> String,
     /// There is no room.
     pub no_rooms: &'static str,
-    /// Who is in a room.
+    /// The users in a room.
     pub users: fn(users: &str) -> String,
     /// Nobody is in a room.
     pub no_users: &'static str,
@@ -76,13 +76,13 @@ pub struct Locale {
     pub no_history: &'static str,
     /// So many of the kept messages have this text in them; they follow.
     pub found: fn(text: &str, count: usize) -> String,
-    /// Who the user is, in a room or not.
+    /// The user's name, and the room if there is one.
     pub whoami: fn(name: &str, room: Option<&str>) -> String,
     /// A user is ignored from now on.
     pub ignored: fn(name: &str) -> String,
     /// A user is shown again.
     pub unignored: fn(name: &str) -> String,
-    /// Who is ignored.
+    /// The ignored users.
     pub ignoring: fn(names: &str) -> String,
     /// Nobody is ignored.
     pub ignoring_nobody: &'static str,

@@ -1,4 +1,4 @@
-//! The plain line mode: commands line by line, nothing is ever redrawn. With standard input not a terminal, standard output
+//! The plain mode: commands line by line, and nothing is ever redrawn. With standard input not a terminal, standard output
 //! carries messages only; everything else goes to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
@@ -29,7 +29,7 @@ pub(super) const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 /// Runs the client until the end of input, `exit`, or a signal.
 ///
 /// # Errors
-/// [`Failure::Failed`] when the server cannot be reached, or there is something that could not be sent.
+/// [`Failure::Failed`] if the server cannot be reached, or something could not be sent.
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let is_terminal = std::io::stdin().is_terminal();
     let signals = receive_signals(is_terminal)?;
@@ -59,12 +59,12 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     outcome.and(console.close())
 }
 
-/// The local time.
+/// Returns the local time.
 pub(super) fn now() -> NaiveDateTime {
     Local::now().naive_local()
 }
 
-/// The lines of standard input; disconnected at its end.
+/// Returns the lines of standard input; disconnected at its end.
 fn read_lines() -> Result<Receiver<String>, Failure> {
     let (sender, lines) = bounded(0);
     let read = move || {
@@ -96,7 +96,7 @@ fn receive_signals(is_terminal: bool) -> Result<Receiver<Signal>, Failure> {
     Ok(receiver)
 }
 
-/// Disconnected at the first SIGTERM or SIGINT; the second one ends the process at once, whatever its output does. Call before
+/// Returns a channel that is disconnected at the first SIGTERM or SIGINT; the second one ends the process at once, whatever its output does. Call before
 /// starting threads.
 pub(super) fn stop_signal() -> Result<Receiver<()>, Failure> {
     let wait = program::on_stop_signal()?;
@@ -110,7 +110,7 @@ pub(super) fn stop_signal() -> Result<Receiver<()>, Failure> {
     Ok(receiver)
 }
 
-/// Why there are no more lines.
+/// The reason why there are no more lines.
 enum End {
     OfInput,
     Signal,
@@ -123,14 +123,14 @@ struct Console {
     lines: Receiver<String>,
     signals: Receiver<Signal>,
     extras: Extras,
-    /// Whether the chat server runs in this process.
+    /// Set while the chat server runs in this process.
     is_host: Arc<AtomicBool>,
     /// When Ctrl-C was pressed last.
     interrupted: Option<Instant>,
     locale: &'static Locale,
     renderer: Renderer,
     is_terminal: bool,
-    /// Whether the line that the cursor is in begins with a prompt.
+    /// If set, the line that the cursor is in begins with a prompt.
     is_prompted: bool,
     end: Option<End>,
     /// Messages that the server refused.
@@ -238,7 +238,7 @@ impl Console {
         }
     }
 
-    /// The next event, unless it is the end.
+    /// Returns the next event, unless it is the end.
     fn next_event(&mut self) -> Option<Event> {
         match self.events.try_recv().ok()? {
             Event::Ended { cause } => {
@@ -249,7 +249,7 @@ impl Console {
         }
     }
 
-    /// Shows an event; answers whether there was something to show.
+    /// Shows an event. Returns whether there was something to show.
     fn happened(&mut self, event: &Event) -> bool {
         self.refused += usize::from(matches!(event, Event::Refused { .. }));
         self.extras.happened(event, &self.renderer);
@@ -258,7 +258,7 @@ impl Console {
         !shown.is_empty()
     }
 
-    /// The outputs may be closed by whoever reads them; that ends nothing here.
+    /// Writes lines. An output that its reader has closed ends nothing here.
     fn write(&mut self, shown: &[Rendered]) {
         if let Some(error) = self.extras.shown(shown) {
             let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));

@@ -2,11 +2,12 @@
 //!
 //! On a screen a line is `14:03 <bob> hello`. The character after the time says what is special: `✓` the server has it, `…` it
 //! does not yet, `✗` it refuses it, `!` it mentions the user. `[bob → ana]` is a private message. Plain lines say all of
-//! this in words, nothing in them is ever redrawn, and they are not wrapped.
+//! this in words, are never redrawn, and are not wrapped.
 
 mod drafts;
 mod json;
 mod layout;
+mod log;
 mod names;
 mod outage;
 mod presence;
@@ -21,31 +22,26 @@ use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 
 use super::event::{DraftId, Event, Message};
 use super::locale::Locale;
-use crate::rpc::Fault;
 use crate::sanitize::Sanitized;
-use crate::stamp::Stamp;
-use drafts::{Drafts, Typed};
+use drafts::{Drafts, Outcome};
 use layout::{Head, layout};
-use names::{few, is_same, mentions, name};
+use names::{few, is_same, mentions};
 use outage::OutageLine;
 use presence::Presence;
 use said::{Mark, Said};
-use style::{BOLD, DIM, RED};
+use style::{BOLD, DIM};
 use unseen::Unseen;
 
 pub use names::{list, sanitized};
 pub use style::{Size, Style};
 pub use unseen::ReadPosition;
 
-/// As wide as the time of day and the sign.
-const REASON_INDENT: &str = "      ";
-
 /// Something to write to the screen, or to one of the two outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// Whole lines. On a screen they may begin with taking back the last ones.
     pub text: String,
-    /// Whether it is a message, which is what standard output is for.
+    /// If set, it is a message, which belongs on standard output.
     pub is_message: bool,
     /// Plain lines with their dates for a log; nothing for what does not belong there.
     pub log: String,
@@ -66,13 +62,6 @@ struct Last {
     rows: usize,
     /// On a screen of another size they take other rows, and are left alone.
     size: Size,
-}
-
-/// What became of a draft.
-#[derive(Debug, Clone)]
-enum Outcome {
-    Confirmed,
-    Refused(Fault),
 }
 
 /// Makes lines.
@@ -314,80 +303,6 @@ impl Renderer {
         self.note(&told)
     }
 
-    /// Records a typed message and returns its draft. Call before sending, so that the outcome finds it.
-    pub fn typed(&mut self, text: &str, to: Option<&str>) -> DraftId {
-        self.drafts.add(text, to)
-    }
-
-    /// Returns the lines that say that a draft has not arrived at once; none if it has.
-    pub fn pending(&mut self, draft: DraftId, now: NaiveDateTime) -> Vec<Rendered> {
-        match self.drafts.get(draft).cloned() {
-            Some(typed) if !self.style.plain => self.own(&typed, Mark::Pending, now, draft),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns whether the server has not replied yet.
-    #[must_use]
-    pub fn is_open(&self, draft: DraftId) -> bool {
-        self.drafts.get(draft).is_some()
-    }
-
-    /// Returns the line that the user would type for a draft that is open.
-    #[must_use]
-    pub fn line_of(&self, draft: DraftId) -> Option<String> {
-        self.drafts.get(draft).map(Typed::line)
-    }
-
-    fn outcome(&mut self, draft: DraftId, outcome: Outcome, now: NaiveDateTime) -> Vec<Rendered> {
-        let Some(typed) = self.drafts.take(draft) else { return Vec::new() };
-        let locale = self.locale;
-        match outcome {
-            Outcome::Confirmed if self.style.json => {
-                let message = Message {
-                    id: None,
-                    origin: self.name.clone(),
-                    destination: typed.to,
-                    content: typed.text,
-                    timestamp: Stamp(now).to_string(),
-                    time: None,
-                    room_id: None,
-                    key: None,
-                };
-                vec![self.object(&message, true)]
-            }
-            Outcome::Confirmed if self.style.plain => {
-                // Whoever listens to the screen has just typed it.
-                let to = typed.to.as_deref().map(name);
-                let line = self.note(&format!("{} {}", time(now), (locale.sent)(to.as_deref())));
-                vec![Rendered { log: self.log_of_own(&typed, now), ..line }]
-            }
-            Outcome::Confirmed => self.own(&typed, Mark::Sent, now, draft),
-            Outcome::Refused(fault) => {
-                let why = locale.refusal(&fault);
-                if self.style.plain {
-                    return vec![self.logged_note(&(locale.refused)(&sanitized(&typed.text), &why), now)];
-                }
-                let mut shown = self.own(&typed, Mark::Refused, now, draft);
-                shown.push(self.lines(4, &Head::plain(REASON_INDENT), &why, RED, None, false));
-                shown
-            }
-        }
-    }
-
-    /// Returns a line of the user's own, in the place of an earlier one about the same draft.
-    fn own(&mut self, typed: &Typed, mark: Mark, now: NaiveDateTime, draft: DraftId) -> Vec<Rendered> {
-        let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
-        let name = self.name.clone();
-        let clock = time(now);
-        let to = typed.to.as_deref();
-        let said = Said { clock: &clock, mark, origin: &name, to, text: &typed.text, is_mine: true };
-        let (head, text, sgr) = said.on_screen(self.style);
-        let log = if mark == Mark::Sent { self.log_of_own(typed, now) } else { String::new() };
-        shown.push(Rendered { log, ..self.lines(4, &head, &text, sgr, Some(Topic::Own(draft)), true) });
-        shown
-    }
-
     /// Returns the lines about a message, whether it has just come or not, and whether it belongs in the log.
     fn message(&mut self, message: &Message, live: bool, logged: bool) -> Vec<Rendered> {
         let is_mine = self.is_me(&message.origin);
@@ -464,26 +379,6 @@ impl Renderer {
         Some(self.rule(&text))
     }
 
-    /// Returns the line above a message that comes after the user has done nothing for a while, unless there is one already.
-    fn divider_of_idle(&mut self, message: &Message, now: NaiveDateTime) -> Option<Rendered> {
-        let since = self.unseen.idle_since(now)?;
-        if self.is_me(&message.origin) || self.ignored.contains(&message.origin.to_lowercase()) {
-            return None;
-        }
-        self.divider(Some(&Stamp(since).to_string()), now)
-    }
-
-    /// Returns the line between messages up to a time and newer ones.
-    fn divider(&mut self, since: Option<&str>, now: NaiveDateTime) -> Option<Rendered> {
-        self.unseen.divide();
-        let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);
-        let text = match since {
-            Some(since) if since.date() == now.date() => (self.locale.new_since)(&time(since)),
-            _ => self.locale.new.to_owned(),
-        };
-        (!self.style.json).then(|| self.rule(&text))
-    }
-
     /// Returns a line that divides others.
     fn rule(&mut self, text: &str) -> Rendered {
         let text = if self.style.plain { text.to_owned() } else { format!("── {text} ──") };
@@ -516,26 +411,6 @@ impl Renderer {
         Rendered { text, is_message, log: String::new() }
     }
 
-    /// Returns a line for the log.
-    fn log(&self, when: NaiveDateTime, text: &str) -> String {
-        if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
-    }
-
-    fn log_of(&self, said: &Said<'_>, when: NaiveDateTime) -> String {
-        if !self.style.log {
-            return String::new();
-        }
-        let clock = date_and_time(when);
-        let (head, text) = Said { clock: &clock, ..said.clone() }.in_words(self.locale);
-        layout(Style { plain: true, ..Style::default() }, None, 4, &head, &text, "").text
-    }
-
-    fn log_of_own(&self, typed: &Typed, now: NaiveDateTime) -> String {
-        let to = typed.to.as_deref();
-        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &typed.text, is_mine: true };
-        self.log_of(&said, now)
-    }
-
     fn object(&self, message: &Message, confirmed: bool) -> Rendered {
         let text = json::message(self.room().unwrap_or_default(), message, confirmed);
         Rendered { text, is_message: true, log: String::new() }
@@ -550,18 +425,13 @@ impl Renderer {
     }
 }
 
-/// A text that begins a line.
+/// Returns a text with a capital, to begin a line.
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Returns a time as it stands in the log.
-fn date_and_time(time: NaiveDateTime) -> String {
-    Stamp(time).to_string().get(.."YYYY-MM-DD HH:MM:SS".len()).unwrap_or_default().to_owned()
-}
-
-/// The hour and the minute.
+/// Returns the hour and the minute.
 fn time(now: NaiveDateTime) -> String {
     format!("{:02}:{:02}", now.hour(), now.minute())
 }

@@ -1,26 +1,26 @@
 //! The client on a terminal: a line editor, above which messages appear.
 //!
-//! One thread does everything that is seen: it takes keys, events and signals from their channels, and the prompt with the
-//! line that is being typed is always the last thing on the screen. Whatever is shown while the user types takes the prompt
-//! away and paints it again below.
+//! One thread writes to the screen: it takes keys, events and signals from their channels. The prompt with the line that is being
+//! typed is always the last thing on the screen; to show something, the thread takes the prompt away and paints it again below.
 
+mod complete;
 mod editor;
 mod history;
 mod keys;
 mod modes;
 mod prompt;
+mod screen;
+mod threads;
 
 use std::collections::VecDeque;
-use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
-use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::unistd::Pid;
+use crossbeam_channel::{Receiver, never, select};
+use nix::sys::signal::{SigSet, Signal, raise};
 
-use super::command::{self, Command, Known, Line, complete, parse};
+use super::command::{self, Command, Line, parse};
 use super::conversation::{self, Screen};
 use super::event::Event;
 use super::extras::{self, Extras};
@@ -28,27 +28,18 @@ use super::locale::Locale;
 use super::plain::{SECOND_INTERRUPT, SIGNAL_TIMEOUT, now};
 use super::render::{Rendered, Renderer, Style, sanitized};
 use super::session::Session;
-use crate::program::{self, Failure, Options};
+use crate::program::{Failure, Options};
 use editor::{Action, Editor};
 use history::History;
-use keys::{Decoder, Key, WHERE};
+use keys::Key;
 use modes::{Modes, size, write};
 use prompt::Prompt;
+use threads::{read_keys, start, watch_signals};
 
 /// How long sending waits before the prompt returns, so that a message refused at once reappears in it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long leaving waits for typed messages to be sent.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long completing a room may take.
-const ROOMS_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a terminal may take to say where its cursor is.
-const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a terminal of another size may take to say so.
-const RESIZE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often to ask for it while the size goes on changing.
-const CURSOR_TRIES: usize = 4;
-/// How long after a signal the program ends, whatever it is doing.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the client until the user leaves, or a signal.
 ///
@@ -106,47 +97,6 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     outcome.and(terminal.close())
 }
 
-/// Starts a thread that sends to the returned channel.
-fn start<T: Send + 'static>(name: &str, work: impl FnOnce(Sender<T>) + Send + 'static) -> Result<Receiver<T>, Failure> {
-    let (sender, receiver) = unbounded();
-    program::spawn(name, move || work(sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(receiver)
-}
-
-/// Reads keys until the terminal is gone. Ctrl-C twice ends the client also while it waits for a server that does not reply.
-fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
-    let mut interrupted: Option<Instant> = None;
-    let mut decoder = Decoder::default();
-    let mut bytes = [0; 1024];
-    let mut input = std::io::stdin().lock();
-    while let Ok(count @ 1..) = input.read(&mut bytes) {
-        for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
-            if key == Key::Char('\x03') && is_busy.load(Ordering::Relaxed) {
-                if interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
-                    let _ = kill(Pid::this(), Signal::SIGINT);
-                }
-                interrupted = Some(Instant::now());
-            }
-            if keys.send(key).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Passes signals on. The program ends soon after one that asks for it, even if it is just waiting for the server.
-fn watch_signals(signals: &SigSet, sender: &Sender<Signal>, modes: &Modes) {
-    loop {
-        let Ok(signal) = signals.wait() else { continue };
-        let _ = sender.send(signal);
-        if signal != Signal::SIGWINCH {
-            std::thread::sleep(END_TIMEOUT);
-            modes.restore();
-            std::process::exit(0);
-        }
-    }
-}
-
 /// The modes that the terminal gets back at the end.
 struct Restored(Modes);
 
@@ -156,7 +106,7 @@ impl Drop for Restored {
     }
 }
 
-/// Why there are no more lines.
+/// The reason why there are no more lines.
 enum End {
     /// The user leaves, or the terminal is gone.
     User,
@@ -164,7 +114,7 @@ enum End {
     Session(String),
 }
 
-/// What comes while the user types.
+/// Something that comes while the user types.
 enum Input {
     Key(Key),
     Event(Event),
@@ -184,24 +134,24 @@ struct Terminal {
     locale: &'static Locale,
     modes: Modes,
     extras: Extras,
-    /// Whether the chat server runs in this process.
+    /// Set while the chat server runs in this process.
     is_host: Arc<AtomicBool>,
     editor: Editor,
     history: History,
     prompt: Prompt,
     /// The question that is asked, if one is.
     question: Option<String>,
-    /// Whether the prompt is on the screen.
+    /// If set, the prompt is on the screen.
     is_reading: bool,
-    /// Whether nobody takes keys, because the server is waited for.
+    /// Set while nobody takes keys, because a call waits for the server.
     is_busy: Arc<AtomicBool>,
     /// A line to be in the next prompt.
     given_back: Option<String>,
-    /// Whether the terminal says where its cursor is, as far as it was asked.
+    /// Cleared once the terminal has not said where its cursor is.
     answers: bool,
     /// When Ctrl-C was pressed last in an empty line.
     interrupted: Option<Instant>,
-    /// Whether there is no connection.
+    /// If set, there is no connection.
     is_away: bool,
     end: Option<End>,
 }
@@ -377,117 +327,6 @@ impl Terminal {
         None
     }
 
-    /// Takes the prompt away, and leaves in its place the line that is echoed, if it is, and `mark`.
-    fn leave_prompt(&mut self, echoed: Option<&String>, mark: &str) {
-        let mut text = self.hide();
-        if let Some(line) = echoed {
-            let (_, colored) = self.prompt_text();
-            let echo: Vec<_> = line.lines().map(sanitized).collect();
-            text.push_str(&format!("{colored}{}{mark}\n", echo.join("\n")));
-            self.renderer.scrolled();
-        }
-        self.is_reading = false;
-        write(&text);
-    }
-
-    /// Returns the prompt without and with colours.
-    fn prompt_text(&self) -> (String, String) {
-        self.question.as_ref().map_or_else(|| self.renderer.prompt(), |text| (text.clone(), text.clone()))
-    }
-
-    /// Shows the line as it is now.
-    fn repaint(&mut self) {
-        let (_, colored) = self.prompt_text();
-        let text = self.prompt.extend(&colored, self.editor.parts(), size());
-        let text = text.unwrap_or_else(|| self.hide() + &self.painted());
-        write(&text);
-    }
-
-    /// Returns what takes the prompt away, wherever it is after what the terminal was resized to.
-    fn hide(&mut self) -> String {
-        let mut size = size();
-        if !self.prompt.is_outdated(size) {
-            let Some(expected) = self.prompt.column_below_others().filter(|_| self.answers) else {
-                return self.prompt.erase();
-            };
-            match self.cursor_column() {
-                Some(column) if column != expected => {}
-                _ => return self.prompt.erase(),
-            }
-            // It has another size, and will say so soon.
-            match self.signals.recv_timeout(RESIZE_TIMEOUT) {
-                Ok(Signal::SIGWINCH) | Err(_) => {}
-                Ok(_) => self.end = Some(End::Signal),
-            }
-            size = modes::size();
-        }
-        let mut column = None;
-        for _ in 0..CURSOR_TRIES {
-            column = self.cursor_column();
-            let now = modes::size();
-            if now == size {
-                break;
-            }
-            // It says where the cursor was meanwhile.
-            (size, column) = (now, None);
-        }
-        self.renderer.resize(Some(size));
-        self.renderer.scrolled();
-        self.prompt.erase_resized(size, column)
-    }
-
-    /// Returns what paints the prompt, if it is to be on the screen.
-    fn painted(&mut self) -> String {
-        if !self.is_reading {
-            return String::new();
-        }
-        let (plain, colored) = self.prompt_text();
-        self.prompt.paint(&colored, &plain, self.editor.parts(), size())
-    }
-
-    /// Writes lines above the prompt.
-    fn write(&mut self, lines: &[Rendered]) {
-        if lines.is_empty() {
-            return;
-        }
-        let mut text = self.hide();
-        text.extend(lines.iter().map(|line| line.text.as_str()));
-        if let Some(error) = self.extras.shown(lines) {
-            let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
-            text.push_str(&self.renderer.note(&note).text);
-        }
-        text.push_str(&self.painted());
-        write(&text);
-    }
-
-    /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
-    fn fit(&mut self) {
-        if self.renderer.resize(Some(size())) {
-            self.renderer.scrolled();
-        }
-        let text = self.hide() + &self.painted();
-        write(&text);
-    }
-
-    /// Asks the terminal for the column of the cursor. One that does not say it is not asked again.
-    fn cursor_column(&mut self) -> Option<usize> {
-        if !self.answers {
-            return None;
-        }
-        write(WHERE);
-        let deadline = Instant::now() + CURSOR_TIMEOUT;
-        loop {
-            match self.keys.recv_deadline(deadline) {
-                Ok(Key::CursorColumn(column)) => return Some(column),
-                Ok(key) => self.typed_ahead.push_back(key),
-                Err(_) => {
-                    self.answers = false;
-                    return None;
-                }
-            }
-        }
-    }
-
     /// Shows what has happened up to now.
     fn catch_up(&mut self) {
         while let Ok(event) = self.events.try_recv() {
@@ -524,39 +363,6 @@ impl Terminal {
         self.write(&lines);
     }
 
-    fn complete(&mut self) {
-        let (typed, _) = self.editor.parts();
-        let typed = typed.to_owned();
-        let in_room = self.renderer.room().is_some();
-        let rooms = if command::takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
-        let (start, found) = complete(
-            &typed,
-            &Known { rooms, users: self.renderer.others(), in_room, portuguese: self.locale.code == "pt" },
-        );
-        let common = common_beginning(&found);
-        if found.len() == 1 || common.len() > typed.len() - start {
-            self.editor.replace_before(start, &common);
-            self.repaint();
-        } else if !found.is_empty() {
-            let names: Vec<_> = found.iter().map(|name| name.trim_end().to_owned()).collect();
-            let line = self.renderer.note(&sanitized(&names.join("  ")));
-            self.write(&[line]);
-        }
-    }
-
-    /// Returns the rooms, unless the server takes its time.
-    fn rooms(&self) -> Vec<String> {
-        let (answer, rooms) = bounded(1);
-        let session = Arc::clone(&self.session);
-        let ask = move || {
-            let _ = answer.try_send(session.rooms().unwrap_or_default());
-        };
-        if program::spawn("rooms", ask).is_err() {
-            return Vec::new();
-        }
-        rooms.recv_timeout(ROOMS_TIMEOUT).unwrap_or_default()
-    }
-
     /// Sends what was typed, as long as the reason to end allows, and unregisters.
     fn close(mut self) -> Result<(), Failure> {
         let timeout = if matches!(self.end, Some(End::Signal)) { SIGNAL_TIMEOUT } else { EXIT_TIMEOUT };
@@ -571,15 +377,6 @@ impl Terminal {
             _ => Ok(()),
         }
     }
-}
-
-/// Returns what all texts begin with.
-fn common_beginning(texts: &[String]) -> String {
-    let Some((first, others)) = texts.split_first() else { return String::new() };
-    let is_common = |end: usize| others.iter().all(|other| other.get(..end) == first.get(..end));
-    let ends = first.char_indices().map(|(at, c)| at + c.len_utf8());
-    let end = ends.take_while(|end| is_common(*end)).last().unwrap_or(0);
-    first.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Returns whether a line is shown again as a message.
@@ -603,16 +400,6 @@ fn is_said(line: &str, renderer: &Renderer) -> bool {
 mod tests {
     use super::*;
     use crate::client::locale::ENGLISH;
-
-    #[test]
-    fn candidates_have_a_common_beginning() {
-        let common = |texts: &[&str]| common_beginning(&texts.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(common(&["help ", "history "]), "h");
-        assert_eq!(common(&["one"]), "one");
-        assert_eq!(common(&["João", "Joãozinho"]), "João");
-        assert_eq!(common(&["ã", "â"]), "");
-        assert_eq!(common(&[]), "");
-    }
 
     #[test]
     fn messages_come_back_with_their_mark_and_commands_as_they_were() {

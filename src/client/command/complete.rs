@@ -1,19 +1,19 @@
-//! The rest of a line that is not complete or not right: what Tab makes of it, and which command a misspelt word means.
+//! Completes lines for Tab, and finds the command that a misspelt word means.
 
 use std::cmp::Reverse;
 
 use super::{Argument, COMMANDS, CommandSpec, first_word, named};
 
-/// What a line can be completed with.
+/// The names that a line can be completed with.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Known {
     /// All rooms.
     pub rooms: Vec<String>,
-    /// Who is in the room.
+    /// The users in the room.
     pub users: Vec<String>,
-    /// Whether the user is in a room.
+    /// If set, the user is in a room.
     pub in_room: bool,
-    /// Whether the Portuguese names of commands are meant as well.
+    /// If set, the Portuguese names of commands are meant as well.
     pub portuguese: bool,
 }
 

@@ -36,7 +36,7 @@ fn string_or_null(out: &mut String, text: Option<&str>) {
     }
 }
 
-/// A string that is exact for a program and harmless for a terminal: what is neither ASCII nor a letter is escaped.
+/// Writes a string that is exact for a program and harmless for a terminal: characters beyond ASCII that are no letters are escaped.
 fn string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

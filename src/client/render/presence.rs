@@ -1,4 +1,4 @@
-//! Who else is in the room, and who came and left lately.
+//! The others in the room, and those who came and left lately.
 
 use super::names::few;
 use crate::client::locale::Locale;
@@ -18,7 +18,7 @@ impl Presence {
         self.went.clear();
     }
 
-    /// Notes who came and who went.
+    /// Notes arrivals and departures.
     pub(super) fn change(&mut self, came: &[String], went: &[String]) {
         let nobody = &mut Vec::new();
         gather(came, &mut self.others, nobody);

@@ -1,4 +1,4 @@
-//! Something that somebody said, and how it looks.
+//! The look of something that somebody said.
 
 use super::layout::{Head, readable};
 use super::names::name;
@@ -23,14 +23,14 @@ pub(super) enum Mark {
 /// Something that somebody said.
 #[derive(Debug, Clone)]
 pub(super) struct Said<'a> {
-    /// When.
+    /// The time of day.
     pub(super) clock: &'a str,
     pub(super) mark: Mark,
     pub(super) origin: &'a str,
     /// The only recipient, if there is one.
     pub(super) to: Option<&'a str>,
     pub(super) text: &'a str,
-    /// Whether the user said it.
+    /// If set, the user said it.
     pub(super) is_mine: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What lines look like: colours, and the size of the screen.
+//! The look of lines: colours, and the size of the screen.
 
 use super::names::name;
 

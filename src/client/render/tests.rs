@@ -1,4 +1,4 @@
-//! What the lines look like, without a terminal.
+//! The look of lines, without a terminal.
 
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::client::locale::{ENGLISH, PORTUGUESE};
+use crate::rpc::Fault;
+use crate::stamp::Stamp;
 
 const SCREEN: Size = Size { columns: 80, rows: 24 };
 

@@ -2,6 +2,10 @@
 
 use chrono::{NaiveDateTime, TimeDelta};
 
+use super::{Rendered, Renderer, time};
+use crate::client::event::Message;
+use crate::stamp::Stamp;
+
 /// How long somebody who presses no key is still taken to be reading.
 const IDLE: TimeDelta = TimeDelta::minutes(5);
 /// The most rooms that are remembered.
@@ -78,5 +82,27 @@ impl Unseen {
 
     pub(super) fn remember(&mut self, positions: Vec<ReadPosition>) {
         self.positions = positions;
+    }
+}
+
+impl Renderer {
+    /// Returns the line above a message that comes after the user has done nothing for a while, unless there is one already.
+    pub(super) fn divider_of_idle(&mut self, message: &Message, now: NaiveDateTime) -> Option<Rendered> {
+        let since = self.unseen.idle_since(now)?;
+        if self.is_me(&message.origin) || self.ignored.contains(&message.origin.to_lowercase()) {
+            return None;
+        }
+        self.divider(Some(&Stamp(since).to_string()), now)
+    }
+
+    /// Returns the line between messages up to a time and newer ones.
+    pub(super) fn divider(&mut self, since: Option<&str>, now: NaiveDateTime) -> Option<Rendered> {
+        self.unseen.divide();
+        let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);
+        let text = match since {
+            Some(since) if since.date() == now.date() => (self.locale.new_since)(&time(since)),
+            _ => self.locale.new.to_owned(),
+        };
+        (!self.style.json).then(|| self.rule(&text))
     }
 }

@@ -8,7 +8,7 @@ use crate::client::cluster::clusters;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row<'a> {
     pub(super) text: &'a str,
-    /// Whether it begins in the first column, and goes on in the next rows if it is wider than the screen.
+    /// If set, it begins in the first column, and goes on in the next rows if it is wider than the screen.
     pub(super) is_flush: bool,
 }
 

@@ -6,7 +6,7 @@ use crate::client::cluster::clusters;
 /// The lines that are kept for Up.
 const MAX_HISTORY: usize = 1000;
 
-/// What a key asks for beyond the line itself.
+/// The effect of a key beyond the line itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// Nothing more.

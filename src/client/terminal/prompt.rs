@@ -26,11 +26,11 @@ struct Painted {
     whole: Option<(String, String)>,
 }
 
-/// What is known of the prompt on the screen.
+/// The prompt on the screen, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
     painted: Option<Painted>,
-    /// Whether the terminal wraps lines anew when it gets another width, as soon as it has shown it.
+    /// Whether the terminal wraps lines anew when it gets another width; `None` until it has shown it.
     reflows: Option<bool>,
 }
 

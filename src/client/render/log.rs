@@ -1,0 +1,36 @@
+//! Lines for a log: plain, and with their dates.
+
+use chrono::NaiveDateTime;
+
+use super::drafts::Typed;
+use super::layout::layout;
+use super::said::{Mark, Said};
+use super::{Renderer, Style};
+use crate::stamp::Stamp;
+
+impl Renderer {
+    /// Returns a line for the log.
+    pub(super) fn log(&self, when: NaiveDateTime, text: &str) -> String {
+        if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
+    }
+
+    pub(super) fn log_of(&self, said: &Said<'_>, when: NaiveDateTime) -> String {
+        if !self.style.log {
+            return String::new();
+        }
+        let clock = date_and_time(when);
+        let (head, text) = Said { clock: &clock, ..said.clone() }.in_words(self.locale);
+        layout(Style { plain: true, ..Style::default() }, None, 4, &head, &text, "").text
+    }
+
+    pub(super) fn log_of_own(&self, typed: &Typed, now: NaiveDateTime) -> String {
+        let to = typed.to.as_deref();
+        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &typed.text, is_mine: true };
+        self.log_of(&said, now)
+    }
+}
+
+/// Returns a time as it stands in the log.
+fn date_and_time(time: NaiveDateTime) -> String {
+    Stamp(time).to_string().get(.."YYYY-MM-DD HH:MM:SS".len()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,61 @@
+//! The threads that feed the client: keys and signals.
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use super::keys::{Decoder, Key};
+use super::modes::Modes;
+use crate::client::plain::SECOND_INTERRUPT;
+use crate::program::{self, Failure};
+
+/// How long after a signal the program ends, whatever it is doing.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts a thread that sends to the returned channel.
+pub(super) fn start<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce(Sender<T>) + Send + 'static,
+) -> Result<Receiver<T>, Failure> {
+    let (sender, receiver) = unbounded();
+    program::spawn(name, move || work(sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
+    Ok(receiver)
+}
+
+/// Reads keys until the terminal is gone. Ctrl-C twice ends the client also while it waits for a server that does not reply.
+pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
+    let mut interrupted: Option<Instant> = None;
+    let mut decoder = Decoder::default();
+    let mut bytes = [0; 1024];
+    let mut input = std::io::stdin().lock();
+    while let Ok(count @ 1..) = input.read(&mut bytes) {
+        for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
+            if key == Key::Char('\x03') && is_busy.load(Ordering::Relaxed) {
+                if interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+                    let _ = kill(Pid::this(), Signal::SIGINT);
+                }
+                interrupted = Some(Instant::now());
+            }
+            if keys.send(key).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Passes signals on. The program ends soon after one that asks for it, even if it is just waiting for the server.
+pub(super) fn watch_signals(signals: &SigSet, sender: &Sender<Signal>, modes: &Modes) {
+    loop {
+        let Ok(signal) = signals.wait() else { continue };
+        let _ = sender.send(signal);
+        if signal != Signal::SIGWINCH {
+            std::thread::sleep(END_TIMEOUT);
+            modes.restore();
+            std::process::exit(0);
+        }
+    }
+}
