@@ -53,6 +53,7 @@ export class Room {
     this.calls = 0;
     this.mark = undefined;
     this.outage = false;
+    this.back = undefined;
     this.hasAll = false;
     this.isLoading = false;
     byId("room").hidden = false;
@@ -83,16 +84,26 @@ export class Room {
     this.behind = lastId;
     if (this.outage) {
       this.outage = false;
-      const received = { count: 0, at: timeOfDay(new Date()) };
-      this.back = { received, entry: this.note(() => words.reconnected(received.at, received.count)) };
+      this.reconnected();
     }
     this.bar();
+  }
+
+  /** A note that says so; where the last one stands, in its place. */
+  reconnected() {
+    const isAgain = this.back && this.log.last === this.back.entry;
+    const received = { count: isAgain ? this.back.received.count : 0, at: timeOfDay(new Date()) };
+    const text = () => words.reconnected(received.at, received.count);
+    const entry = isAgain ? Object.assign(this.back.entry, { text }) : this.note(text);
+    this.back = { received, entry };
+    this.log.update(entry);
   }
 
   message(message) {
     const entry = this.entry(message);
     if (this.back && message.id <= this.behind && !entry.mine) {
       this.back.received.count += 1;
+      this.log.update(this.back.entry);
     }
     if (!entry.mine) {
       if (!this.isAttended) {
@@ -106,16 +117,6 @@ export class Room {
     this.log.add(entry);
     this.attend();
     this.moved();
-  }
-
-  /** A part of the stream has been read. */
-  caughtUp() {
-    if (this.back) {
-      this.log.update(this.back.entry);
-      if (this.session.lastId >= this.behind || this.back.received.count === 0) {
-        this.back = undefined;
-      }
-    }
   }
 
   presence(type, name) {

@@ -206,7 +206,6 @@ export class Session {
         for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
           this.heard = Date.now();
           parser.push(decoder.decode(chunk.value, { stream: true }));
-          this.view.caughtUp();
         }
       }
       return response.status;
