@@ -225,3 +225,101 @@ impl Heard {
         self.instances.iter().filter_map(found).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+
+    fn service() -> Service {
+        Service { label: "attic (0001)".into(), host: "chat-rpc-1".into(), port: 5000 }
+    }
+
+    #[test]
+    fn a_browser_hears_what_a_service_announces_and_its_end() {
+        let mut heard = Heard::default();
+        assert!(heard.hear(&service().announcement(IP, LIFETIME).unwrap()));
+        let found = Found { name: "attic (0001)".into(), endpoint: "10.0.0.7:5000".parse().unwrap() };
+        assert_eq!(heard.found(), [found]);
+        assert!(!heard.hear(&service().announcement(IP, LIFETIME).unwrap()), "nothing new");
+        heard.hear(&service().announcement(IP, 0).unwrap());
+        assert_eq!(heard.found(), []);
+    }
+
+    #[test]
+    fn a_query_is_replied_to_unless_the_answer_is_known() {
+        let mut heard = Heard::default();
+        let query = heard.query().unwrap();
+        let reply = service().reply(&query, IP, true).unwrap();
+        assert!(heard.hear(&reply));
+        assert_eq!(heard.found().len(), 1, "all that is needed comes at once");
+        assert_eq!(service().reply(&reply, IP, true), None, "a reply is no query");
+        let mut knowing = parse(&query).unwrap();
+        let known = service();
+        for (lifetime, expected) in [(LIFETIME, false), (LIFETIME / 2 - 1, true)] {
+            knowing.answers = vec![known.record(Part::Pointer, IP, lifetime, false).unwrap()];
+            let query = knowing.build_bytes_vec().unwrap();
+            assert_eq!(service().reply(&query, IP, true).is_some(), expected, "known for {lifetime} s");
+        }
+    }
+
+    #[test]
+    fn missing_parts_are_asked_for() {
+        let mut heard = Heard::default();
+        let service = service();
+        let mut next = vec![Part::Pointer, Part::Place, Part::Address].into_iter();
+        // Each reply has one record only.
+        while let Some(part) = next.next() {
+            let mut reply = Packet::new_reply(0);
+            reply.answers.push(service.record(part, IP, LIFETIME, true).unwrap());
+            assert!(heard.hear(&reply.build_bytes_vec().unwrap()));
+            let query = heard.query().unwrap();
+            let asked: Vec<_> =
+                parse(&query).unwrap().questions.iter().flat_map(|question| service.asked_for(question)).collect();
+            let expected: Vec<_> = [Part::Pointer].into_iter().chain(next.as_slice().first().copied()).collect();
+            assert_eq!(asked, expected);
+        }
+        assert_eq!(heard.found().len(), 1);
+    }
+
+    /// A packet of ours with some bytes changed, or anything at all.
+    fn packets() -> impl Strategy<Value = Vec<u8>> {
+        let changes = proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6);
+        let ours = (0..3, changes).prop_map(|(which, changes)| {
+            let query = Heard::default().query().unwrap();
+            let mut packet = match which {
+                0 => service().announcement(IP, LIFETIME).unwrap(),
+                1 => service().reply(&query, IP, false).unwrap(),
+                _ => query,
+            };
+            for (at, value) in changes {
+                let at = at.index(packet.len());
+                packet[at] = value;
+            }
+            packet
+        });
+        prop_oneof![3 => ours, 1 => proptest::collection::vec(any::<u8>(), 0..300)]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_does_no_harm(packets in proptest::collection::vec(packets(), 1..20)) {
+            let mut heard = Heard::default();
+            for packet in packets {
+                heard.hear(&packet);
+                let reply = service().reply(&packet, IP, true);
+                prop_assert!(reply.is_none_or(|reply| reply.len() < 512));
+                let _ = service().reply(&packet, IP, false);
+                let query = heard.query();
+                prop_assert!(query.is_none_or(|query| query.len() < 20 * MAX_PACKET));
+                for found in heard.found() {
+                    prop_assert!(found.name.chars().all(|c| !c.is_control()));
+                    prop_assert!(found.endpoint.port > 0);
+                }
+            }
+        }
+    }
+}
