@@ -10,7 +10,6 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use chat_rpc::rpc::{Client, Value};
 use support::home::{Home, history};
 use support::peer::Usage;
 use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
@@ -165,28 +164,18 @@ fn ten_thousand_lines_arrive_once_and_in_order() {
     ];
     let home = Home::new();
     let server = Program::serve(SERVER, &[&["--no-binder", "--listen", ANY_PORT], &LIMITS[..]].concat());
+    let tail = home.client(&["tail", "--room", "ops", "--server", server.address()]);
+    tail.stderr.wait_for_line("Joined ops", PATIENCE);
     let mut input = String::new();
     for number in 0..10_000 {
         let _ = writeln!(input, "line {number}");
     }
     let mut send = sender(&home, &server, input.as_bytes(), &[]);
     assert!(send.wait_exit(PATIENCE * 2).success());
-    let outside = Client::new(server.address());
-    outside.call("register_user", &["reader".into()]).unwrap();
-    outside.call("join_room", &["reader".into(), "ops".into()]).unwrap();
-    let mut read = Vec::new();
-    let mut after = 0;
-    // As many as one reply may have.
-    while read.len() < 10_000 {
-        let waited = outside.call("wait_messages", &["reader".into(), "ops".into(), after.into(), 0.into()]).unwrap();
-        let messages = waited.member("messages").and_then(Value::as_array).unwrap();
-        assert!(!messages.is_empty(), "only {} lines arrived", read.len());
-        read.extend(
-            messages.iter().map(|message| message.member("content").and_then(Value::as_str).unwrap().to_owned()),
-        );
-        after = waited.member("last_id").and_then(Value::as_int).unwrap();
-    }
-    assert!(read.iter().map(String::as_str).eq(input.lines()));
+    tail.stdout.wait_for_line("bot: line 9999", PATIENCE);
+    let lines = tail.stdout.lines();
+    let shown = lines.iter().filter_map(|line| Some(line.split_once("bot: ")?.1));
+    assert!(shown.eq(input.lines()), "{} lines", lines.len());
 }
 
 #[test]
@@ -275,6 +264,22 @@ fn a_text_for_one_user_reaches_only_that_user() {
     let mut lines = sender(&home, &server, b"@ana three\n", &["--all"]);
     assert!(lines.wait_exit(PATIENCE).success());
     tails[1].stdout.wait_for_line("bot: @ana three", PATIENCE);
+}
+
+#[test]
+fn clients_that_come_to_a_new_room_at_the_same_moment_are_all_in_it() {
+    let home = Home::new();
+    for _ in 0..3 {
+        let server = server();
+        let place = ["--server", server.address(), "--room", "ops"];
+        let senders: Vec<_> = (0..8)
+            .map(|number| home.client(&[&["send", "--user", &format!("bot-{number}")], &place[..], &["x"]].concat()))
+            .collect();
+        for mut sender in senders {
+            assert!(sender.wait_exit(PATIENCE).success());
+        }
+        assert_eq!(history(server.address(), "ops").len(), 8);
+    }
 }
 
 #[test]

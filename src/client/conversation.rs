@@ -93,14 +93,6 @@ fn register(screen: &mut dyn Screen, locale: &Locale, options: &Options) -> Resu
     }
 }
 
-/// Joins a room, which is created if there is none.
-pub(super) fn enter(session: &Session, room: &str) -> Result<(), SessionError> {
-    session.join(room).or_else(|error| match error {
-        SessionError::Refused(_) if session.create_room(room).is_ok() => session.join(room),
-        error => Err(error),
-    })
-}
-
 /// Returns what is said at a first Ctrl-C.
 pub(super) fn before_leaving(locale: &Locale, renderer: &Renderer, is_host: &AtomicBool) -> String {
     match renderer.audience().filter(|_| is_host.load(Ordering::Relaxed)) {
@@ -278,8 +270,11 @@ impl Conversation<'_> {
     fn join(&mut self, room: &str) -> Result<(), SessionError> {
         let session = self.screen.session();
         match session.join(room) {
-            Err(SessionError::Refused(_)) if session.create_room(room).is_ok() => {
-                self.say(&(self.locale.created_to_join)(&sanitized(room)));
+            Err(SessionError::Refused(_)) => {
+                // Somebody else may be faster; then the room is there as well.
+                if session.create_room(room).is_ok() {
+                    self.say(&(self.locale.created_to_join)(&sanitized(room)));
+                }
                 self.screen.session().join(room)
             }
             outcome => outcome,
