@@ -131,7 +131,10 @@ pub fn start(config: BinderConfig) -> Result<Running, Failure> {
         ("max_offers_per_address", MAX_OFFERS / SHARE),
         ("max_lease_seconds", MAX_LEASE.as_secs() as usize),
     ];
-    dispatcher.publish_limits(&config, &limits.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
+    dispatcher.publish_limits(
+        &config,
+        limits.map(|(name, value)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX))).into(),
+    );
     let failed = |error| Failure::while_doing("cannot start", error);
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let sweep = move || binder.sweep(Instant::now());

@@ -205,7 +205,7 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     let chat = Arc::new(Chat::new(core, keeper.log(), streams, Key::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
-    dispatcher.publish_limits(&config, &limits.published());
+    dispatcher.publish_limits(&config, limits.published());
     let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
     dispatcher.publish_server_id(&identity.server_id);
     dispatcher.add_procedures(PROCEDURES, &chat);

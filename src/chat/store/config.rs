@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::record::MAX_PAYLOAD;
-use crate::chat::Limits;
+use crate::chat::limits::{Limits, bounded};
 use crate::program::{Failure, Flag, Options};
 
 /// Bytes of a record beside the content of a message: its header, ids, times, the key and lengths, rounded up.
@@ -66,17 +66,11 @@ impl StoreConfig {
                 None => Ok(None),
             };
         };
-        let ranged = |name: &str, range: std::ops::RangeInclusive<u64>| {
-            let number: u64 = options.get(name)?;
-            let (least, most) = (range.start(), range.end());
-            let wrong = || Failure::Usage(format!("--{name} must be {least} to {most}"));
-            range.contains(&number).then_some(number).ok_or_else(wrong)
-        };
         Ok(Some(Self {
             directory: directory.into(),
-            limit: ranged("data-limit", 1 << 20..=1 << 40)?,
-            keep_history: Duration::from_secs(ranged("keep-history", 0..=36_500)? * 86_400),
-            sync_interval: Duration::from_secs(ranged("sync-interval", 0..=3600)?),
+            limit: bounded(options, "data-limit", 1 << 20..=1 << 40)?,
+            keep_history: Duration::from_secs(bounded(options, "keep-history", 0..=36_500)? * 86_400),
+            sync_interval: Duration::from_secs(bounded(options, "sync-interval", 0..=3600)?),
         }))
     }
 

@@ -92,7 +92,7 @@ pub struct Dispatcher {
     /// In the order of their tables. There are so few that a search through all of them takes no longer than a hash.
     pub(super) entries: Vec<Entry>,
     /// What `system.getCapabilities` publishes under `limits`.
-    pub(super) published: Vec<(&'static str, i64)>,
+    pub(super) published: Vec<(String, i64)>,
     /// What it publishes as `server_id`.
     pub(super) server_id: Option<String>,
     limits: DocumentLimits,
@@ -165,7 +165,7 @@ impl Dispatcher {
     }
 
     /// Publishes limits as the capability `limits`: `own`, and those that every server has.
-    pub fn publish_limits(&mut self, config: &HttpConfig, own: &[(&'static str, i64)]) {
+    pub fn publish_limits(&mut self, config: &HttpConfig, own: Vec<(String, i64)>) {
         let common = [
             ("max_body_bytes", config.max_body_bytes),
             ("max_connections", config.max_connections),
@@ -174,8 +174,8 @@ impl Dispatcher {
             ("max_multicall_calls", MAX_MULTICALL),
             ("max_multicall_bytes", MAX_MULTICALL_BYTES),
         ];
-        self.published.extend_from_slice(own);
-        self.published.extend(common.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))));
+        let common = common.map(|(name, value)| (name.to_owned(), i64::try_from(value).unwrap_or(i64::MAX)));
+        self.published.extend(own.into_iter().chain(common));
     }
 
     /// Sets what is done when another request arrives on a connection that waits for a deferred answer.

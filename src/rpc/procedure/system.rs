@@ -128,7 +128,7 @@ impl Dispatcher {
             }
             if !self.published.is_empty() {
                 let limits = |out: &mut String| {
-                    for &(name, limit) in &self.published {
+                    for &(ref name, limit) in &self.published {
                         write::member(out, name, |out| write::int(out, limit));
                     }
                 };
