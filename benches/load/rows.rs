@@ -161,7 +161,7 @@ fn start(programs: &Programs) -> Outcome<Vec<Line>> {
     Ok(vec![Line::new("start to ready line", format!("{time:.1} ms"), "≤ 50 ms".into(), time <= 50.0)])
 }
 
-/// What a call costs among many users in many rooms, against few in one.
+/// The cost of a call among many users in many rooms, against few in one.
 fn rooms(programs: &Programs) -> Outcome<Vec<Line>> {
     const SIZES: [(usize, usize); 2] = [(10, 1), (10_000, 1000)];
     let mut sides = Vec::new();

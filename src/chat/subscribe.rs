@@ -23,14 +23,14 @@ impl Drop for Open {
     }
 }
 
-/// What a request for a stream asks for.
-struct Wish {
+/// The parameters of a request for a stream.
+struct Subscription {
     name: UserName,
     room: RoomName,
     after: Option<Position>,
 }
 
-impl Wish {
+impl Subscription {
     /// Reads a request. Browsers send the header by themselves when they come back, and it is newer than the parameter.
     fn read(request: &StreamRequest) -> Result<Self, (u16, String)> {
         let text = |name: &str| {
@@ -60,7 +60,7 @@ fn status(refusal: &Refusal) -> u16 {
 impl Chat {
     /// Opens a stream of events, or refuses it.
     pub(super) fn subscribe(self: &Arc<Self>, caller: &Caller, request: &StreamRequest, opener: Opener) {
-        let Wish { name, room, after } = match Wish::read(request) {
+        let Subscription { name, room, after } = match Subscription::read(request) {
             Ok(wish) => wish,
             Err((status, text)) => return opener.refuse(status, &text),
         };

@@ -50,7 +50,7 @@ impl Event {
         self.data.as_ref().and_then(Value::as_str).unwrap_or_else(|| panic!("{self:?}"))
     }
 
-    /// What a message says.
+    /// The content of a message.
     pub fn content(&self) -> &str {
         assert_eq!(self.name, "message", "{self:?}");
         self.member("content").as_str().expect("a string")
@@ -126,7 +126,7 @@ impl Stream {
         assert_eq!(self.event(), None);
     }
 
-    /// Whether nothing comes within `time`, not even a comment.
+    /// Returns whether nothing comes within `time`, not even a comment.
     pub fn is_silent(&mut self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).expect("read timeout");
         let silent = self.buffered.is_empty()

@@ -2,7 +2,7 @@
 //!
 //! Streams that are sent the same events read one feed. An event is a text that is made once; a stream keeps only its place
 //! in the feed's log, and a text that is joined from several events serves all streams that stand at the same place.
-//! [`hub`] has the feeds, [`log`] their events, and [`reader`] one stream; this file is the part that a service sees.
+//! [`hub`] has the feeds, [`log`] their events, and [`reader`] one stream; this file is the part that a service uses.
 
 mod hub;
 mod log;
@@ -45,7 +45,7 @@ impl Audience {
         }
     }
 
-    /// Returns whether `reader` may be treated otherwise than a reader who is not mentioned.
+    /// Returns whether it names `reader`. All readers that are not named get the same events.
     fn mentions(self, reader: u64) -> bool {
         match self {
             Self::All => false,

@@ -1,4 +1,4 @@
-//! The feeds and their streams: who is sent which bytes next. Without a clock or sockets of its own.
+//! The feeds and their streams: the order in which bytes are written. Without a clock or sockets of its own.
 //!
 //! A reader who does not read holds up nobody: writes never block, and a stream whose connection takes no more is stuck. Its
 //! feed keeps the events that it has not got, up to [`MAX_KEPT`] bytes for all streams together; the stream that has been
