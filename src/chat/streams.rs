@@ -22,6 +22,11 @@ pub const MAX_USER_STREAMS: usize = 4;
 /// A user whose last stream has ended is unregistered after this time without a call.
 pub const STREAM_GRACE: Duration = Duration::from_secs(30);
 
+/// Bytes of what a stream begins with, beside its messages: about as many without the members of the room, and for each of
+/// them.
+const FIRST_BYTES: usize = 1024;
+const MEMBER_BYTES: usize = 64;
+
 /// The parameters of a request for a stream, and where it comes from.
 #[derive(Debug)]
 pub struct StreamCall<'a> {
@@ -199,20 +204,22 @@ impl<T: Ticket> Core<T> {
     /// If the user is not there, `proof` is not theirs, or there are too many streams.
     pub fn open_stream(&mut self, call: &StreamCall<'_>, proof: &Proof, now: Now) -> Result<(Reader, String), Refusal> {
         let (person, room) = self.member(call.name, call.room, proof, now)?;
+        let (id, last_id) = (room.id, room.last_id);
+        let reader = Reader { room: id, person: person.id, address: call.address.map(network) };
+        self.readers.open(reader, last_id)?;
+        let room = self.state().room(id)?;
         let after = match call.after {
-            None => room.last_id,
-            Some(position) if position.room == room.id.to_string() => position.id.min(room.last_id),
+            None => last_id,
+            Some(position) if position.room == id.to_string() => position.id.min(last_id),
             // A position in another life of the room is before everything in this one.
             Some(_) => 0,
         };
-        let reader = Reader { room: room.id, person: person.id, address: call.address.map(network) };
-        let mut first = String::new();
+        // In one piece of about the right size, for it may be large and is gone soon.
+        let mut first = String::with_capacity(FIRST_BYTES + room.members().len() * MEMBER_BYTES);
         room_event(&mut first, room.members().map(|member| &member.name), &room.page(&person, after));
         for message in room.past(after).filter(|message| message.is_visible_to(&person)) {
-            message_event(&mut first, room.id, message.id, &message.wire);
+            message_event(&mut first, id, message.id, &message.wire);
         }
-        let last_id = room.last_id;
-        self.readers.open(reader, last_id)?;
         Ok((reader, first))
     }
 
@@ -254,9 +261,10 @@ fn message_event(out: &mut String, room: RoomId, id: u64, wire: &str) {
     event(out, "message", Some((room, id)), wire);
 }
 
+/// Appends the event that says how the room is. No name has a line break.
 fn room_event<'a>(out: &mut String, users: impl Iterator<Item = &'a UserName>, page: &Page) {
-    let mut data = String::new();
-    write::structure(&mut data, |out| {
+    out.push_str("event: room\ndata: ");
+    write::structure(out, |out| {
         write::member(out, "room_id", |out| write::string(out, &page.room.to_string()));
         write::member(out, "users", |out| {
             write::array(out, |out| users.for_each(|user| write::string(out, user.as_str())));
@@ -264,7 +272,7 @@ fn room_event<'a>(out: &mut String, users: impl Iterator<Item = &'a UserName>, p
         write::member(out, "last_id", |out| write::int(out, page.last_id.cast_signed()));
         write::member(out, "missed", |out| write::int(out, page.missed.cast_signed()));
     });
-    event(out, "room", None, &data);
+    out.push_str("\n\n");
 }
 
 fn text_event(name: &str, text: &str) -> Arc<[u8]> {

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::core::Core;
-use super::identity::Proof;
 use super::name::{RoomName, UserName};
 use super::refusal::Refusal;
 use super::streams::{Position, Reader, RoomEvent, StreamCall, end};
 use super::{Chat, now};
-use crate::rpc::{Audience, Caller, Deferred, Opener, StreamRequest, Streams};
+use crate::rpc::{Caller, Opener, StreamRequest, Streams};
 
 /// Gives back what an open stream takes, when it has ended.
 struct Open {
@@ -67,28 +65,16 @@ impl Chat {
         let call = StreamCall { name: &name, room: &room, after: after.as_ref(), address: caller.address };
         let mut opener = Some(opener);
         let refused = self.acting(caller, &name, |core, proof| {
-            let (reader, first) = core.open_stream(&call, proof, now()).inspect_err(|refusal| {
-                if let Refusal::Limit { .. } = refusal {
-                    self.try_streams(core, &call, proof);
-                }
-            })?;
+            let (reader, first) = core.open_stream(&call, proof, now())?;
             // With the lock, so that it gets everything that follows and nothing twice.
             if let Some(opener) = opener.take() {
                 let open = Open { chat: Arc::clone(self), reader };
-                opener.open(&self.streams, reader.room.0, reader.person.0, &first, open);
+                opener.open(&self.streams, reader.room.0, reader.person.0, first, open);
             }
             Ok::<(), Refusal>(())
         });
         if let (Err(refusal), Some(opener)) = (refused, opener) {
             opener.refuse(status(&refusal), &format!("{refusal}\n"));
-        }
-    }
-
-    /// Writes to the streams that the caller has already. Those whose readers have gone, as after a reload in a browser, end by
-    /// it, and make room for the next attempt.
-    fn try_streams(&self, core: &mut Core<Deferred>, call: &StreamCall<'_>, proof: &Proof) {
-        if let Ok((person, room)) = core.member(call.name, call.room, proof, now()) {
-            self.streams.publish(room.id.0, Audience::Only(person.id.0, person.id.0), Arc::from(&b":\n\n"[..]));
         }
     }
 

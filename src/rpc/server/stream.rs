@@ -113,13 +113,11 @@ impl Opener {
 
     /// Opens the stream: `first` is sent at once, and then the events of `feed` that are published from now on and that
     /// `reader` may see. `guard` is dropped when the stream has ended, by the thread that writes. Does not block.
-    pub fn open(self, streams: &Streams, feed: u64, reader: u64, first: &str, guard: impl Send + 'static) {
-        let mut text = Vec::with_capacity(HEAD.len() + first.len());
-        text.extend_from_slice(HEAD.as_bytes());
-        text.extend_from_slice(first.as_bytes());
+    pub fn open(self, streams: &Streams, feed: u64, reader: u64, mut first: String, guard: impl Send + 'static) {
+        first.insert_str(0, HEAD);
         let (connection, sent) = self.responder.into_stream();
         let outlet = Outlet { sent, _guard: Box::new(guard) };
-        let stream = Stream::new(connection, outlet, reader, text);
+        let stream = Stream::new(connection, outlet, reader, first.into_bytes());
         streams.push(Command::Open(feed, stream));
     }
 }
