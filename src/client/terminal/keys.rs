@@ -27,6 +27,8 @@ pub(super) const PASTE_ON: &str = "\x1b[?2004h";
 pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
 /// Asks for [`Key::CursorColumn`] (ECMA-48, device status report).
 pub(super) const WHERE: &str = "\x1b[6n";
+/// Takes the cursor to the last column.
+pub(super) const RIGHT_MARGIN: &str = "\x1b[999C";
 
 /// The most bytes of one escape sequence; longer ones are dropped.
 const MAX_SEQUENCE: usize = 32;

@@ -2,10 +2,10 @@
 //!
 //! The prompt and the line after it are written as one text that the terminal itself wraps. What becomes of it when the
 //! terminal gets wider or narrower is the terminal's affair: many wrap it anew (VTE, kitty, tmux), others cut it off or leave
-//! it as it was (xterm). So after a change the terminal is asked for the column of the cursor, which tells the two apart.
-//! Whatever remains uncertain is left alone: better two prompts on the screen than one message less. A terminal may also have
-//! another size some time before it says so (tmux waits 250 ms), so it is asked whenever rows above the cursor are to be erased;
-//! what is typed at the end of the line erases nothing.
+//! it as it was (xterm). A terminal may also have another size some time before it says so (tmux waits 250 ms). So before rows
+//! above the cursor are erased or the cursor goes up, the terminal is asked where the cursor is and how wide it is itself.
+//! Whatever remains uncertain is left alone: better two prompts on the screen than one message less. What is typed at the end of
+//! the line erases nothing, and moves the cursor only relative to where it is.
 
 use std::fmt::Write as _;
 
@@ -14,6 +14,15 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::client::cluster::clusters;
 use crate::client::render::Size;
 use crate::sanitize::Sanitized;
+
+/// What a terminal says of itself, at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The column of the cursor, from 0.
+    pub(super) column: usize,
+    /// The width.
+    pub(super) columns: usize,
+}
 
 /// A prompt that is on the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +33,10 @@ struct Painted {
     before: Vec<usize>,
     /// The prompt with its colours, and the text before the cursor, if that is the whole line.
     whole: Option<(String, String)>,
+    /// The widths before the place for the cursor, if that is in a row further up.
+    further_up: Option<Vec<usize>>,
+    /// If set, the terminal had this size when it was painted.
+    is_certain: bool,
 }
 
 /// The prompt on the screen, as far as it is known.
@@ -40,50 +53,69 @@ impl Prompt {
         self.painted.as_ref().is_some_and(|painted| painted.size != size)
     }
 
-    /// Returns the column in which the cursor is, if there are rows of the prompt above it.
-    pub(super) fn column_below_others(&self) -> Option<usize> {
-        let painted = self.painted.as_ref()?;
-        let (row, column) = row_and_column(&painted.before, painted.size.columns);
-        (row > 0).then_some(column)
+    /// Returns whether there are rows of the prompt above the cursor.
+    pub(super) fn is_below_others(&self) -> bool {
+        self.place().is_some_and(|(row, _)| row > 0)
+    }
+
+    /// Returns whether the cursor is where it was painted, on a screen as wide as it was then.
+    pub(super) fn is_as_painted(&self, seen: Seen) -> bool {
+        let columns = self.painted.as_ref().map(|painted| painted.size.columns);
+        columns == Some(seen.columns) && self.place().is_some_and(|(_, column)| column == seen.column)
+    }
+
+    /// Returns the row and column of the cursor, from where the prompt begins.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.painted.as_ref().map(|painted| row_and_column(&painted.before, painted.size.columns))
+    }
+
+    /// Returns what takes the cursor to its place in a line of several rows that was just painted. The terminal was asked, if it
+    /// ever says something; if it has another size than was thought, the cursor stays at the end of the line.
+    pub(super) fn settle(&mut self, seen: Option<Seen>) -> String {
+        let is_certain = seen.is_some_and(|seen| self.is_as_painted(seen));
+        let from = self.place();
+        let (Some(painted), Some((last_row, _))) = (&mut self.painted, from) else { return String::new() };
+        painted.is_certain = is_certain;
+        if !is_certain && seen.is_some() {
+            return String::new();
+        }
+        let Some(to_cursor) = painted.further_up.take() else { return String::new() };
+        let (row, column) = row_and_column(&to_cursor, painted.size.columns);
+        painted.before = to_cursor;
+        format!("\x1b[{}A\r{}", last_row.saturating_sub(row), right(column))
     }
 
     /// Returns what erases the prompt, on a screen of the size that it was painted for.
     pub(super) fn erase(&mut self) -> String {
-        let Some(painted) = self.painted.take() else { return String::new() };
-        erase(row_and_column(&painted.before, painted.size.columns).0)
+        let (row, _) = self.place().unwrap_or_default();
+        self.painted.take().map_or_else(String::new, |_| erase(row))
     }
 
-    /// Returns what erases the prompt, as far as it certainly is the prompt, after the screen got another size and the
-    /// terminal has said in which column the cursor is; `None` if it does not say.
-    pub(super) fn erase_resized(&mut self, size: Size, column: Option<usize>) -> String {
-        let Some(Painted { size: old, before, .. }) = self.painted.take() else { return String::new() };
-        let last = size.columns.saturating_sub(1);
+    /// Returns what erases the prompt, as far as it certainly is the prompt, after the screen got another width. `column` is that
+    /// of the cursor, as the terminal says; `None` if it does not say.
+    pub(super) fn erase_resized(&mut self, columns: usize, column: Option<usize>) -> String {
+        let Some(Painted { size: old, before, is_certain, .. }) = self.painted.take() else { return String::new() };
+        let last = columns.saturating_sub(1);
         // As it was painted, the cursor at most in the last column.
         let (kept_row, kept_column) = row_and_column(&before, old.columns);
         let kept = (kept_row, kept_column.min(last));
         // Wrapped anew; behind a full row, the cursor may also stay at the end of it.
-        let wrapped = row_and_column(&before, size.columns);
+        let wrapped = row_and_column(&before, columns);
         let stayed = if wrapped.1 == 0 && wrapped.0 > 0 { (wrapped.0 - 1, last) } else { wrapped };
         let is = |place: (usize, usize)| column == Some(place.1);
         let wrapped_row = if is(wrapped) { wrapped.0 } else { stayed.0 };
-        let row = match (is(kept), is(wrapped) || is(stayed)) {
-            (true, false) => {
-                self.reflows = Some(false);
-                kept.0
-            }
-            (false, true) if self.reflows != Some(false) => {
-                self.reflows = Some(true);
-                wrapped_row
-            }
-            (true, true) if self.reflows == Some(false) => kept.0,
-            (true, true) if self.reflows == Some(true) => wrapped_row,
-            (true, true) => kept.0.min(wrapped_row),
-            (false, true) => {
-                self.reflows = None;
-                kept.0.min(wrapped_row)
-            }
+        let (is_kept, is_wrapped) = (is(kept), is(wrapped) || is(stayed));
+        // Where the two differ, the terminal shows which kind it is.
+        if is_certain && is_kept != is_wrapped {
+            self.reflows = if self.reflows == Some(is_kept) { None } else { Some(is_wrapped) };
+        }
+        let row = match (is_kept, is_wrapped, self.reflows) {
+            (true, false, _) => kept.0,
+            (true, true, Some(false)) => kept.0,
+            (false, true, None | Some(true)) | (true, true, Some(true)) => wrapped_row,
+            (true | false, true, _) => kept.0.min(wrapped_row),
             // It does not say, or it is somewhere else altogether.
-            (false, false) => column.map_or(kept.0.min(stayed.0), |_| 0),
+            (false, false, _) => column.map_or(kept.0.min(stayed.0), |_| 0),
         };
         erase(row)
     }
@@ -109,6 +141,7 @@ impl Prompt {
             shown.push_str(" \x08");
         }
         painted.before = widths;
+        painted.is_certain = false;
         painted.whole = Some((colored.to_owned(), before.to_owned()));
         Some(shown)
     }
@@ -133,23 +166,28 @@ impl Prompt {
 
         let mut text = colored.to_owned();
         text.extend(before.iter().chain(after).map(|(text, _)| text.as_str()));
-        // So that the cursor never stands behind the last column, where terminals differ.
-        text.push(' ');
         let to_cursor: Vec<_> = prompt.into_iter().chain(before.iter().map(|(_, width)| *width)).collect();
         let to_end: Vec<_> = to_cursor.iter().copied().chain(after.iter().map(|(_, width)| *width)).collect();
         let (row, column) = row_and_column(&to_cursor, columns);
-        let (last_row, _) = row_and_column(&to_end, columns);
-        if last_row > row {
-            let _ = write!(text, "\x1b[{}A", last_row - row);
+        let (last_row, last_column) = row_and_column(&to_end, columns);
+        // So that the cursor never stands behind the last column, where terminals differ.
+        if last_column + 1 < columns {
+            text.push_str(" \x08");
         }
-        text.push('\r');
-        if column > 0 {
-            let _ = write!(text, "\x1b[{column}C");
+        let is_there = row == last_row;
+        if is_there && last_column > column {
+            let _ = write!(text, "\x1b[{}D", last_column - column);
         }
         let whole = is_whole.then(|| (colored.to_owned(), line.to_owned()));
-        self.painted = Some(Painted { size, before: to_cursor, whole });
+        let (before, further_up) = if is_there { (to_cursor, None) } else { (to_end, Some(to_cursor)) };
+        self.painted = Some(Painted { size, before, whole, further_up, is_certain: false });
         text
     }
+}
+
+/// Returns what moves the cursor to the right.
+fn right(columns: usize) -> String {
+    if columns > 0 { format!("\x1b[{columns}C") } else { String::new() }
 }
 
 /// Returns what erases from the row so many above the cursor to the end of the screen.
@@ -206,13 +244,14 @@ mod tests {
                 match c {
                     '\n' => (self.row, self.column) = (self.row + 1, 0),
                     '\r' => self.column = 0,
-                    '\x08' => self.column -= 1,
+                    '\x08' => self.column = self.column.min(self.columns - 1).saturating_sub(1),
                     '\x1b' => {
                         let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
                         let count = rest[1..end].parse().unwrap_or(1);
                         match &rest[end..=end] {
                             "A" => self.row = self.row.saturating_sub(count),
                             "C" => self.column = (self.column + count).min(self.columns - 1),
+                            "D" => self.column = self.column.min(self.columns - 1).saturating_sub(count),
                             "J" => {
                                 self.rows.truncate(self.row + 1);
                                 self.rows[self.row].0.truncate(self.column);
@@ -293,6 +332,15 @@ mod tests {
         Size { columns, rows: 24 }
     }
 
+    /// Paints as the client does.
+    fn show(model: &mut Model, prompt: &mut Prompt, parts: (&str, &str)) {
+        model.write(&prompt.paint(PROMPT, PROMPT, parts, size(model.columns)));
+        if prompt.is_below_others() {
+            let seen = Seen { column: model.column, columns: model.columns };
+            model.write(&prompt.settle(Some(seen)));
+        }
+    }
+
     #[test]
     fn a_line_is_painted_with_its_cursor_and_erased_again() {
         for columns in 20..=60 {
@@ -302,7 +350,7 @@ mod tests {
                     let mut model = Model::new(false, columns);
                     model.write("one\ntwo\nthree\n");
                     let mut prompt = Prompt::default();
-                    model.write(&prompt.paint(PROMPT, PROMPT, text.split_at(cursor), size(columns)));
+                    show(&mut model, &mut prompt, text.split_at(cursor));
                     let at = PROMPT.len() + cursor;
                     assert_eq!(
                         (model.row, model.column),
@@ -337,12 +385,12 @@ mod tests {
                 let mut painted = Model::new(reflows, old);
                 painted.write("one\ntwo\nthree\n");
                 let mut first = Prompt::default();
-                painted.write(&first.paint(PROMPT, PROMPT, (&text, ""), size(old)));
+                show(&mut painted, &mut first, (&text, ""));
                 for new in 20..=200 {
                     let (mut model, mut prompt) =
                         (painted.clone(), Prompt { painted: first.painted.clone(), reflows: None });
                     model.resize(new);
-                    model.write(&prompt.erase_resized(size(new), answers.then_some(model.column)));
+                    model.write(&prompt.erase_resized(new, answers.then_some(model.column)));
                     assert_eq!(model.messages(), MESSAGES, "{reflows} {length}: {old} to {new}");
                 }
             }
@@ -356,14 +404,14 @@ mod tests {
             let mut model = Model::new(reflows, 120);
             model.write("one\ntwo\nthree\n");
             let mut prompt = Prompt::default();
-            model.write(&prompt.paint(PROMPT, PROMPT, (&text, ""), size(120)));
+            show(&mut model, &mut prompt, (&text, ""));
             // All steps of a window that is dragged smaller, larger, and in jumps.
             let steps = (20..120).rev().chain(21..=200).chain([40, 200, 41, 37, 111, 30, 60, 33, 150]);
             for columns in steps {
                 model.resize(columns);
                 let column = Some(model.column);
-                model.write(&prompt.erase_resized(size(columns), column));
-                model.write(&prompt.paint(PROMPT, PROMPT, (&text, ""), size(columns)));
+                model.write(&prompt.erase_resized(columns, column));
+                show(&mut model, &mut prompt, (&text, ""));
                 assert_eq!((model.messages(), model.prompts()), (MESSAGES.to_vec(), 1), "{reflows} {columns}");
             }
         }
@@ -396,6 +444,32 @@ mod tests {
         let mut prompt = Prompt::default();
         prompt.paint(PROMPT, PROMPT, ("e", ""), size(80));
         assert_eq!(prompt.extend(PROMPT, ("e\u{301}", ""), size(80)), None);
+    }
+
+    /// Between any two sizes, the client may paint once before it hears of the new one.
+    #[test]
+    fn what_is_painted_for_another_size_than_the_terminal_has_erases_no_message() {
+        let text = "x".repeat(150);
+        for reflows in [true, false] {
+            for (believed, real) in
+                (20..=200).step_by(3).flat_map(|old| (20..=200).step_by(3).map(move |new| (old, new)))
+            {
+                for cursor in [0, 75, 150] {
+                    let mut model = Model::new(reflows, real);
+                    model.write("one\ntwo\nthree\n");
+                    let mut prompt = Prompt::default();
+                    model.write(&prompt.paint(PROMPT, PROMPT, text.split_at(cursor), size(believed)));
+                    let seen = |model: &Model| Seen { column: model.column, columns: model.columns };
+                    model.write(&prompt.settle(Some(seen(&model))));
+                    if believed == real {
+                        assert!(prompt.is_as_painted(seen(&model)));
+                        continue;
+                    }
+                    model.write(&prompt.erase_resized(real, Some(model.column)));
+                    assert_eq!(model.messages(), MESSAGES, "{reflows}: {believed}, but {real}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::keys::{Key, WHERE};
+use super::keys::{Key, RIGHT_MARGIN, WHERE};
 use super::modes::{size, write};
+use super::prompt::Seen;
 use super::{End, Terminal};
 use crate::client::render::{Rendered, sanitized};
 
@@ -38,51 +39,53 @@ impl Terminal {
     /// Shows the line as it is now.
     pub(super) fn repaint(&mut self) {
         let (_, colored) = self.prompt_text();
-        let text = self.prompt.extend(&colored, self.editor.parts(), size());
-        let text = text.unwrap_or_else(|| self.hide() + &self.painted());
+        match self.prompt.extend(&colored, self.editor.parts(), size()) {
+            Some(text) => write(&text),
+            None => {
+                let text = self.hide();
+                self.paint(text);
+            }
+        }
+    }
+
+    /// Writes `text`, and below it the prompt, if it is to be on the screen.
+    fn paint(&mut self, mut text: String) {
+        if self.is_reading {
+            let (plain, colored) = self.prompt_text();
+            text.push_str(&self.prompt.paint(&colored, &plain, self.editor.parts(), size()));
+        }
         write(&text);
+        if self.prompt.is_below_others() {
+            let seen = self.seen();
+            write(&self.prompt.settle(seen));
+        }
     }
 
     /// Returns what takes the prompt away, wherever it is after what the terminal was resized to.
     pub(super) fn hide(&mut self) -> String {
-        let mut known = size();
-        if !self.prompt.is_outdated(known) {
-            let Some(expected) = self.prompt.column_below_others().filter(|_| self.answers) else {
-                return self.prompt.erase();
-            };
-            match self.cursor_column() {
-                Some(column) if column != expected => {}
-                _ => return self.prompt.erase(),
+        let is_outdated = self.prompt.is_outdated(size());
+        if !is_outdated && (!self.answers || !self.prompt.is_below_others()) {
+            return self.prompt.erase();
+        }
+        let mut seen = self.seen();
+        for _ in 0..CURSOR_TRIES {
+            if seen.is_none_or(|seen| seen.columns == size().columns) {
+                break;
             }
-            // It has another size, and will say so soon.
+            // It has another size than it says, and will say so soon.
             match self.signals.recv_timeout(RESIZE_TIMEOUT) {
                 Ok(Signal::SIGWINCH) | Err(_) => {}
                 Ok(_) => self.end = Some(End::Signal),
             }
-            known = size();
+            seen = self.seen();
         }
-        let mut column = None;
-        for _ in 0..CURSOR_TRIES {
-            column = self.cursor_column();
-            let now = size();
-            if now == known {
-                break;
-            }
-            // It says where the cursor was meanwhile.
-            (known, column) = (now, None);
+        if seen.is_some_and(|seen| self.prompt.is_as_painted(seen)) {
+            return self.prompt.erase();
         }
-        self.renderer.resize(Some(known));
+        self.renderer.resize(Some(size()));
         self.renderer.scrolled();
-        self.prompt.erase_resized(known, column)
-    }
-
-    /// Returns what paints the prompt, if it is to be on the screen.
-    fn painted(&mut self) -> String {
-        if !self.is_reading {
-            return String::new();
-        }
-        let (plain, colored) = self.prompt_text();
-        self.prompt.paint(&colored, &plain, self.editor.parts(), size())
+        let columns = seen.map_or(size().columns, |seen| seen.columns);
+        self.prompt.erase_resized(columns, seen.map(|seen| seen.column))
     }
 
     /// Writes lines above the prompt.
@@ -96,8 +99,7 @@ impl Terminal {
             let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
             text.push_str(&self.renderer.note(&note).text);
         }
-        text.push_str(&self.painted());
-        write(&text);
+        self.paint(text);
     }
 
     /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
@@ -105,26 +107,37 @@ impl Terminal {
         if self.renderer.resize(Some(size())) {
             self.renderer.scrolled();
         }
-        let text = self.hide() + &self.painted();
-        write(&text);
+        let text = self.hide();
+        self.paint(text);
     }
 
-    /// Asks the terminal for the column of the cursor. One that does not say it is not asked again.
-    fn cursor_column(&mut self) -> Option<usize> {
+    /// Asks the terminal where its cursor is and how wide it is itself. One that does not say it is not asked again.
+    fn seen(&mut self) -> Option<Seen> {
         if !self.answers {
             return None;
         }
-        write(WHERE);
+        write(&format!("{WHERE}{RIGHT_MARGIN}{WHERE}"));
         let deadline = Instant::now() + CURSOR_TIMEOUT;
-        loop {
-            match self.keys.recv_deadline(deadline) {
-                Ok(Key::CursorColumn(column)) => return Some(column),
-                Ok(key) => self.typed_ahead.push_back(key),
-                Err(_) => {
-                    self.answers = false;
-                    return None;
+        let mut columns = [0; 2];
+        for column in &mut columns {
+            *column = loop {
+                match self.keys.recv_deadline(deadline) {
+                    Ok(Key::CursorColumn(column)) => break column,
+                    Ok(key) => self.typed_ahead.push_back(key),
+                    Err(_) => {
+                        self.answers = false;
+                        return None;
+                    }
                 }
-            }
+            };
         }
+        let [column, last] = columns;
+        write(&back_to(column));
+        Some(Seen { column, columns: last + 1 })
     }
+}
+
+/// Returns what takes the cursor to a column of its row.
+fn back_to(column: usize) -> String {
+    if column > 0 { format!("\r\x1b[{column}C") } else { "\r".to_owned() }
 }

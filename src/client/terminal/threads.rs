@@ -34,8 +34,9 @@ pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
     let mut input = std::io::stdin().lock();
     while let Ok(count @ 1..) = input.read(&mut bytes) {
         for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
-            if key == Key::Char('\x03') && is_busy.load(Ordering::Relaxed) {
-                if interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+            if key == Key::Char('\x03') {
+                let is_second = interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT);
+                if is_second && is_busy.load(Ordering::Relaxed) {
                     let _ = kill(Pid::this(), Signal::SIGINT);
                 }
                 interrupted = Some(Instant::now());
