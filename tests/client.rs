@@ -284,16 +284,16 @@ fn where_events_do_not_get_through_calls_that_wait_take_their_place() {
 fn joins_and_leaves_are_told_at_once_and_nobody_asks_for_them() {
     let (home, server) = (Home::new(), server());
     let relay = Relay::start(server.address(), |_, _| Fate::Pass);
-    let bob = home.member(&["--server", relay.address()], "bob", "lobby");
+    let bob = home.member(&["--server", relay.address()], "joão", "sala dois");
     eventually("the stream is open", PATIENCE, || relay.count("/events") == 1);
     // Longer than the pause between two questions where they are needed.
     let asked_after = Instant::now() + Duration::from_secs(11);
-    let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
+    let mut ana = home.member(&["--server", server.address()], "ana", "sala dois");
     bob.stderr.wait_for_line("ana joined", PATIENCE);
     ana.send_line("leave");
     bob.stderr.wait_for_line("ana left", PATIENCE);
     thread::sleep(asked_after.saturating_duration_since(Instant::now()));
-    assert_eq!(relay.count("list_users"), 0);
+    assert_eq!((relay.count("list_users"), relay.count("wait_messages")), (0, 0));
 }
 
 /// On the two ports that `--local` is about. Where a binder and a server are running there already, they are used, as
