@@ -23,7 +23,7 @@ use crate::program::{Failure, Flag, HelpWords, Options, Program};
 use crate::rpc::{Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
 use crate::secret;
 
-/// How often ended leases are cleared away. Look-ups never see one that has ended, cleared or not.
+/// How often ended leases are removed. Lookups ignore them in any case.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The program.
@@ -53,7 +53,7 @@ pub const PROGRAM: Program = Program {
     words: |_| &HelpWords::ENGLISH,
 };
 
-/// What a binder needs.
+/// The configuration of a binder.
 #[derive(Debug)]
 pub struct BinderConfig {
     /// The address to listen on, and the limits of HTTP.
@@ -102,7 +102,7 @@ impl Running {
 
     /// Replies to what has arrived, at most for `patience`.
     pub fn stop(self, patience: Duration) {
-        // First, so that nobody new comes.
+        // First, so that no new client is sent here.
         if let Some(announcer) = self.announcer {
             announcer.stop();
         }

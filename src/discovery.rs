@@ -5,8 +5,8 @@
 //!
 //! * Announcements, replies and goodbyes, with known answers left out, at most one reply a second to each network.
 //! * Names are unique because they carry random digits, so they are not probed for first.
-//! * `packet` alone names simple-dns. Whatever arrives is at most `MAX_PACKET` bytes, comes from the same network, and is
-//!   only ever an answer to show or to connect to: nothing in it is trusted.
+//! * `packet` alone names simple-dns. Packets over `MAX_PACKET` bytes or from another network are dropped. Nothing in the others
+//!   is trusted: they yield names to show and addresses to connect to.
 
 #[cfg(feature = "discovery")]
 mod announce;

@@ -1,4 +1,4 @@
-//! Where a program is reached: a host and a port, and by which way.
+//! The address of a program: a host, a port, and whether TLS protects the way to it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};

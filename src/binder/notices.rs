@@ -1,14 +1,14 @@
-//! What the log is told, at most once a minute about each thing: whoever calls often must not fill it.
+//! Notices for the log, at most one a minute about each thing, so that frequent calls do not fill it.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long a notice keeps further ones about the same thing back.
+/// How long further notices about the same thing are held back.
 const QUIET: Duration = Duration::from_secs(60);
-/// Notices in that time, about all things together.
+/// The most notices within that time, about all things together.
 const MAX_NOTICES: usize = 100;
 
-/// What was said about one thing.
+/// A thing that a notice was about.
 #[derive(Debug)]
 struct Said {
     until: Instant,
@@ -16,16 +16,16 @@ struct Said {
     latest: String,
 }
 
-/// The things that were said something about within the last minute.
+/// The notices of the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     said: HashMap<String, Said>,
-    /// Notices that were kept back because there were too many things.
+    /// Notices dropped because there were too many things.
     lost: u64,
 }
 
 impl Notices {
-    /// Returns `text` if it may be said about `thing` now.
+    /// Returns `text` if it may be logged now, or counts it with those held back about `thing`.
     pub(super) fn admit(&mut self, thing: String, text: String, now: Instant) -> Option<String> {
         if let Some(said) = self.said.get_mut(&thing) {
             said.further += 1;
@@ -40,7 +40,7 @@ impl Notices {
         Some(text)
     }
 
-    /// Returns what was kept back and may be said now: for each thing the latest, and how many there were.
+    /// Returns the latest notice held back about each thing whose time is over, with the number of those held back.
     pub(super) fn due(&mut self, now: Instant) -> Vec<String> {
         let mut due = Vec::new();
         let mut again = Vec::new();
@@ -55,7 +55,7 @@ impl Notices {
         if self.said.len() < MAX_NOTICES && self.lost > 0 {
             due.push(format!("{} further changes are not shown", std::mem::take(&mut self.lost)));
         }
-        // What was said now keeps the next back just so.
+        // These hold back the next ones in turn.
         for thing in again {
             self.said.insert(thing, Said { until: now + QUIET, further: 0, latest: String::new() });
         }

@@ -64,7 +64,7 @@ fn reachable(endpoint: Endpoint, origin: Origin) -> Endpoint {
 }
 
 impl Binder {
-    /// Makes a binder that knows of nobody. If there is a `secret`, it is required to register, and a live lease goes before a
+    /// Makes a binder without registrations. If there is a `secret`, it is required to register, and a live lease goes before a
     /// newer registration without one that came from another machine.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Binder {
         Ok(Self { registry: Mutex::new(registry), notices: Mutex::default(), key, secret })
     }
 
-    /// Forgets ended leases, and logs what was kept back.
+    /// Removes ended leases, and logs the notices that were held back.
     pub fn sweep(&self, now: Instant) {
         self.registry.lock().sweep(now);
         let due = self.notices.lock().due(now);
@@ -183,7 +183,7 @@ impl Binder {
         Ok(offers.into_iter().map(Value::from).collect())
     }
 
-    /// Without a secret this is all that tells of somebody who takes over another server's callers.
+    /// Logs that another server gets the callers of `name`: without a secret nothing else shows it.
     fn warn_of_takeover(&self, caller: &Caller, name: String, old: &Endpoint, new: &Endpoint) {
         let peer = caller.address.map_or_else(|| "somebody".to_owned(), |address| address.to_string());
         let text = format!("{new} now answers instead of {old} for {name}; {peer} registered it");

@@ -23,7 +23,7 @@ pub const SHARE: usize = 4;
 /// Characters of a procedure's name, of an instance id, or of a group's name.
 const MAX_NAME: usize = 128;
 
-/// Where a call comes from: the address of another machine, or `None` for this one.
+/// The address of the machine that a call comes from; `None` for this one.
 pub type Origin = Option<IpAddr>;
 
 /// One registration, as `list_procedures` shows it.
@@ -35,13 +35,13 @@ pub struct Offer {
     pub endpoint: Endpoint,
     /// The instance that registered it; `None` without a lease.
     pub instance: Option<String>,
-    /// What is left of the lease; `None` without one.
+    /// The rest of the lease; `None` without one.
     pub lease_remaining: Option<Duration>,
     /// The group of the instance; empty without one.
     pub group: String,
 }
 
-/// A wish to register all procedures of a server for some time.
+/// A request to register all procedures of a server for some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRequest {
     /// The id of the server, which makes the same request again the heartbeat.
@@ -133,7 +133,7 @@ fn check_name(what: &str, name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Counts the registrations of one address against its share.
+/// The share of one address. `None` for this machine, which has no bounds of its own.
 struct Share(Option<IpAddr>);
 
 impl Share {
@@ -334,7 +334,7 @@ impl Registry {
         offers.into_iter().map(|(_, offer)| offer).collect()
     }
 
-    /// Forgets what has ended.
+    /// Removes ended leases.
     pub fn sweep(&mut self, now: Instant) {
         let before = self.leases.len();
         self.leases.retain(|_, lease| lease.expires > now);

@@ -16,7 +16,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// The first and the longest pause between attempts to reach the binder.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(10);
-/// How long a call to the binder may take.
+/// The timeout of a call to the binder.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A server and the binder to register it at.

@@ -13,13 +13,13 @@ use crate::rpc::{CallError, Client, Value, tls};
 
 /// How long the network is asked.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long a program on a port may take to say what it is.
+/// How long a program on a port may take to identify itself.
 const INTRODUCTION: Duration = Duration::from_secs(2);
 
-/// What is found on a port.
+/// The program that listens on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occupant {
-    /// The program that belongs there.
+    /// The one that belongs there.
     Expected,
     /// Another program.
     Other,
@@ -28,12 +28,12 @@ pub(super) enum Occupant {
 }
 
 impl Occupant {
-    /// Returns whether there is a binder.
+    /// Looks for a binder.
     pub(super) fn of_binder_port(endpoint: &Endpoint) -> Self {
         Self::introduced(endpoint, "lookup_procedure", &["send_message".into()])
     }
 
-    /// Returns whether there is a chat server.
+    /// Looks for a chat server.
     pub(super) fn of_server_port(endpoint: &Endpoint) -> Self {
         Self::introduced(endpoint, "list_rooms", &[])
     }
@@ -41,7 +41,7 @@ impl Occupant {
     /// Calls a procedure that only the expected program has, and that changes nothing.
     fn introduced(endpoint: &Endpoint, method: &str, params: &[Value]) -> Self {
         match Client::new(&endpoint.to_string()).with_timeout(INTRODUCTION).call(method, params) {
-            // A busy one of ours says so too.
+            // So says only one of ours that is busy.
             Ok(_) | Err(CallError::Busy { .. }) => Self::Expected,
             Err(CallError::NotReached(_)) => Self::Nobody,
             Err(_) => Self::Other,

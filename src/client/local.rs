@@ -23,7 +23,7 @@ pub(super) const BINDER_PORT: u16 = 5000;
 pub(super) const SERVER_PORT: u16 = 9000;
 /// How long the server may take to be known at the binder.
 const REGISTRATION: Duration = Duration::from_secs(5);
-/// How often a guest whose host is gone looks around in vain before it becomes the host. A network that was away for a moment
+/// The number of looks around in vain after which a guest whose host is gone becomes the host. An interruption of the network
 /// must not end in two chats.
 const LOOKS: u32 = 3;
 
@@ -35,15 +35,15 @@ fn store() -> Option<StoreConfig> {
     Some(StoreConfig::new(directory))
 }
 
-/// What runs inside this process.
+/// The programs inside this process.
 pub struct Local {
     share: bool,
     words: &'static FindingWords,
     binder: Option<binder::Running>,
     server: Option<chat::Running>,
-    /// If the chat was somebody else's in the network.
+    /// If the chat was on another machine.
     is_guest: bool,
-    /// The looks around in vain since that one is gone.
+    /// The looks around in vain since then.
     looks: u32,
 }
 
@@ -52,7 +52,7 @@ fn here(port: u16) -> Endpoint {
 }
 
 impl Local {
-    /// Nothing runs yet. With `share`, what is started is there for the whole network.
+    /// Starts nothing yet. With `share`, the programs will serve the whole network.
     #[must_use]
     pub fn new(share: bool, words: &'static FindingWords) -> Self {
         Self { share, words, binder: None, server: None, is_guest: false, looks: 0 }
@@ -113,13 +113,13 @@ impl Local {
         }
     }
 
-    /// Returns the binder of whoever shares a chat in the network, or `None` if this process is to do it.
+    /// Returns the binder of another machine that shares a chat, or `None` if this process is to do it.
     fn host_elsewhere(&mut self) -> Result<Option<Endpoint>, Failure> {
         if !self.share {
             return Ok(None);
         }
         if self.is_guest {
-            // Of all guests of a host that has gone, one comes first and is found by the others.
+            // All guests of a host come here when it goes. With random pauses one is first, and found by the others.
             let part = random::bytes::<1>().map_or(0, |[byte]| byte);
             std::thread::sleep(Duration::from_millis(8 * u64::from(part)));
         }

@@ -14,7 +14,7 @@ use super::packet::{LIFETIME, Service};
 use crate::program::{Failure, spawn};
 use crate::random;
 
-/// How often the interfaces are looked at: a cable may be plugged in, an address may change.
+/// How often the interfaces are checked: a cable may be plugged in, an address may change.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A new announcement is made this often, with this pause (RFC 6762, section 8.3).
 const ANNOUNCEMENTS: u32 = 2;
@@ -70,7 +70,7 @@ impl Drop for Announcer {
     }
 }
 
-/// A network, and what was said in it.
+/// A network, and the state of the announcement there.
 struct Audience {
     link: Link,
     announcements: u32,
@@ -78,7 +78,7 @@ struct Audience {
     replied: Option<Instant>,
 }
 
-/// What is announced where.
+/// An announcement in progress.
 struct Announcement {
     service: Service,
     /// The address that the binder listens on, unless it listens on all.
@@ -154,7 +154,7 @@ impl Audience {
         let Self { link, replied, .. } = self;
         link.receive(|Received { bytes, from }| {
             let now = Instant::now();
-            // Others who ask within that time have heard the last reply too, or ask again.
+            // Others that ask within that time have heard the last reply too, or ask again.
             if replied.is_some_and(|last| now - last < REPLY_PAUSE) {
                 return;
             }

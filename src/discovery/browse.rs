@@ -7,7 +7,7 @@ use super::Found;
 use super::link::{Link, Network, is_multicast, wait};
 use super::packet::Heard;
 
-/// When the query is made again, for replies that were lost or held back.
+/// The pause before the query is repeated, for replies that were lost or held back.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long others may take to reply after the first.
 const OTHERS: Duration = Duration::from_millis(400);

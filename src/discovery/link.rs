@@ -11,7 +11,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use super::MAX_PACKET;
 use crate::network::{Interface, interfaces};
 
-/// The group that everybody listens to, and its port.
+/// The multicast group, and its port.
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(224, 0, 0, 251), 5353);
 /// Packets read at once, before other sockets have their turn.
 const MAX_AT_ONCE: usize = 32;
@@ -47,7 +47,7 @@ impl Network {
     }
 }
 
-/// A packet that has come.
+/// A received packet.
 pub(super) struct Received<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) from: SocketAddrV4,
@@ -72,23 +72,23 @@ impl AsFd for Link {
 }
 
 impl Link {
-    /// Joins the group in `network`. Another program may have done so too.
+    /// Joins the group in `network`, beside other programs.
     pub(super) fn open(network: Network) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
-        // Only what comes by this interface, or each packet would be read once for every interface.
+        // Otherwise each packet would be read once for every interface.
         socket.set_multicast_all_v4(false)?;
         socket.join_multicast_v4_n(GROUP.ip(), &InterfaceIndexOrAddress::Index(network.index))?;
         socket.set_multicast_if_v4(&network.ip)?;
         socket.set_multicast_ttl_v4(255)?;
         socket.set_nonblocking(true)?;
-        // To the group alone: nobody beyond this network can send there.
+        // To the group alone, to which nobody beyond this network can send.
         socket.bind(&SocketAddr::from(GROUP).into())?;
         Ok(Self { socket: socket.into(), network })
     }
 
-    /// Sends to everybody. What is lost is asked for again.
+    /// Sends to everybody in the network. Queries for lost packets are repeated.
     pub(super) fn send(&self, packet: &[u8]) {
         self.send_to(packet, GROUP);
     }
@@ -99,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Reads what has come from this network.
+    /// Reads the packets that have come from this network.
     pub(super) fn receive(&self, mut each: impl FnMut(Received<'_>)) {
         let mut buffer = [0; MAX_PACKET];
         for _ in 0..MAX_AT_ONCE {

@@ -13,9 +13,9 @@ use crate::sanitize::Sanitized;
 /// The service, and the name under which all services of a network are listed (RFC 6763, section 9).
 const SERVICE: &str = "_chat-rpc._tcp.local";
 const ALL_SERVICES: &str = "_services._dns-sd._udp.local";
-/// How long others may keep what was announced, in seconds. A binder that crashed is forgotten after this.
+/// How long others may keep the records, in seconds. A binder that crashed is forgotten after this.
 pub(super) const LIFETIME: u32 = 120;
-/// The same for those who take no part in multicast DNS (RFC 6762, section 6.7).
+/// The same for programs that take no part in multicast DNS (RFC 6762, section 6.7).
 const LEGACY_LIFETIME: u32 = 10;
 /// The most questions and records of a packet that is read. simple-dns sets memory apart for as many as a packet claims to
 /// have, before it reads one.
@@ -91,8 +91,8 @@ impl Service {
         packet.build_bytes_vec_compressed().ok()
     }
 
-    /// Returns the reply to a query; `None` if it asks for nothing of this service, or knows it. Who is no part of multicast
-    /// DNS (`is_multicast`) needs the query repeated, and forgets soon.
+    /// Returns the reply to a query; `None` if it asks for nothing of this service, or knows it. A program that takes no part in
+    /// multicast DNS (`is_multicast`) gets its question repeated, and records that expire soon.
     pub(super) fn reply(&self, query: &[u8], ip: Ipv4Addr, is_multicast: bool) -> Option<Vec<u8>> {
         let query = parse(query)?;
         if query.has_flags(PacketFlag::RESPONSE) {
@@ -113,7 +113,7 @@ impl Service {
         let mut reply = Packet::new_reply(if is_multicast { 0 } else { query.id() });
         reply.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
         reply.answers = parts.iter().map(|part| record(*part)).collect::<Result<_>>().ok()?;
-        // What the asker wants to know next.
+        // The records that will be asked for next.
         let next: &[Part] = match parts.first()? {
             Part::Pointer => &[Part::Place, Part::Text, Part::Address],
             Part::Place => &[Part::Address],
@@ -146,7 +146,7 @@ impl Service {
     }
 }
 
-/// The names and addresses that a browser has heard of.
+/// The records that a browser has received.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     instances: Vec<Name<'static>>,
@@ -164,7 +164,7 @@ fn key(name: &Name<'_>) -> Vec<u8> {
 }
 
 impl Heard {
-    /// Returns the query for what is missing: for all services, or where some are.
+    /// Returns the query for all services, and for the missing records of those known.
     pub(super) fn query(&self) -> Option<Vec<u8>> {
         let mut query = Packet::new_query(0);
         let mut ask = |name: Name<'static>, kind: TYPE| {
@@ -181,7 +181,7 @@ impl Heard {
         query.build_bytes_vec_compressed().ok()
     }
 
-    /// Takes note of a reply. Returns whether something was new in it.
+    /// Keeps the records of a reply. Returns whether there was a new one.
     pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
         let Some(packet) = parse(bytes).filter(|packet| packet.has_flags(PacketFlag::RESPONSE)) else { return false };
         let mut is_new = false;
@@ -213,7 +213,7 @@ impl Heard {
         is_new
     }
 
-    /// Returns the binders that can be connected to.
+    /// Returns the binders whose addresses are known.
     pub(super) fn found(&self) -> Vec<Found> {
         let found = |instance: &Name<'static>| {
             let (host, port) = self.places.get(&key(instance))?;

@@ -74,7 +74,7 @@ impl Lan {
         format!("10.77.0.{machine}")
     }
 
-    /// Where the clients on a machine keep their files.
+    /// The directory for the files of the clients on a machine.
     pub fn home(&self, machine: usize) -> PathBuf {
         self.homes.0.join(machine.to_string())
     }

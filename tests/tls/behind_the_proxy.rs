@@ -85,7 +85,7 @@ impl Proxy {
     }
 }
 
-/// What the server tells of itself to those on its machine.
+/// The metrics of the server.
 fn metrics(address: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.write_all(format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();

@@ -21,7 +21,7 @@ pub struct FindingWords {
     pub port_taken: fn(port: u16) -> String,
     /// The server on a port does not belong to the binder.
     pub not_registered: fn(port: u16) -> String,
-    /// Whoever shared the chat is gone.
+    /// The machine that shared the chat is gone.
     pub host_gone: &'static str,
 }
 

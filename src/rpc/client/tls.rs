@@ -1,7 +1,7 @@
 //! TLS towards a server, by rustls, in builds with the Cargo feature `tls`. What is trusted is the same for all connections of a
 //! process: the certificates that the system trusts, or those of one file.
 
-/// Whether this build has TLS.
+/// If this build has TLS.
 pub const IS_BUILT_IN: bool = cfg!(feature = "tls");
 
 #[cfg(feature = "tls")]
@@ -50,7 +50,7 @@ mod with {
         Ok(())
     }
 
-    /// A system's store may have some that rustls cannot read; the others count.
+    /// Trusts the system's certificates, except those that rustls cannot read.
     fn system() -> Result<Arc<ClientConfig>, String> {
         let mut roots = RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
@@ -67,7 +67,7 @@ mod with {
         Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
     }
 
-    /// Shakes hands with `host` until `deadline`: whoever is at the other end is known before anything is sent.
+    /// Completes the handshake with `host` before `deadline`, so that nothing is sent to a server without a trusted certificate.
     pub(crate) fn connect(mut socket: TcpStream, host: &str, deadline: Instant) -> Result<Connection, String> {
         let config = CONFIG.get_or_init(system).clone()?;
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
@@ -88,7 +88,7 @@ mod with {
         Ok(Connection::Tls(Box::new(Stream::new(session, socket))))
     }
 
-    /// Says what to do about the one refusal of rustls that a name of its own does not tell.
+    /// Returns the text of an error; for a certificate as openssl makes it by default, how to make a better one.
     fn explained(error: &std::io::Error) -> String {
         let text = error.to_string();
         if text.contains("CaUsedAsEndEntity") {
