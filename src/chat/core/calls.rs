@@ -79,7 +79,7 @@ pub struct WaitCall<'a> {
 pub struct Applied<T> {
     /// The wait of a user who has left the room.
     pub ended: Option<Delivery<T>>,
-    /// Whether [`Core::due`] has something to deliver.
+    /// Whether [`Core::due`](super::Core::due) has something to deliver.
     pub wakes: bool,
     /// The events for open streams, in the order in which they are to be sent.
     pub events: Vec<RoomEvent>,

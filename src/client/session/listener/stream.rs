@@ -15,6 +15,8 @@ use crate::sanitize::Sanitized;
 const TOO_SHORT: Duration = Duration::from_secs(1);
 /// How long calls that wait take the place of streams that do not get through, before one is tried again.
 const RETRY: Duration = Duration::from_secs(600);
+/// The same where the server has too many streams: earlier ones of this user may be broken, which it notices within 30 s.
+const RETRY_BUSY: Duration = Duration::from_secs(30);
 
 pub(super) struct Streaming {
     /// Has the cursor, and says why a stream has ended.
@@ -49,7 +51,8 @@ impl Streaming {
             // A call says what is wrong; if nothing is, it is the stream that does not get through.
             Err(error) => {
                 debug!("no stream: {}", Sanitized(&error.to_string()));
-                self.given_up_until = Some(Instant::now() + RETRY);
+                let pause = if matches!(error, CallError::Busy { .. }) { RETRY_BUSY } else { RETRY };
+                self.given_up_until = Some(Instant::now() + pause);
                 self.waiting.next()
             }
         }
