@@ -13,7 +13,9 @@ use crate::client::render::{Rendered, sanitized};
 /// How long a terminal may take to say where its cursor is.
 const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a terminal of another size may take to say so.
-const RESIZE_TIMEOUT: Duration = Duration::from_millis(500);
+const RESIZE_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long the size has to stay as it is before rows above the cursor are erased.
+const STEADY: Duration = Duration::from_millis(100);
 /// How often to ask for the cursor while the size goes on changing.
 const CURSOR_TRIES: usize = 4;
 
@@ -61,31 +63,42 @@ impl Terminal {
         }
     }
 
-    /// Returns what takes the prompt away, wherever it is after what the terminal was resized to.
+    /// Takes the prompt away, wherever it is after what the terminal was resized to, and returns what remains to be written for
+    /// it.
     pub(super) fn hide(&mut self) -> String {
         let is_outdated = self.prompt.is_outdated(size());
         if !is_outdated && (!self.answers || !self.prompt.is_below_others()) {
             return self.prompt.erase();
         }
+        // A window that is being dragged has another size before a reply about this one is here.
+        while is_outdated && self.signals.recv_timeout(STEADY).is_ok_and(|signal| self.took(signal)) {}
         let mut seen = self.seen();
         for _ in 0..CURSOR_TRIES {
             if seen.is_none_or(|seen| seen.columns == size().columns) {
                 break;
             }
             // It has another size than it says, and will say so soon.
-            match self.signals.recv_timeout(RESIZE_TIMEOUT) {
-                Ok(Signal::SIGWINCH) | Err(_) => {}
-                Ok(_) => self.end = Some(End::Signal),
-            }
+            while self.signals.recv_timeout(RESIZE_TIMEOUT).is_ok_and(|signal| self.took(signal)) {}
             seen = self.seen();
         }
+        // At once, before there is another size again.
         if seen.is_some_and(|seen| self.prompt.is_as_painted(seen)) {
-            return self.prompt.erase();
+            write(&self.prompt.erase());
+        } else {
+            let columns = seen.map_or_else(|| size().columns, |seen| seen.columns);
+            write(&self.prompt.erase_resized(columns, seen.map(|seen| seen.column)));
+            self.renderer.resize(Some(size()));
+            self.renderer.scrolled();
         }
-        self.renderer.resize(Some(size()));
-        self.renderer.scrolled();
-        let columns = seen.map_or(size().columns, |seen| seen.columns);
-        self.prompt.erase_resized(columns, seen.map(|seen| seen.column))
+        String::new()
+    }
+
+    /// Takes a signal that comes while the terminal changes. Returns whether it says that there is another size.
+    fn took(&mut self, signal: Signal) -> bool {
+        if signal != Signal::SIGWINCH {
+            self.end = Some(End::Signal);
+        }
+        signal == Signal::SIGWINCH
     }
 
     /// Writes lines above the prompt.
