@@ -45,17 +45,38 @@ export class Log {
     return this.render(this.entries[at], this.entries[at - 1]);
   }
 
-  /** Adds entries at the end. */
+  /** Adds entries at the end. `draw` shows them, so that many at once cost one layout. */
   add(...entries) {
-    const isWhole = this.to === this.entries.length;
     this.entries.push(...entries);
-    if (this.following || (isWhole && this.to - this.from < MAX_NODES)) {
-      this.extendDown(this.following ? entries.length : STEP);
+  }
+
+  draw() {
+    if (this.entries.length > MAX_ENTRIES) {
+      if (this.from < DROPPED) {
+        this.restart();
+      }
+      this.entries.splice(0, DROPPED);
+      this.from -= DROPPED;
+      this.to -= DROPPED;
     }
     if (this.following) {
+      if (this.entries.length - this.to > MAX_NODES) {
+        this.restart();
+      }
+      this.extendDown(MAX_NODES);
       this.trim();
       this.toEnd();
+    } else {
+      this.extendDown(MAX_NODES - (this.to - this.from));
     }
+  }
+
+  /** Shows the newest entries only. */
+  restart() {
+    this.list.replaceChildren();
+    this.from = Math.max(0, this.entries.length - STEP);
+    this.to = this.from;
+    this.extendDown(STEP);
   }
 
   /** Shows an entry anew. */
@@ -98,16 +119,11 @@ export class Log {
     this.from = from;
   }
 
-  /** Takes from the document, and at some time from memory, what is far above. */
+  /** Takes from the document what is far above. */
   trim() {
     while (this.to - this.from > MAX_NODES) {
       this.list.firstElementChild.remove();
       this.from += 1;
-    }
-    if (this.entries.length > MAX_ENTRIES) {
-      this.entries.splice(0, DROPPED);
-      this.from -= DROPPED;
-      this.to -= DROPPED;
     }
   }
 
@@ -162,10 +178,7 @@ export class Log {
   /** Goes to the newest. */
   jump() {
     if (this.to < this.entries.length) {
-      this.list.replaceChildren();
-      this.from = Math.max(0, this.entries.length - STEP);
-      this.to = this.from;
-      this.extendDown(STEP);
+      this.restart();
     }
     this.following = true;
     this.toEnd();

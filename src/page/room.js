@@ -11,6 +11,7 @@ import { avatar, element, fewNames, nameOf, said, timeOf, timeOfDay } from "./sh
 import { isSame, mentions } from "./text.js";
 import { words } from "./words.js";
 
+const OLDER_AGAIN = 5000;
 const ANNOUNCE_AFTER = 800;
 
 export class Room {
@@ -63,6 +64,7 @@ export class Room {
     this.log.clear();
     this.members.set(users, this.me);
     this.log.add(...messages.map((message) => this.entry(message)));
+    this.log.draw();
     for (const item of this.outbox.of(this.name)) {
       this.typed(item);
     }
@@ -115,7 +117,11 @@ export class Room {
       this.announce(entry);
     }
     this.log.add(entry);
-    this.attend();
+  }
+
+  /** What came in one piece is there. */
+  flush() {
+    this.log.draw();
     this.moved();
   }
 
@@ -194,6 +200,7 @@ export class Room {
     if (node) {
       node.remove();
       this.log.add(node.entry);
+      this.log.draw();
     }
   }
 
@@ -232,6 +239,7 @@ export class Room {
   note(text) {
     const entry = { kind: "note", time: new Date(), text: typeof text === "string" ? () => text : text };
     this.log.add(entry);
+    this.log.draw();
     return entry;
   }
 
@@ -266,10 +274,12 @@ export class Room {
         this.hasAll = true;
         this.log.prepend(messages.filter(({ id }) => id < first.id).map((message) => this.entry(message)));
       }
-    } catch {
-      // It is asked again when it is scrolled to again.
-    } finally {
       this.isLoading = false;
+    } catch {
+      // It is asked again when it is scrolled to again, but not at once.
+      setTimeout(() => {
+        this.isLoading = false;
+      }, OLDER_AGAIN);
     }
   }
 

@@ -172,6 +172,7 @@ export class Session {
       for (const message of joined.messages) {
         this.take(message);
       }
+      this.view.flush();
       this.lastId = joined.last_id;
     }
   }
@@ -206,6 +207,7 @@ export class Session {
         for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
           this.heard = Date.now();
           parser.push(decoder.decode(chunk.value, { stream: true }));
+          this.view.flush();
         }
       }
       return response.status;
