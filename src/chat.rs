@@ -249,7 +249,17 @@ impl Chat {
             let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
             let entry =
                 Entry::Register { person: PersonId(random_id()?), name: username.clone(), secret: secret.clone() };
-            self.commit(entry)?;
+            match self.commit(entry) {
+                // Perhaps by this user, in a call at another server or just before.
+                Err(Refusal::NameInUse) if secret.is_some() => {
+                    let again = |core: &mut Core<Deferred>, proof: &Proof| {
+                        core.register(&username, proof, caller.address, now())
+                    };
+                    self.acting(caller, &username, again)?;
+                    return Ok(confirmation);
+                }
+                outcome => outcome?,
+            }
             if let Some(verifier) = secret {
                 let proof = Proof::new(caller.credentials.as_ref(), &self.digests);
                 self.core.lock().verified(&username, &proof, &verifier);

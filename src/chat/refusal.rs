@@ -32,6 +32,9 @@ pub enum Refusal {
     NotAuthorised(&'static str),
     /// It cannot be stored now.
     NotStored,
+    /// It is not known whether it is stored: the one that means something else than that nothing has changed.
+    #[cfg(feature = "share")]
+    Unknown,
     /// A rate is exceeded.
     TooFast {
         /// What there may be `limit` of, in words that name the time.
@@ -57,6 +60,8 @@ impl Refusal {
             Self::Limit { .. } => Fault::LIMIT,
             Self::NotAuthorised(_) => Fault::NOT_AUTHORISED,
             Self::NotStored => Fault::NOT_STORED,
+            #[cfg(feature = "share")]
+            Self::Unknown => Fault::UNKNOWN,
             Self::TooFast { .. } => Fault::TOO_FAST,
         }
     }
@@ -74,6 +79,8 @@ impl fmt::Display for Refusal {
             Self::Limit { what, value } => write!(formatter, "{what}: the limit is {value}"),
             Self::NotAuthorised(why) => formatter.write_str(why),
             Self::NotStored => formatter.write_str("this cannot be stored now; try again later"),
+            #[cfg(feature = "share")]
+            Self::Unknown => formatter.write_str("it is not known whether this was stored; make the call again"),
             Self::TooFast { what, limit, retry_after } => {
                 // Rounded up, so that trying again then succeeds.
                 let tenths = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0);

@@ -119,6 +119,10 @@ enum Fate {
     IsIn,
     /// It was too late.
     IsLate,
+    /// It is certainly not in the stream.
+    IsNotIn,
+    /// It may be, or come into it.
+    IsUnknown,
 }
 
 /// How far the thread that follows has come.
@@ -198,17 +202,19 @@ impl Share {
     }
 
     /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
-    fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Option<Fate> {
+    fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Fate {
         let given_up = Instant::now() + PATIENCE;
         let mut wait_until = given_up;
+        let mut fate = Fate::IsNotIn;
         loop {
-            let place = self.verified_place(given_up)?;
+            let Some(place) = self.verified_place(given_up) else { return fate };
             match self.append_once(sender, place, batch, entries, given_up) {
                 Ok(true) => {
                     self.meter.appended();
                     wait_until = given_up.max(Instant::now() + COMING_BACK);
+                    fate = Fate::IsUnknown;
                     if let Some(fate) = self.fate(wait_until, Some(place.epoch)) {
-                        return Some(fate);
+                        return fate;
                     }
                 }
                 // The thread that follows finds out.
@@ -216,14 +222,17 @@ impl Share {
                 Err(error) => {
                     debug!("cannot append: {error}");
                     sender.engine = None;
+                    if matches!(error, EngineError::Unknown(_)) {
+                        fate = Fate::IsUnknown;
+                    }
                 }
             }
             // Its confirmation may be lost.
             if let Some(fate) = self.fate(Instant::now() + RETRY, None) {
-                return Some(fate);
+                return fate;
             }
             if Instant::now() >= wait_until.min(given_up) {
-                return None;
+                return fate;
             }
         }
     }
@@ -243,7 +252,8 @@ impl Share {
             none => {
                 let mut engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
                 // The engine may have been started anew, and lack what was read before.
-                if !self.has(&mut engine, place)? {
+                let has = self.has(&mut engine, place).map_err(|error| EngineError::Away(error.to_string()))?;
+                if !has {
                     self.doubt();
                     return Err(EngineError::Refused("the stream lacks entries".into()));
                 }
@@ -331,24 +341,27 @@ impl Log for Share {
         let sequence = sender.sequence;
         *self.pending.lock() = Pending { sequence, fate: None };
         let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries: Vec::new() };
-        match self.bring(&mut sender, &mut batch, &bytes) {
-            Some(Fate::Applied(outcomes)) => {
+        let fate = self.bring(&mut sender, &mut batch, &bytes);
+        if !matches!(fate, Fate::Applied(_) | Fate::IsIn) {
+            self.meter.failed();
+            // The engine's clock may have been set.
+            sender.engine = None;
+        }
+        match fate {
+            Fate::Applied(outcomes) => {
                 self.meter.refused(outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64);
                 Ok(outcomes)
             }
             // They could be applied when they were appended, and what became of each is lost.
-            Some(Fate::IsIn) => Ok(vec![Ok(()); count]),
-            Some(Fate::IsLate) => {
-                // Its clock may have been set.
-                sender.engine = None;
-                self.meter.failed();
-                Ok(vec![Err(Refusal::NotStored); count])
-            }
-            None => {
-                sender.engine = None;
+            Fate::IsIn => Ok(vec![Ok(()); count]),
+            Fate::IsLate => Err(LogError),
+            Fate::IsNotIn => {
                 self.is_away.store(true, Ordering::Relaxed);
-                self.meter.failed();
                 Err(LogError)
+            }
+            Fate::IsUnknown => {
+                self.is_away.store(true, Ordering::Relaxed);
+                Ok(vec![Err(Refusal::Unknown); count])
             }
         }
     }

@@ -45,6 +45,11 @@ impl Fault {
     /// An internal error; the message gives nothing away.
     pub const INTERNAL: i32 = -32603;
 
+    /// It is not known what became of the call (a transport error, by the same specification). A call of its own gets HTTP status
+    /// 504 instead, so that this code is seen only within `system.multicall`.
+    #[cfg(feature = "share")]
+    pub const UNKNOWN: i32 = -32300;
+
     /// A fault with this code and message.
     pub fn new(code: i32, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into() }

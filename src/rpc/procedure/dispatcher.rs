@@ -263,6 +263,8 @@ impl Service for Dispatcher {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
                     }
+                    #[cfg(feature = "share")]
+                    Err(fault) if fault.code == Fault::UNKNOWN => responder.unknown(&fault.message),
                     Err(fault) => drop(responder.xml(write::fault_document(&fault).as_bytes())),
                 }
             }

@@ -71,6 +71,12 @@ impl Responder {
         self.send(200, Content::Xml, "", document)
     }
 
+    /// Says that it is not known what became of the call, as a gateway does: a fault would mean that nothing has changed.
+    #[cfg(feature = "share")]
+    pub fn unknown(self, why: &str) {
+        self.text(504, "", &format!("{why}\n"), false);
+    }
+
     /// The connection that the request came on.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
