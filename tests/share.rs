@@ -252,7 +252,7 @@ fn a_snapshot_takes_the_place_of_a_long_stream() {
 #[test]
 fn a_server_with_other_limits_does_not_start_and_says_which() {
     let Some(engine) = Engine::start(&[]) else { return };
-    let (_one, at_one) = pair(engine.port);
+    let (one, at_one) = pair(engine.port);
     for (options, part) in [
         (&["--max-rooms", "7"][..], "--max-rooms must be 1000"),
         (&["--user-idle", "20"], "--user-idle must be 900"),
@@ -264,8 +264,18 @@ fn a_server_with_other_limits_does_not_start_and_says_which() {
         assert!(said.contains(part), "{said}");
     }
     // What concerns one server only may differ.
-    let _two = server(engine.port, &["--workers", "3"]);
+    let two = server(engine.port, &["--workers", "3"]);
     enter(&at_one, &["ana"]);
+    let id = server_id(&at_one);
+    for mut server in [one, two] {
+        server.signal("TERM");
+        assert!(server.wait_exit(PATIENCE).success());
+    }
+    // With nobody left to agree with, the chat gets other limits.
+    let last = server(engine.port, &["--max-rooms", "1"]);
+    let last = Peer::open(&last);
+    assert_eq!((server_id(&last), members(&last)), (id, vec!["ana".to_owned()]));
+    last.refused(Fault::LIMIT, "create_room", &["another".into()]);
 }
 
 #[test]
@@ -302,7 +312,14 @@ fn a_password_comes_from_the_url_a_file_or_the_environment_and_is_shown_nowhere(
     let line = std::fs::read_to_string(format!("/proc/{}/cmdline", by_file.id())).unwrap();
     assert!(!line.contains("hunter2"));
     let port = engine.port;
-    let url = format!("redis://:hunter2%20%25@127.0.0.1:{port}/test");
+    // What docs/several-servers.md says that a user of the engine needs.
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/several-servers.md")).unwrap();
+    let (_, rights) = page.split_once("needs `").unwrap();
+    let rights = rights.split_once('`').unwrap().0.replace("CHAT", "test");
+    let user = format!("ACL SETUSER share on >hunter2,% {rights}");
+    let user: Vec<_> = user.split_whitespace().collect();
+    engine.call_as("hunter2 %", &user);
+    let url = format!("redis://share:hunter2,%25@127.0.0.1:{port}/test");
     let by_url = Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--share", &url], &FREE[..]].concat());
     let script = format!(
         "CHAT_SHARE_PASSWORD='hunter2 %' exec {} --listen {ANY_PORT} --no-binder --share redis://127.0.0.1:{port}/test",

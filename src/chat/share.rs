@@ -138,7 +138,7 @@ impl Share {
     /// Opens the chat in the engine, or begins it, and reads what is there.
     ///
     /// # Errors
-    /// If the engine cannot be used, or the servers of the chat have agreed on other limits.
+    /// If the engine cannot be used, or servers of the chat live that have agreed on other limits.
     pub(super) fn open(config: ShareConfig, limits: &Limits, open_allowed: bool) -> Result<(Self, State), Failure> {
         let failed = |error: EngineError| Failure::Failed(format!("--share {config}: {error}"));
         let other = |what: String| Failure::Failed(format!("--share {config}: {what}"));
@@ -148,7 +148,14 @@ impl Share {
         let new = Charter::new(identity, limits, open_allowed);
         let charter = keys.charter(&mut engine, &new.to_bytes()).map_err(failed)?;
         let charter = Charter::read(&charter).map_err(other)?;
-        charter.check(limits, open_allowed)?;
+        let charter = match charter.check(limits, open_allowed) {
+            Ok(()) => charter,
+            // Nobody is left who has agreed on them.
+            Err(_) if report::living(&mut engine, &keys, |_, _| {}).map_err(failed)? == 0 => {
+                Replica::rebuild(&mut engine, &keys, &charter, (limits, open_allowed)).map_err(failed)?
+            }
+            Err(other) => return Err(other),
+        };
         let (replica, state) = Replica::load(&mut engine, &keys, &charter, limits).map_err(failed)?;
         let place = Place { epoch: replica.epoch, cursor: replica.cursor, is_verified: false };
         let origin = u64::from_le_bytes(random::bytes()?);

@@ -84,14 +84,27 @@ impl Engine {
     /// Runs a command. Returns its reply: a number, a text, or one line for each element.
     #[track_caller]
     pub fn call(&self, words: &[&str]) -> String {
+        self.calls(&[words]).pop().unwrap()
+    }
+
+    /// Runs a command as its default user with this password.
+    #[track_caller]
+    pub fn call_as(&self, password: &str, words: &[&str]) {
+        assert_eq!(self.calls(&[&["AUTH", password], words]), ["OK", "OK"]);
+    }
+
+    fn calls(&self, commands: &[&[&str]]) -> Vec<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        for words in commands {
+            let mut command = format!("*{}\r\n", words.len());
+            for word in *words {
+                command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            }
+            stream.write_all(command.as_bytes()).unwrap();
         }
-        stream.write_all(command.as_bytes()).unwrap();
-        read(&mut BufReader::new(stream))
+        let mut stream = BufReader::new(stream);
+        commands.iter().map(|_| read(&mut stream)).collect()
     }
 }
 

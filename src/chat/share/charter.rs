@@ -1,5 +1,7 @@
 //! What all servers of a chat have to agree on, beside its entries.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::{Identity, Limits};
@@ -42,6 +44,26 @@ impl Charter {
             return Err(Failure::Usage(text));
         }
         Ok(())
+    }
+
+    /// Returns `limits` with those that the servers have agreed on in their places.
+    pub(super) fn agreed_limits(&self, limits: &Limits) -> Limits {
+        let agreed =
+            |name: &str, ours: u64| self.limits.iter().find(|(of, _)| of == name).map_or(ours, |(_, value)| *value);
+        let count = |name, ours: usize| usize::try_from(agreed(name, ours as u64)).unwrap_or(ours);
+        let seconds = |name, ours: Duration| Duration::from_secs(agreed(name, ours.as_secs()));
+        Limits {
+            message_bytes: count("max-message-bytes", limits.message_bytes),
+            rooms: count("max-rooms", limits.rooms),
+            users: count("max-users", limits.users),
+            room_users: count("max-room-users", limits.room_users),
+            history_messages: count("history-messages", limits.history_messages),
+            history_bytes: count("history-bytes", limits.history_bytes),
+            memory: count("memory-limit", limits.memory),
+            room_idle: seconds("room-idle", limits.room_idle),
+            user_idle: seconds("user-idle", limits.user_idle),
+            ..limits.clone()
+        }
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

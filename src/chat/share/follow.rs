@@ -14,7 +14,7 @@ use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
 use super::position::Position;
 use super::replica::Replica;
-use super::report::{GONE, Report, SILENT};
+use super::report::{self, Report};
 use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
 use crate::program::spawn;
 use crate::rpc::Audience;
@@ -240,18 +240,12 @@ impl Follower<'_> {
         let report = Report::new(now, self.chat.heard(self.beat * 3));
         let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
         share.keys.report(engine, share.origin, &bytes)?;
-        let mut living = 0;
-        for (server, bytes) in share.keys.reports(engine)? {
-            let Ok(report) = postcard::from_bytes::<Report>(&bytes) else { continue };
-            let age = now.saturating_sub(report.at);
-            living += usize::from(age <= SILENT);
+        let heard = |server, report: &Report| {
             if server != share.origin {
                 self.chat.heard_elsewhere(&report.heard_before(now));
             }
-            if age > GONE {
-                share.keys.forget(engine, server)?;
-            }
-        }
+        };
+        let living = report::living(engine, &share.keys, heard)?;
         share.meter.set_servers(living);
         let sweeps = share.keys.lease(engine, "sweeper", share.origin, LEASE)?;
         // Given up before it expires there.

@@ -54,6 +54,30 @@ impl Replica {
         }
     }
 
+    /// Begins an epoch with other limits, from the state that there is.
+    pub(super) fn rebuild(
+        engine: &mut Engine,
+        keys: &Keys,
+        before: &Charter,
+        (limits, open_allowed): (&Limits, bool),
+    ) -> Result<Charter, EngineError> {
+        let (replica, old) = Self::load(engine, keys, before, &before.agreed_limits(limits))?;
+        let (mut state, mut refused) = (State::new(limits.clone(), super::super::FORM), 0);
+        let taken: Result<(), EngineError> = old.image(|entry| {
+            refused += u64::from(state.apply(entry).is_err());
+            Ok(())
+        });
+        taken?;
+        let after = Charter::new(before.identity.clone(), limits, open_allowed);
+        let bytes = snapshot::write(&state, &replica.admission, Position::START);
+        let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
+        if keys.begin(engine, (Some(replica.epoch), replica.epoch + 1), &after.to_bytes(), &bytes)? {
+            warn!("no other server lives: the chat has the limits of this one now; {refused} parts of it did not fit");
+            return Ok(after);
+        }
+        Err(EngineError::Refused("another server was faster; try again".into()))
+    }
+
     /// Takes the next record: has its entries applied by `apply`, if they count. Returns whose it was and its fate.
     pub(super) fn take(
         &mut self,

@@ -1,15 +1,37 @@
 //! What servers tell each other beside the stream: that they live, and when they have heard of their users.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::entry::PersonId;
+use super::engine::{Engine, EngineError};
+use super::keys::Keys;
 
 /// How old a report may be before its server counts as silent, in milliseconds.
-pub(super) const SILENT: u64 = 30_000;
+const SILENT: u64 = 30_000;
 /// After this the report of a server is removed.
-pub(super) const GONE: u64 = 3_600_000;
+const GONE: u64 = 3_600_000;
+
+/// Counts the servers that live. `heard` is called with the report of each.
+pub(super) fn living(
+    engine: &mut Engine,
+    keys: &Keys,
+    mut heard: impl FnMut(u64, &Report),
+) -> Result<usize, EngineError> {
+    let now = engine.time_at(Instant::now());
+    let mut living = 0;
+    for (server, bytes) in keys.reports(engine)? {
+        let Ok(report) = postcard::from_bytes::<Report>(&bytes) else { continue };
+        let age = now.saturating_sub(report.at);
+        living += usize::from(age <= SILENT);
+        heard(server, &report);
+        if age > GONE {
+            keys.forget(engine, server)?;
+        }
+    }
+    Ok(living)
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
