@@ -57,7 +57,8 @@ impl Programs {
     /// Python's XML-RPC server with the procedures that are measured, if there is a Python.
     pub(crate) fn python(&self) -> Option<Program> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load/xmlrpc_peer.py");
-        self.start(Command::new("python3").arg(script)).ok()
+        // It reports every client that leaves.
+        self.start(Command::new("python3").arg(script).stderr(Stdio::null())).ok()
     }
 
     /// The program of a kind of peers, with settings that let a thousand of them in; `None` if it is not installed.
