@@ -32,7 +32,7 @@ pub fn read_file(path: &Path) -> Result<String, Failure> {
     let metadata = file.metadata().map_err(cannot)?;
     // A group may have been given it on purpose; a pipe has no permissions that mean anything.
     if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 {
-        return Err(wrong("is open to everybody on this machine; chmod 600 closes it"));
+        return Err(wrong("is accessible to every user; run chmod 600 on it"));
     }
     let mut bytes = Vec::new();
     // With its line break it can be two bytes longer, and a third one shows that it is too long.

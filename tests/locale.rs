@@ -198,6 +198,20 @@ fn what_is_wrong_with_a_command_line_is_in_portuguese() {
         assert_portuguese(&portuguese);
         assert_ne!(portuguese, english, "{arguments:?}");
     }
+    let file = home.0.join("file");
+    let path = file.to_str().unwrap();
+    for (option, text) in [
+        ("--config", "nope = 1"),
+        ("--config", "user"),
+        ("--config", "plain = perhaps"),
+        ("--config", "user = a\nuser = b"),
+        ("--secret-file", "open sesame"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let arguments = [option, path, "--server", server, "--user", "ana"];
+        assert_portuguese(&run("LC_ALL=pt_BR.UTF-8", &arguments).replace(path, ""));
+        assert_ne!(run("LC_ALL=pt_BR.UTF-8", &arguments), run("LC_ALL=C", &arguments), "{text}");
+    }
     // The language may stand on the command line itself.
     assert_portuguese(&run("LC_ALL=C", &["--lang", "pt", "--nope"]));
 }

@@ -361,7 +361,7 @@ impl Options {
             let flag = flag.filter(|flag| !matches!(flag.long, "config" | "help" | "version"));
             let Some(flag) = flag else { return Err((number, format!("there is no option {name:?} for a file"))) };
             if seen.contains(&flag.long) {
-                return Err((number, format!("{name} stands twice")));
+                return Err((number, format!("{name} cannot stand twice")));
             }
             seen.push(flag.long);
             let value = match (flag.value, value) {
@@ -369,7 +369,7 @@ impl Options {
                 (Some(what), _) => return Err((number, format!("{name} = {what} is needed"))),
                 (None, None | Some("yes")) => "",
                 (None, Some("no")) => continue,
-                (None, Some(_)) => return Err((number, format!("{name} is yes or no"))),
+                (None, Some(_)) => return Err((number, format!("{name} must be yes or no"))),
             };
             self.values.push((flag.long, value.to_owned()));
         }
