@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::home::{Home, history};
+use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
 use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually};
 
@@ -64,10 +64,15 @@ fn a_message_that_was_held_up_and_sent_again_is_there_once() {
         ("send_message", 0) => Fate::Hold(LONGER_THAN_A_CALL),
         _ => Fate::Pass,
     });
-    let mut send = sender(&home, relay.address(), "deployed");
-    assert!(send.wait_exit(PATIENCE).success());
-    eventually("the first call has reached the server", PATIENCE, || relay.done("send_message") == 2);
-    assert_eq!(history(server.address(), "ops"), ["deployed"]);
+    let mut ana = home.member(&["--server", relay.address()], "ana", "lobby");
+    let bob = home.member(&["--server", server.address()], "bob", "lobby");
+    ana.send_line("send one");
+    bob.stdout.wait_for_line("ana: one", PATIENCE);
+    eventually("the first call has reached the server too", PATIENCE, || relay.done("send_message") == 2);
+    ana.send_line("send two");
+    bob.stdout.wait_for_line("ana: two", PATIENCE);
+    assert_eq!((count(&bob, "ana: one"), count(&ana, "one")), (1, 0), "once, and one's own not again");
+    assert_eq!(history(server.address(), "lobby"), ["one", "two"]);
 }
 
 #[test]

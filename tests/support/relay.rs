@@ -120,7 +120,7 @@ fn relay(mut client: TcpStream, server: &str, request: &[u8], fate: Fate) -> io:
     onward.write_all(request)?;
     let mut reply = Vec::new();
     match fate {
-        Fate::Pass | Fate::Hold(_) => {
+        Fate::Pass => {
             let mut closed = (client.try_clone()?, onward.try_clone()?);
             thread::spawn(move || {
                 // The server sees when the client goes away.
@@ -134,7 +134,7 @@ fn relay(mut client: TcpStream, server: &str, request: &[u8], fate: Fate) -> io:
             onward.read_to_end(&mut reply)?;
             client.write_all(other.as_bytes())?;
         }
-        Fate::Buffer => {
+        Fate::Buffer | Fate::Hold(_) => {
             onward.read_to_end(&mut reply)?;
             client.write_all(&reply)?;
         }
