@@ -24,6 +24,27 @@ impl Time {
         Self { utc: now.timestamp_millis(), ahead: i16::try_from(minutes).unwrap_or_default() }
     }
 
+    /// Reads RFC 3339 with an offset, such as `2026-03-01T12:00:00.123+02:00` or `2026-03-01T10:00:00Z`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (local, ahead) = match text.strip_suffix('Z') {
+            Some(local) => (local, 0),
+            None => {
+                let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
+                let (sign, rest) = offset.split_at_checked(1)?;
+                let (hours, minutes) = rest.split_once(':')?;
+                let number = |digits: &str| {
+                    let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+                    is_number.then(|| digits.parse::<i16>().ok()).flatten()
+                };
+                let ahead = number(hours)? * 60 + number(minutes)?;
+                (local, if sign == "-" { -ahead } else { (sign == "+").then_some(ahead)? })
+            }
+        };
+        let stamp = Stamp::parse(local).filter(|_| local.as_bytes().get("YYYY-MM-DD".len()) == Some(&b'T'))?;
+        Some(Self { utc: stamp.millis() - i64::from(ahead) * 60_000, ahead })
+    }
+
     /// Returns the local time as milliseconds since the beginning of 1970 on the local clock.
     #[must_use]
     pub fn local(self) -> i64 {
@@ -113,7 +134,26 @@ mod tests {
         ] {
             let time = Time { utc, ahead };
             assert_eq!(time.to_string(), written);
+            assert_eq!(Time::parse(written), Some(time));
             assert_eq!(Stamp::from_millis(time.local()).millis(), time.local());
+        }
+    }
+
+    #[test]
+    fn times_are_read_with_their_offset() {
+        assert_eq!(Time::parse("2026-03-01T12:00:00Z"), Time::parse("2026-03-01T12:00:00.000+00:00"));
+        assert_eq!(Time::parse("2026-03-01T12:00:00.5-05:30").map(|time| time.ahead), Some(-330));
+        for text in [
+            "",
+            "Z",
+            "2026-03-01 12:00:00Z",
+            "2026-03-01T12:00:00",
+            "2026-03-01T12:00:00+2:00",
+            "2026-03-01T12:00:00 02:00",
+            "2026-03-01T12:00:00\u{1b}02:00",
+            "2026-03-01T12:00:00+é:00",
+        ] {
+            assert_eq!(Time::parse(text), None, "{text}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! The values of replies, decoded.
 
-use super::super::event::{Message, parse_time};
+use super::super::event::Message;
 use super::UNNUMBERED;
 use crate::rpc::{CallError, Fault, Value};
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, Time};
 
 /// Bytes of a timestamp up to its seconds.
 pub(in crate::client) const SECONDS: usize = "YYYY-MM-DD HH:MM:SS".len();
@@ -69,7 +69,7 @@ pub(super) fn message(value: &Value, room_id: Option<&str>) -> Result<Message, C
         return Err(CallError::Malformed("a message whose timestamp is not YYYY-MM-DD HH:MM:SS".into()));
     }
     // A time in another form, from a server that is not ours, says nothing.
-    let time = value.member("time").and_then(Value::as_str).filter(|time| parse_time(time).is_some());
+    let time = value.member("time").and_then(Value::as_str).filter(|time| Time::parse(time).is_some());
     Ok(Message {
         id: value.member("id").map(number).transpose()?,
         origin: cut(member("origin")?, MAX_NAME),

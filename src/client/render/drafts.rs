@@ -9,7 +9,7 @@ use super::style::RED;
 use super::{Rendered, Renderer, Topic, time};
 use crate::client::event::{DraftId, Message};
 use crate::rpc::Fault;
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, Time};
 
 /// As wide as the time of day and the sign.
 const REASON_INDENT: &str = "      ";
@@ -104,7 +104,7 @@ impl Renderer {
                     destination: typed.to,
                     content: typed.text,
                     timestamp: Stamp(now).to_string(),
-                    time: None,
+                    time: Some(Time::now().to_string()),
                     room_id: None,
                     key: None,
                 };
