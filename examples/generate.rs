@@ -124,19 +124,20 @@ fn manual(program: &Program) -> String {
 }
 
 const CLIENT_DESCRIPTION: &str = ".SH DESCRIPTION
-Chats in rooms. What is typed in a room is sent to it; a line that begins with a slash is a command, and
+Lets you chat in rooms. A line typed in a room is sent to it; a line that begins with a slash is a command, and
 .I //
 sends a slash. The words of the commands
 .IR create ,\\ join ,\\ leave ,\\ send ,\\ list ,\\ users ,\\ help
 and
 .I exit
-need no slash.
+need no slash, nor do their Portuguese names.
 .I @NAME TEXT
 is for one user alone. The sign after the time of a message says that the server has it (\\[u2713]), that it is on its way
-(\\[u2026]), that it was refused (\\[u2717]), or that it calls you (!).
+(\\[u2026]), that it was refused (\\[u2717]), or that it mentions you (!). A line divides the messages that you have seen from those
+that came while you were away.
 .PP
-Up brings back what was typed, also in earlier chats; a line that begins with a space is not kept. Tab completes commands,
-rooms and users, Ctrl-R looks for an earlier line with what was typed in it. Ctrl-C drops the line; in an empty one, pressed
+Up brings back typed lines, also those of earlier chats; a line that begins with a space is not kept. Tab completes commands,
+rooms and users, and Ctrl-R finds an earlier line that contains the typed text. Ctrl-C drops the line; in an empty one, pressed
 twice within two seconds, it leaves. Ctrl-D in an empty line leaves.
 .PP
 .B send

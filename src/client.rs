@@ -45,7 +45,7 @@ pub const PROGRAM: Program = Program {
         Flag::switch("local", "Start the chat on this machine, or join it."),
         Flag::switch("share", "As --local, for the whole network."),
         Flag::value("user", "NAME", None, "The user name; without it the client asks."),
-        Flag::value("room", "ROOM", None, "Go to this room at once."),
+        Flag::value("room", "ROOM", None, "Enter this room; create it if there is none."),
         #[cfg(feature = "tls")]
         Flag::value("ca-file", "FILE", None, "The certificates to trust for https."),
         Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
@@ -53,7 +53,7 @@ pub const PROGRAM: Program = Program {
         Flag::value("color", "WHEN", Some("auto"), "Colours: auto, always or never."),
         Flag::switch("plain", "Plain lines only, for screen readers."),
         Flag::switch("bell", "Ring the bell on mentions and private messages."),
-        Flag::value(extras::ON_MENTION, "COMMAND", None, "Run it then; see the manual."),
+        Flag::value(extras::ON_MENTION, "COMMAND", None, "Run it on mentions and private messages."),
         Flag::value(extras::LOG, "FILE", None, "Add what is shown to FILE, with dates."),
         Flag::switch("json", "Messages as JSON objects, one on each line."),
         // What --local runs in this process is not what the person at the terminal wants to read of.
