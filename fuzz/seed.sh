@@ -6,3 +6,5 @@ for target in read_call read_response read_write_read; do
     mkdir -p "corpus/$target"
     cp ../tests/corpus/*/* "corpus/$target/"
 done
+mkdir -p corpus/framing
+cp ../tests/corpus/http/* corpus/framing/

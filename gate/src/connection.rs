@@ -32,6 +32,8 @@ const CLOSELY: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 1 << 20;
 
+/// How often it is looked whether a request is answered, before the thread sleeps until it is.
+const SPINS: usize = 8;
 /// How often a request is handed over that nobody begins to read.
 const MAX_AGAIN: u8 = 3;
 
@@ -307,8 +309,16 @@ impl Connection {
             if state.reader != fd {
                 return 0;
             }
+            // The peer can have its answer just before the worker has said so.
+            for _ in 0..SPINS {
+                if !matches!(got, Ok(1..)) || state.phase != (Phase::Given { begun: true }) {
+                    break;
+                }
+                drop(state);
+                std::thread::yield_now();
+                state = self.lock();
+            }
             if let (Ok(1..), Phase::Given { .. }) = (got, state.phase) {
-                // The peer can have its answer before the worker has said so.
                 state = self.answered.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner).0;
             }
             state.busy = got.is_ok();
