@@ -20,7 +20,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::fstat;
 
 use crate::framing::{Framing, Refused};
-use crate::shared::{Happened, LINGER, Shared};
+use crate::shared::{Happened, LINGER, LONG, Shared};
 use crate::table::{self, End};
 
 /// Bytes that are read at once.
@@ -32,6 +32,8 @@ const CLOSELY: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 1 << 20;
 
+/// A peer that takes nothing for this long makes room for answers to others.
+const STALLED: Duration = Duration::from_millis(100);
 /// How often it is looked whether a request is answered, before the thread sleeps until it is.
 const SPINS: usize = 8;
 /// How often a request is handed over that nobody begins to read.
@@ -367,7 +369,7 @@ impl Connection {
         if !state.keeps {
             return Err(Errno::EAGAIN);
         }
-        if !(self.gate.keep(rest.len()) || self.drop_most_stalled() && self.gate.keep(rest.len())) {
+        if !(self.gate.keep(rest.len()) || (0..8).any(|_| self.drop_most_stalled() && self.gate.keep(rest.len()))) {
             self.close(&mut state);
             return Err(Errno::EPIPE);
         }
@@ -668,9 +670,10 @@ impl Connection {
             self.arm(&mut state, wanted);
             self.schedule(&mut state);
             let ready = state.phase == Phase::Ready && state.reader == NO_READER;
+            let is_long = state.request > LONG;
             drop(state);
             if ready {
-                self.gate.is_ready(self);
+                self.gate.is_ready(self, is_long);
             }
         }
         if let Some(happened) = happened {
@@ -714,7 +717,7 @@ impl Connection {
         let stalled = table::all().into_iter().filter(|other| Arc::ptr_eq(&other.gate, &self.gate));
         let stalled = stalled.filter_map(|other| Some((other.stalled_since()?, other)));
         match stalled.min_by_key(|(since, _)| *since) {
-            Some((since, other)) => since.elapsed() > Duration::from_millis(500) && other.abort(),
+            Some((since, other)) => since.elapsed() > STALLED && other.abort(),
             None => false,
         }
     }

@@ -23,7 +23,11 @@ pub(crate) const LINGER: Duration = Duration::from_millis(20);
 const MAX_READERS: usize = 24;
 const MAX_LINGERING: usize = 16;
 /// Requests that may wait for a worker of the server; the others wait here, where they take less.
-const MAX_UNBEGUN: usize = 64;
+const MAX_UNBEGUN: usize = 16;
+/// The same for long requests, which can be much work: short ones do not wait behind many of them.
+const MAX_UNBEGUN_LONG: usize = 4;
+/// Requests from this length on are long, in bytes.
+pub(crate) const LONG: usize = 8 << 10;
 /// Bytes of requests that have come in part, and of answers that have not been taken, of all connections together.
 const MAX_INPUT: usize = 2 << 20;
 const MAX_OUTPUT: usize = 4 << 20;
@@ -61,7 +65,7 @@ pub(crate) struct Shared {
     /// Whether the loop sleeps, and has to be woken for what it cannot see by itself.
     asleep: AtomicBool,
     draining: AtomicBool,
-    ready: Mutex<VecDeque<Arc<Connection>>>,
+    ready: Mutex<Ready>,
     timers: Mutex<Timers>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     serial: AtomicU32,
@@ -79,6 +83,26 @@ pub(crate) struct Shared {
     input: AtomicUsize,
     output: AtomicUsize,
     own: Mutex<Own>,
+}
+
+/// Connections with whole requests.
+#[derive(Default)]
+struct Ready {
+    short: VecDeque<Arc<Connection>>,
+    long: VecDeque<Arc<Connection>>,
+}
+
+impl Ready {
+    /// Takes the next one where so many wait for a worker. The long ones have every eighth turn.
+    fn next(&mut self, unbegun: usize, turn: u32) -> Option<Arc<Connection>> {
+        let long = unbegun < MAX_UNBEGUN_LONG && (turn.is_multiple_of(8) || self.short.is_empty());
+        let taken = if long { self.long.pop_front() } else { None };
+        taken.or_else(|| self.short.pop_front())
+    }
+
+    fn has_next(&self, unbegun: usize) -> bool {
+        !self.short.is_empty() || (!self.long.is_empty() && unbegun < MAX_UNBEGUN_LONG)
+    }
 }
 
 #[derive(Default)]
@@ -177,7 +201,7 @@ impl Shared {
         let until = next.into_iter().chain(own.paused_until).min();
         timers.sleeps_until = until;
         let nothing = until.is_some_and(|until| until <= now);
-        if nothing || (own.paused_until.is_none() && !guard(&self.ready).is_empty() && self.has_room_for_readers()) {
+        if nothing || (own.paused_until.is_none() && self.has_next()) {
             return EpollTimeout::ZERO;
         }
         // A millisecond late rather than one early.
@@ -207,14 +231,9 @@ impl Shared {
                 connection.expire(now);
             }
         }
-        while self.input.load(Ordering::Relaxed) > MAX_INPUT.max(4 * self.limits.body_bytes) {
-            let unfinished = table::all().into_iter().filter(|other| std::ptr::eq(&*other.gate, &**self));
-            let unfinished = unfinished.filter_map(|other| Some((other.unfinished_since()?, other)));
-            let Some((_, oldest)) = unfinished.min_by_key(|(since, _)| *since) else { break };
-            self.counters.evicted.fetch_add(1, Ordering::Relaxed);
-            if !oldest.abort() {
-                break;
-            }
+        let most = MAX_INPUT.max(4 * self.limits.body_bytes);
+        if self.input.load(Ordering::Relaxed) > most {
+            self.make_room(most - most / 4);
         }
         if guard(&self.few_readers_until).take_if(|until| *until <= now).is_some() {
             self.max_readers.store(MAX_READERS, Ordering::SeqCst);
@@ -229,6 +248,19 @@ impl Shared {
                 false => self.epoll.delete(&self.listener),
             };
             own.listening = listening;
+        }
+    }
+
+    /// Ends the connections whose requests have been coming in part for longest, until little enough is kept of them.
+    fn make_room(self: &Arc<Self>, wanted: usize) {
+        let all = table::all().into_iter().filter(|other| std::ptr::eq(&*other.gate, &**self));
+        let mut unfinished: Vec<_> = all.filter_map(|other| Some((other.unfinished_since()?, other))).collect();
+        unfinished.sort_by_key(|(since, _)| *since);
+        for (_, oldest) in unfinished {
+            if self.input.load(Ordering::Relaxed) <= wanted {
+                return;
+            }
+            self.counters.evicted.fetch_add(u64::from(oldest.abort()), Ordering::Relaxed);
         }
     }
 
@@ -316,14 +348,15 @@ impl Shared {
 
     fn hand_over(self: &Arc<Self>, own: &mut Own) -> Option<(RawFd, SocketAddrV6)> {
         while own.paused_until.is_none() && self.has_room_for_readers() {
-            let connection = guard(&self.ready).pop_front()?;
+            let unbegun = self.unbegun.load(Ordering::SeqCst);
+            let connection = guard(&self.ready).next(unbegun, own.handed)?;
             if !self.has_descriptors(2) {
                 connection.turn_away(&Refused::new(503, "there are too many calls at a time\n"));
                 continue;
             }
             let Ok(end) = connection.duplicate() else {
                 own.paused_until = Some(Instant::now() + PAUSE);
-                guard(&self.ready).push_front(connection);
+                guard(&self.ready).short.push_front(connection);
                 return None;
             };
             if !connection.give(end) {
@@ -338,6 +371,10 @@ impl Shared {
             return Some((end, token));
         }
         None
+    }
+
+    fn has_next(&self) -> bool {
+        self.has_room_for_readers() && guard(&self.ready).has_next(self.unbegun.load(Ordering::SeqCst))
     }
 
     fn has_room_for_readers(&self) -> bool {
@@ -359,8 +396,11 @@ impl Shared {
 
     // What connections tell.
 
-    pub(crate) fn is_ready(&self, connection: &Arc<Connection>) {
-        guard(&self.ready).push_back(Arc::clone(connection));
+    pub(crate) fn is_ready(&self, connection: &Arc<Connection>, is_long: bool) {
+        let mut ready = guard(&self.ready);
+        let queue = if is_long { &mut ready.long } else { &mut ready.short };
+        queue.push_back(Arc::clone(connection));
+        drop(ready);
         self.wake();
     }
 
@@ -411,7 +451,8 @@ impl Shared {
 
     /// A worker has begun with a request.
     pub(crate) fn begun(&self) {
-        if self.unbegun.fetch_sub(1, Ordering::SeqCst) == MAX_UNBEGUN {
+        let before = self.unbegun.fetch_sub(1, Ordering::SeqCst);
+        if before == MAX_UNBEGUN || before == MAX_UNBEGUN_LONG {
             self.wake();
         }
     }

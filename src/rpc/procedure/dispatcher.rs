@@ -4,8 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
 use super::{Handler, ParamSpec, Procedure};
 use crate::rpc::metrics::Metrics;
@@ -96,8 +94,6 @@ pub struct Dispatcher {
     /// What it publishes as `server_id`.
     pub(super) server_id: Option<String>,
     limits: DocumentLimits,
-    /// Held by the multicall that is made: their answers are the longest, and are written one after the other.
-    pub(super) multicalls: Mutex<()>,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
     on_events: Option<Box<OnEvents>>,
     extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
@@ -123,7 +119,6 @@ impl Dispatcher {
             published: Vec::new(),
             server_id: None,
             limits: DocumentLimits::default(),
-            multicalls: Mutex::new(()),
             on_pipelined: Box::new(|_| {}),
             on_events: None,
             extra_metrics: Box::new(|_| {}),

@@ -71,7 +71,6 @@ impl Dispatcher {
         if calls.len() > MAX_MULTICALL {
             return Err(Fault::new(Fault::LIMIT, format!("a multicall may carry {MAX_MULTICALL} calls")));
         }
-        let _one_at_a_time = self.multicalls.lock();
         let before = out.len();
         write::array(out, |out| {
             for call in calls {
