@@ -301,6 +301,19 @@ fn a_large_answer_reaches_a_slow_reader_complete() {
 }
 
 #[test]
+fn a_history_of_any_length_arrives() {
+    let large = ["--history-messages", "--history-bytes", "--memory-limit"].map(|limit| [limit, "100000000"]);
+    let server = server(large.as_flattened());
+    let mut ana = someone(&server);
+    let long: Value = "x".repeat(4000).into();
+    for _ in 0..2000 {
+        ana.call("send_message", &["ana".into(), "lobby".into(), long.clone()]).unwrap();
+    }
+    let kept = ana.call("receive_messages", &["ana".into(), "lobby".into()]).unwrap();
+    assert_eq!(kept.as_array().map(<[_]>::len), Some(2000));
+}
+
+#[test]
 fn a_wait_longer_than_the_idle_time_is_answered() {
     let server = server(&["--connection-idle", "4"]);
     let _ana = someone(&server);

@@ -494,10 +494,11 @@ impl Shared {
         self.input.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Counts bytes that are kept for a peer, if there is room for them.
+    /// Counts bytes that are kept for a peer, if there is room for them. One answer alone has it whatever its length: the
+    /// server has made it already, and a long history must arrive.
     pub(crate) fn keep(&self, count: usize) -> bool {
         let before = self.output.fetch_add(count, Ordering::SeqCst);
-        if before + count > MAX_OUTPUT {
+        if before > 0 && before + count > MAX_OUTPUT {
             self.output.fetch_sub(count, Ordering::SeqCst);
             return false;
         }
