@@ -85,6 +85,8 @@ struct Turns {
 
 /// Entries of a turn in a log that others write too.
 const SHARED_TURN: usize = 256;
+/// Bytes of messages there, but for the last one.
+const SHARED_BYTES: usize = 1 << 20;
 
 impl Journal {
     /// Returns the turns for a log. If others write it too, all kinds of entries share a turn.
@@ -120,7 +122,17 @@ impl Journal {
     }
 
     fn next_batch(&self, queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
-        if self.is_shared { queue.drain(..queue.len().min(SHARED_TURN)).collect() } else { next_batch(queue) }
+        if !self.is_shared {
+            return next_batch(queue);
+        }
+        let mut bytes = 0;
+        let fits = |(_, entry): &&(u64, Entry)| {
+            let before = bytes;
+            bytes += if let Entry::Send(message) = entry { message.content.len() } else { 0 };
+            before < SHARED_BYTES
+        };
+        let count = queue.iter().take(SHARED_TURN).take_while(fits).count();
+        queue.drain(..count).collect()
     }
 
     /// Does `work` while nobody else has a turn: what is in the log is applied then, and nothing else.
