@@ -184,14 +184,18 @@ fn connections_that_all_wait_leave_no_room() {
     let users = ["ana", "bea", "cid", "dan"];
     let server = server(&["--max-connections", &MOST.to_string()]);
     in_room(&Peer::open(&server), "lobby", &users);
+    let wait = |user: &str| call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]);
     let mut watching = Connection::open(server.address());
     eventually("the others are gone", PATIENCE, || metric(&mut watching, "http_connections ") == 1);
-    drop(watching);
-    let waiting = users.map(|user| {
+    let mut waiting = Vec::new();
+    for user in &users[1..] {
         let mut connection = Connection::open(server.address());
-        connection.send(&call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]));
-        connection
-    });
+        connection.send(&wait(user));
+        waiting.push(connection);
+        eventually("it waits", PATIENCE, || metric(&mut watching, "chat_waiting ") == waiting.len());
+    }
+    watching.send(&wait(users[0]));
+    waiting.push(watching);
     eventually("a further connection is refused", PATIENCE, || {
         let mut connection = Connection::open(server.address());
         connection.offer(last_call("list_rooms", &[]).as_bytes());

@@ -232,6 +232,7 @@ impl Connection {
                 Phase::Reading if !state.input.is_empty() => {
                     self.refuse(&mut state, &Refused::new(408, "the request came too slowly\n"));
                 }
+                Phase::Ready => self.refuse(&mut state, &Refused::new(503, "there are too many calls at a time\n")),
                 _ => self.close(&mut state),
             }
         }
@@ -253,10 +254,10 @@ impl Connection {
         evicted
     }
 
-    /// Since when something has been kept for it that is no whole request yet.
+    /// Since when something has been kept for it that is no whole request, or one that nobody has begun with.
     pub(crate) fn unfinished_since(&self) -> Option<Instant> {
         let state = self.state.try_lock().ok()?;
-        (state.input.len() > state.request).then_some(state.since)
+        (state.input.len() > state.request || state.phase == Phase::Ready).then_some(state.since)
     }
 
     /// Since when its peer has taken nothing of what is kept for it.
@@ -376,6 +377,8 @@ impl Connection {
         if state.output.is_empty() {
             state.since = Instant::now();
         }
+        // Twice as much would be a lot of memory here.
+        state.output.reserve_exact(rest.len());
         state.output.extend(rest);
         self.settle(state, None);
         Ok(bytes.len())
@@ -644,7 +647,7 @@ impl Connection {
     fn deadline(&self, state: &State) -> Option<Instant> {
         let idle = self.gate.limits.idle;
         match state.phase {
-            Phase::Ready | Phase::Closed => None,
+            Phase::Closed => None,
             Phase::Given { .. } if state.output.is_empty() => None,
             Phase::Closing { .. } if state.output.is_empty() => Some(state.since + DRAIN.min(idle)),
             _ => Some(state.since + idle),

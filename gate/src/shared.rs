@@ -30,7 +30,7 @@ const MAX_UNBEGUN_LONG: usize = 4;
 pub(crate) const LONG: usize = 8 << 10;
 /// Bytes of requests that have come in part, and of answers that have not been taken, of all connections together.
 const MAX_INPUT: usize = 2 << 20;
-const MAX_OUTPUT: usize = 4 << 20;
+const MAX_OUTPUT: usize = 3 << 20;
 /// Descriptors that are left for everything else in the process.
 const OTHER_DESCRIPTORS: usize = 32;
 /// Connections past the limit that are told so at a time; further ones are closed without a word.

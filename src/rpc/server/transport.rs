@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gate::{Events, Exchange, Gate};
 use log::error;
@@ -70,9 +70,9 @@ impl Transport {
 
     /// Puts a new accept loop in the place of one that has ended, and waits until there is one. Connections are the gate's, and
     /// so none is lost.
-    fn replace(&self, ended: &Arc<tiny_http::Server>) {
+    fn replace(self: &Arc<Self>, ended: &Arc<tiny_http::Server>) {
         let mut tiny = self.tiny.lock();
-        if !Arc::ptr_eq(&tiny, ended) {
+        if !Arc::ptr_eq(&tiny, ended) || self.gate.is_accepting() {
             return;
         }
         error!("the accept loop of {} has ended, building a new one", self.address);
@@ -90,6 +90,14 @@ impl Transport {
             }
             // It can end at once.
             thread::sleep(REBUILD_PAUSE);
+        }
+        drop(tiny);
+        // What its threads still had in hand.
+        let until = Instant::now() + 4 * REBUILD_PAUSE;
+        while Instant::now() < until {
+            if let Ok(Some(request)) = ended.recv_timeout(REBUILD_PAUSE) {
+                self.handle(request);
+            }
         }
     }
 
