@@ -33,15 +33,35 @@ pub trait Log: Send + Sync + fmt::Debug {
     }
 
     /// Returns whether others write this log too, so that only applying an entry tells what becomes of it.
+    #[cfg(feature = "share")]
     fn is_shared(&self) -> bool {
         false
     }
 
     /// Returns once everything is applied that was in the log when this was called, or after some time without it.
+    #[cfg(feature = "share")]
     fn catch_up(&self) {}
 
     /// Returns whether this process is the one that removes what has been idle for too long.
+    #[cfg(feature = "share")]
     fn is_sweeper(&self) -> bool {
+        true
+    }
+}
+
+/// Where no log is shared, nothing of it is in the program.
+#[cfg(not(feature = "share"))]
+impl dyn Log {
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    pub(super) fn catch_up(&self) {}
+
+    #[inline]
+    pub(super) fn is_sweeper(&self) -> bool {
         true
     }
 }
@@ -122,7 +142,7 @@ impl Journal {
     }
 
     fn next_batch(&self, queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
-        if !self.is_shared {
+        if cfg!(not(feature = "share")) || !self.is_shared {
             return next_batch(queue);
         }
         let mut bytes = 0;
