@@ -52,7 +52,7 @@ small_build() {
     # themselves for their developers, in logs of theirs that are never shown, 6 and 14 KB; what std says of an error stays.
     set -- "$@" --release --locked --target "$for" -Zprofile-rustflags \
         --config "profile.release.package.\"*\".rustflags=[$quiet]"
-    tree=$(cargo tree --locked --edges normal --prefix none --format '{p}' --target "$for")
+    tree=$(cargo tree --package chat-rpc --locked --edges normal --prefix none --format '{p}' --target "$for")
     mapfile -t crates < <(cut -d ' ' -f 1 <<<"$tree" | sort -u | grep -vx chat-rpc)
     for crate in "${crates[@]}"; do
         set -- "$@" --config "profile.release.package.$crate.rustflags=[$quiet,\"-Zfmt-debug=none\"]"

@@ -5,8 +5,8 @@ set -euo pipefail
 
 # Bytes.
 BINDER_CEILING=1900000
-SERVER_CEILING=1900000
-CLIENT_CEILING=2400000
+SERVER_CEILING=2300000
+CLIENT_CEILING=2800000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh

@@ -11,8 +11,8 @@ set -euo pipefail
 
 # Bytes.
 BINDER_CEILING=800000
-SERVER_CEILING=800000
-CLIENT_CEILING=1200000
+SERVER_CEILING=1200000
+CLIENT_CEILING=1600000
 
 cd "$(dirname "$0")/.."
 # shellcheck source=packaging/common.sh
