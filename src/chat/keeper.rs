@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 #[cfg(feature = "share")]
 use super::share::{Share, ShareConfig};
 use super::{Chat, FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
-use crate::program::{Failure, Options, spawn};
+use crate::program::{Failure, Options, keep_running};
 use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
@@ -91,7 +91,7 @@ impl Keeper {
             Self::Nothing => Ok(None),
             Self::File(store) => {
                 let (store, chat) = (Arc::clone(store), Arc::clone(chat));
-                spawn("store", move || store.maintain(|mark| chat.snapshot(mark))).map(Some)
+                keep_running("store", move || store.maintain(|mark| chat.snapshot(mark))).map(Some)
             }
             #[cfg(feature = "share")]
             Self::Stream(share) => share.start(chat).map(Some),

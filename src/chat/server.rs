@@ -14,7 +14,7 @@ use super::registration::Registration;
 use super::{Chat, Core, Limits, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::page;
-use crate::program::{Failure, Flag, HelpWords, Options, Program, spawn};
+use crate::program::{Failure, Flag, HelpWords, Options, Program, keep_running, spawn};
 use crate::random;
 use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Streams, listen};
 use crate::secret::{self, Key};
@@ -222,7 +222,7 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     let maintainer = keeper.start(&chat).map_err(failed)?;
 
     let delivered = Arc::clone(&chat);
-    spawn("deliver", move || deliver(&delivered)).map_err(failed)?;
+    keep_running("deliver", move || deliver(&delivered)).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let swept = Arc::clone(&chat);
     let janitor = http.start_janitor(round, move || swept.sweep()).map_err(failed)?;

@@ -18,7 +18,7 @@ use self::hub::Hub;
 use self::log::Entry;
 use self::reader::Stream;
 use super::reply::{ConnectionId, Responder, Sent};
-use crate::program::spawn;
+use crate::program::keep_running;
 
 /// The head of every stream. The body has no length and no chunks, it ends with the connection: so each event is one write,
 /// and the clients of HTTP/1.0 can read it too.
@@ -186,7 +186,7 @@ impl Streams {
     pub fn start() -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let served = Arc::clone(&shared);
-        spawn("streams", move || write_all(&served))?;
+        keep_running("streams", move || write_all(&served))?;
         Ok(Self { shared })
     }
 
