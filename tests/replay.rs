@@ -10,7 +10,7 @@ use std::time::Duration;
 use chat_rpc::chat::entry::Entry;
 use chat_rpc::chat::{FORM, Limits, Proof, State};
 use proptest::prelude::*;
-use support::scene::Scene;
+use support::scene::{Scene, image};
 
 const USERS: [&str; 4] = ["ana", "bob", "eve", "joão"];
 const SECRETS: [Option<&str>; 2] = [None, Some("open sesame")];
@@ -75,17 +75,6 @@ fn perform(scene: &mut Scene, deed: &Deed) {
             Ok(())
         }
     };
-}
-
-/// Everything that a state has, as the entries of its snapshot.
-fn image(state: &State) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let taken: Result<(), ()> = state.image(|entry| {
-        entries.push(entry);
-        Ok(())
-    });
-    taken.unwrap();
-    entries
 }
 
 fn replayed<'a>(limits: &Limits, entries: impl IntoIterator<Item = &'a Entry>) -> State {

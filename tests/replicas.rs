@@ -12,7 +12,7 @@ use chat_rpc::chat::{Core, FORM, Limits, Now, Proof, Refusal, Registration, Send
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
 use std::time::Instant;
-use support::scene::{NOON, Number, room, user};
+use support::scene::{NOON, Number, image, room, user};
 
 const SERVERS: usize = 3;
 const USERS: [&str; 4] = ["ana", "bob", "eve", "joão"];
@@ -193,17 +193,6 @@ impl Chat {
             }
         }
     }
-}
-
-/// Everything that a state has, as the entries of its snapshot.
-fn image(state: &State) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let taken: Result<(), ()> = state.image(|entry| {
-        entries.push(entry);
-        Ok(())
-    });
-    taken.unwrap();
-    entries
 }
 
 proptest! {

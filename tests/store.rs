@@ -13,7 +13,7 @@ use chat_rpc::chat::{Limits, Log as _, State, Store, StoreConfig};
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
 use support::home::Home;
-use support::scene::{NOON, room, user};
+use support::scene::{NOON, image, room, user};
 
 fn open(directory: &Home) -> (Store, State) {
     Store::open(&StoreConfig::new(directory.0.join("data")), Limits::default()).unwrap()
@@ -46,17 +46,6 @@ fn conversation(messages: u64) -> Vec<Entry> {
             content,
         })
     }));
-    entries
-}
-
-/// Everything that a state has, as the entries of its snapshot.
-fn image(state: &State) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let taken: Result<(), ()> = state.image(|entry| {
-        entries.push(entry);
-        Ok(())
-    });
-    taken.unwrap();
     entries
 }
 

@@ -1,4 +1,4 @@
-//! What `--data` costs: calls beside those of a server without it, the start, and what reaches the device.
+//! The cost of `--data`: calls beside those of a server without it, the start, and the bytes that reach the device.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -140,7 +140,7 @@ fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// What reaches the device while people talk, and while nobody does.
+/// Counts the bytes that reach the device while people talk, and while nobody does.
 pub(crate) fn device(programs: &Programs) -> Outcome<Vec<Line>> {
     let work = format!("bytes written to the device a message, {RATE}/s");
     let device = match Device::new() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::chat::entry::{Entry, Key, PersonId, RoomId};
 use chat_rpc::chat::name::{RoomName, UserName};
 use chat_rpc::chat::{Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, Registration, SendCall};
-use chat_rpc::chat::{Ticket, WaitCall, WireForm};
+use chat_rpc::chat::{State, Ticket, WaitCall, WireForm};
 use chat_rpc::rpc::Credentials;
 use chat_rpc::secret::{self, Salt};
 use chat_rpc::stamp::Time;
@@ -54,6 +54,17 @@ pub fn room(name: &str) -> RoomName {
 
 pub fn texts(messages: &[Arc<str>]) -> Vec<String> {
     messages.iter().map(ToString::to_string).collect()
+}
+
+/// Everything that a state has, as the entries of its snapshot.
+pub fn image(state: &State) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let taken: Result<(), ()> = state.image(|entry| {
+        entries.push(entry);
+        Ok(())
+    });
+    taken.unwrap();
+    entries
 }
 
 impl Scene {
