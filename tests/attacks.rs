@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::http::{Answer, Connection};
 use support::peer::{Peer, Usage, resident_kb};
-use support::{ANY_PORT, BINDER, CommandLine, Program, SERVER};
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER};
 
 /// A call that every server answers.
 const LIST_METHODS: &str = "<methodCall><methodName>system.listMethods</methodName></methodCall>";
@@ -392,7 +392,7 @@ fn fault_code(answer: &Answer) -> Option<i32> {
 }
 
 /// Plays one attack, and says what is wrong with what came of it.
-fn play(program: &Program, attack: &Attack) -> Result<(), String> {
+fn play(program: &Process, attack: &Attack) -> Result<(), String> {
     let usage = Usage::of(program);
     let mut connection = Connection::open(program.address());
     connection.offer(&attack.bytes);
@@ -439,7 +439,7 @@ fn times(peer: &Peer) -> (Duration, Duration) {
 fn withstands(line: CommandLine, arguments: &[&str]) {
     let idle = IDLE.as_secs().to_string();
     let options = ["--listen", ANY_PORT, "--connection-idle", &idle];
-    let program = Program::serve(line, &[&options[..], arguments].concat());
+    let program = Process::serve(line, &[&options[..], arguments].concat());
     let peer = Peer::open(&program);
     let (usual, _) = times(&peer);
     let before = resident_kb(&program);

@@ -8,14 +8,14 @@ mod support;
 use chat_rpc::rpc::{Fault, write};
 use support::http::{Answer, Connection};
 use support::peer::Peer;
-use support::{ANY_PORT, BINDER, Program, SERVER};
+use support::{ANY_PORT, BINDER, Process, SERVER};
 
-fn programs(options: &[&str]) -> [Program; 2] {
-    let start = |line, own: &[&str]| Program::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
+fn programs(options: &[&str]) -> [Process; 2] {
+    let start = |line, own: &[&str]| Process::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
     [start(SERVER, &["--no-binder"]), start(BINDER, &[])]
 }
 
-fn ask(program: &Program, request: &str) -> Answer {
+fn ask(program: &Process, request: &str) -> Answer {
     let mut connection = Connection::open(program.address());
     connection.send(request);
     connection.answer().unwrap()

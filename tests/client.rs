@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::{Client, Value};
 use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually};
 
-fn server() -> Program {
-    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+fn server() -> Process {
+    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
 }
 
-fn server_at(binder: &Program) -> Program {
-    Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
+fn server_at(binder: &Process) -> Process {
+    Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
 }
 
 fn is_registered(server: &str, user: &str) -> bool {
@@ -32,9 +32,9 @@ fn is_registered(server: &str, user: &str) -> bool {
 
 #[test]
 fn people_talk_to_all_and_in_private() {
-    let (home, binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let (home, binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
     let server = server_at(&binder);
-    eventually("the server is registered", PATIENCE, || {
+    eventually("the server is registered", TIMEOUT, || {
         let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
         found.is_ok_and(|found| found != Value::Nil)
     });
@@ -44,34 +44,34 @@ fn people_talk_to_all_and_in_private() {
     let mut joao = home.member(&place, "joão", "lobby");
 
     ana.send_line("send hello all");
-    bob.stdout.wait_for_line(" ana: hello all", PATIENCE);
-    joao.stdout.wait_for_line(" ana: hello all", PATIENCE);
+    bob.stdout.wait_for_line(" ana: hello all", TIMEOUT);
+    joao.stdout.wait_for_line(" ana: hello all", TIMEOUT);
     bob.send_line("/send @ana just for you");
-    let line = ana.stdout.wait_for_line(" bob (private): just for you", PATIENCE);
+    let line = ana.stdout.wait_for_line(" bob (private): just for you", TIMEOUT);
     assert!(line.as_bytes()[2] == b':' && line.as_bytes()[5] == b' ', "{line}");
     // As in the original, what a command needs is asked for.
     for line in ["send", "to one", "bob"] {
         joao.send_line(line);
     }
-    bob.stdout.wait_for_line(" joão (private): to one", PATIENCE);
+    bob.stdout.wait_for_line(" joão (private): to one", TIMEOUT);
     bob.send_line("send good bye");
-    ana.stdout.wait_for_line(" bob: good bye", PATIENCE);
-    joao.stdout.wait_for_line(" bob: good bye", PATIENCE);
+    ana.stdout.wait_for_line(" bob: good bye", TIMEOUT);
+    joao.stdout.wait_for_line(" bob: good bye", TIMEOUT);
     assert_eq!(count(&joao, "just for you"), 0);
     assert_eq!(count(&ana, "hello all"), 0, "one's own message is not shown again");
     assert_eq!(count(&bob, "just for you"), 0, "one's own message is not shown again");
 
     ana.end_input();
-    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(ana.wait_exit(TIMEOUT).success());
     assert!(!is_registered(server.address(), "ana"));
     bob.send_line("users");
-    bob.stderr.wait_for_line("Users: bob, joão", PATIENCE);
+    bob.stderr.wait_for_line("Users: bob, joão", TIMEOUT);
     bob.send_line("leave");
-    bob.stderr.wait_for_line("Left lobby", PATIENCE);
+    bob.stderr.wait_for_line("Left lobby", TIMEOUT);
     bob.send_line("list");
-    bob.stderr.wait_for_line("Rooms: lobby", PATIENCE);
+    bob.stderr.wait_for_line("Rooms: lobby", TIMEOUT);
     bob.send_line("exit");
-    assert!(bob.wait_exit(PATIENCE).success());
+    assert!(bob.wait_exit(TIMEOUT).success());
 }
 
 #[test]
@@ -81,17 +81,17 @@ fn a_refused_name_is_asked_for_again() {
     let _ana = home.member(&place, "ana", "lobby");
     let mut other = home.client(&place);
     other.send_line("Ana");
-    other.stderr.wait_for_line("already in use", PATIENCE);
+    other.stderr.wait_for_line("already in use", TIMEOUT);
     other.send_line("a b");
-    other.stderr.wait_for_line("user name", PATIENCE);
+    other.stderr.wait_for_line("user name", TIMEOUT);
     other.send_line("bob");
-    other.stderr.wait_for_line("Welcome, bob", PATIENCE);
+    other.stderr.wait_for_line("Welcome, bob", TIMEOUT);
     other.end_input();
-    assert!(other.wait_exit(PATIENCE).success());
+    assert!(other.wait_exit(TIMEOUT).success());
 
     let mut given = home.client(&["--server", server.address(), "--user", "ana"]);
-    assert_eq!(given.wait_exit(PATIENCE).code(), Some(1), "what follows on standard input is no name");
-    given.stderr.wait_for_line("already in use", PATIENCE);
+    assert_eq!(given.wait_exit(TIMEOUT).code(), Some(1), "what follows on standard input is no name");
+    given.stderr.wait_for_line("already in use", TIMEOUT);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn signals_and_the_end_of_input_unregister() {
             Some(signal) => client.signal(signal),
             None => client.end_input(),
         }
-        assert!(client.wait_exit(PATIENCE).success());
+        assert!(client.wait_exit(TIMEOUT).success());
         assert!(!is_registered(server.address(), user));
     }
 }
@@ -122,14 +122,14 @@ fn commands_from_a_pipe_are_all_done_before_the_end() {
         client.send_line(&format!("send {text}"));
     }
     client.end_input();
-    assert!(client.wait_exit(PATIENCE).success());
+    assert!(client.wait_exit(TIMEOUT).success());
     assert_eq!(history(server.address(), "lobby"), texts);
 
     let mut client = home.client(&["--server", server.address(), "--user", "ana"]);
     client.send_line("send nowhere");
     client.end_input();
-    assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
-    client.stderr.wait_for_line("Not sent: nowhere", PATIENCE);
+    assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1));
+    client.stderr.wait_for_line("Not sent: nowhere", TIMEOUT);
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn a_message_that_the_server_does_not_take_is_given_back_and_stops_no_other() {
         client.send_line(&format!("send {text}"));
     }
     client.end_input();
-    assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+    assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1));
     for text in [&long, &longer, "hello"] {
-        client.stderr.wait_for_line(&format!("Not sent: {text}"), PATIENCE);
+        client.stderr.wait_for_line(&format!("Not sent: {text}"), TIMEOUT);
     }
     assert_eq!(history(server.address(), "lobby"), ["and on"]);
 }
@@ -152,7 +152,7 @@ fn a_message_that_the_server_does_not_take_is_given_back_and_stops_no_other() {
 #[test]
 fn where_too_many_wait_already_messages_still_come() {
     let home = Home::new();
-    let server = Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--waits-per-address", "1"]);
+    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--waits-per-address", "1"]);
     let place = ["--server", server.address()];
     let users = ["ana", "bob", "eva"];
     let mut clients = users.map(|user| home.member(&place, user, "lobby"));
@@ -161,7 +161,7 @@ fn where_too_many_wait_already_messages_still_come() {
     }
     for (user, client) in users.iter().zip(&clients) {
         for other in users.iter().filter(|other| *other != user) {
-            client.stdout.wait_for_line(&format!("{other}: I am {other}"), PATIENCE);
+            client.stdout.wait_for_line(&format!("{other}: I am {other}"), TIMEOUT);
         }
         assert!(!client.stderr.lines().iter().any(|line| line.contains("lost")));
     }
@@ -179,7 +179,7 @@ fn what_cannot_work_is_said_in_one_line() {
         (&["--server", "127.0.0.1:1", "--secret-file", "/nowhere"], 1),
     ] {
         let mut client = home.client(arguments);
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(code), "{arguments:?}");
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(code), "{arguments:?}");
         let lines = client.stderr.lines();
         assert!(lines.len() == 1 && lines[0].starts_with("client: "), "{arguments:?}: {lines:?}");
     }
@@ -192,12 +192,12 @@ fn whoever_comes_back_after_a_crash_gets_the_name_back() {
     let mut ana = home.member(&place, "ana", "lobby");
     let elsewhere = Home::new();
     let mut thief = elsewhere.client(&["--server", server.address(), "--user", "ana"]);
-    assert_eq!(thief.wait_exit(PATIENCE).code(), Some(1));
+    assert_eq!(thief.wait_exit(TIMEOUT).code(), Some(1));
     ana.kill();
     assert!(is_registered(server.address(), "ana"));
     let mut again = home.member(&place, "ana", "lobby");
     again.end_input();
-    assert!(again.wait_exit(PATIENCE).success());
+    assert!(again.wait_exit(TIMEOUT).success());
 
     // Of no use to anybody any more.
     let mut kept = Vec::new();
@@ -215,10 +215,10 @@ fn the_same_server_under_another_address_knows_its_users() {
     ana.kill();
     let elsewhere = Home::new();
     let mut thief = elsewhere.client(&["--server", other.address(), "--user", "ana"]);
-    assert_eq!(thief.wait_exit(PATIENCE).code(), Some(1));
+    assert_eq!(thief.wait_exit(TIMEOUT).code(), Some(1));
     let mut again = home.member(&["--server", other.address()], "ana", "lobby");
     again.end_input();
-    assert!(again.wait_exit(PATIENCE).success());
+    assert!(again.wait_exit(TIMEOUT).success());
 }
 
 #[test]
@@ -232,10 +232,10 @@ fn a_message_whose_answer_was_lost_is_not_sent_twice() {
     let bob = home.member(&["--server", server.address()], "bob", "lobby");
     ana.send_line("send one");
     ana.send_line("send two");
-    bob.stdout.wait_for_line("ana: two", PATIENCE);
+    bob.stdout.wait_for_line("ana: two", TIMEOUT);
     assert_eq!(history(server.address(), "lobby"), ["one", "two"]);
     ana.end_input();
-    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(ana.wait_exit(TIMEOUT).success());
     assert!(ana.stdout.lines().is_empty(), "one's own messages are not shown again");
 }
 
@@ -250,7 +250,7 @@ fn messages_whose_delivery_was_cut_off_are_shown_once() {
     let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
     for text in ["one", "two", "three"] {
         ana.send_line(&format!("send {text}"));
-        bob.stdout.wait_for_line(&format!("ana: {text}"), PATIENCE);
+        bob.stdout.wait_for_line(&format!("ana: {text}"), TIMEOUT);
     }
     for text in ["one", "two", "three"] {
         assert_eq!(count(&bob, &format!("ana: {text}")), 1, "{text}");
@@ -272,10 +272,10 @@ fn where_events_do_not_get_through_calls_that_wait_take_their_place() {
         let bob = home.member(&["--server", relay.address()], "bob", "lobby");
         let mut ana = home.member(&["--server", server.address()], "ana", "lobby");
         ana.send_line("send one");
-        bob.stdout.wait_for_line("ana: one", PATIENCE);
-        eventually("a call waits", PATIENCE, || relay.count("wait_messages") >= 2);
+        bob.stdout.wait_for_line("ana: one", TIMEOUT);
+        eventually("a call waits", TIMEOUT, || relay.count("wait_messages") >= 2);
         ana.send_line("send two");
-        bob.stdout.wait_for_line("ana: two", PATIENCE);
+        bob.stdout.wait_for_line("ana: two", TIMEOUT);
         assert_eq!((count(&bob, "ana: one"), count(&bob, "ana: two"), relay.count("/events")), (1, 1, 1), "{fate:?}");
     }
 }
@@ -285,13 +285,13 @@ fn joins_and_leaves_are_told_at_once_and_nobody_asks_for_them() {
     let (home, server) = (Home::new(), server());
     let relay = Relay::start(server.address(), |_, _| Fate::Pass);
     let bob = home.member(&["--server", relay.address()], "joão", "sala dois");
-    eventually("the stream is open", PATIENCE, || relay.count("/events") == 1);
+    eventually("the stream is open", TIMEOUT, || relay.count("/events") == 1);
     // Longer than the pause between two questions where they are needed.
     let asked_after = Instant::now() + Duration::from_secs(11);
     let mut ana = home.member(&["--server", server.address()], "ana", "sala dois");
-    bob.stderr.wait_for_line("ana joined", PATIENCE);
+    bob.stderr.wait_for_line("ana joined", TIMEOUT);
     ana.send_line("leave");
-    bob.stderr.wait_for_line("ana left", PATIENCE);
+    bob.stderr.wait_for_line("ana left", TIMEOUT);
     thread::sleep(asked_after.saturating_duration_since(Instant::now()));
     assert_eq!((relay.count("list_users"), relay.count("wait_messages")), (0, 0));
 }
@@ -306,14 +306,14 @@ fn the_same_command_twice_is_two_people_chatting() {
     let mut first = home.member(&["--local"], &ana, &room);
     let mut second = home.member(&["--local"], &bob, &room);
     first.send_line("send hello");
-    second.stdout.wait_for_line(&format!("{ana}: hello"), PATIENCE);
+    second.stdout.wait_for_line(&format!("{ana}: hello"), TIMEOUT);
     second.send_line("send hello yourself");
-    first.stdout.wait_for_line(&format!("{bob}: hello yourself"), PATIENCE);
+    first.stdout.wait_for_line(&format!("{bob}: hello yourself"), TIMEOUT);
 
     // The one that has the server in it goes; the other one carries on.
     first.end_input();
-    assert!(first.wait_exit(PATIENCE).success());
+    assert!(first.wait_exit(TIMEOUT).success());
     let third = home.member(&["--local"], &eva, &room);
     second.send_line("send still here");
-    third.stdout.wait_for_line(&format!("{bob}: still here"), PATIENCE);
+    third.stdout.wait_for_line(&format!("{bob}: still here"), TIMEOUT);
 }

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::{CallError, Client, Credentials, Fault, Value};
 use support::home::Home;
 use support::peer::{Peer, contents};
-use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually};
 
-fn server(home: &Home, listen: &str, options: &[&str]) -> Program {
+fn server(home: &Home, listen: &str, options: &[&str]) -> Process {
     let data = home.0.join("data");
     let common = ["--listen", listen, "--no-binder", "--message-rate", "0", "--data", data.to_str().unwrap()];
-    Program::serve(SERVER, &[&common, options].concat())
+    Process::serve(SERVER, &[&common, options].concat())
 }
 
 fn capability(peer: &Peer) -> Value {
@@ -32,7 +32,7 @@ fn users_rooms_history_and_the_identity_are_there_after_a_kill() {
     let home = Home::new();
     let mut first = server(&home, ANY_PORT, &[]);
     let peer = Peer::open(&first);
-    let own = |program: &Program, secret: &str| {
+    let own = |program: &Process, secret: &str| {
         let credentials = Credentials { user: "ana".into(), secret: secret.into() };
         Client::new(program.address()).with_credentials(&credentials)
     };
@@ -79,12 +79,12 @@ fn a_stop_and_a_second_server_on_the_same_data_are_clean() {
     let mut first = server(&home, ANY_PORT, &[]);
     Peer::open(&first).ok("create_room", &["lobby".into()]);
     let data = home.0.join("data");
-    let mut second = Program::start(SERVER, &["--listen", ANY_PORT, "--no-binder", "--data", data.to_str().unwrap()]);
-    assert_eq!(second.wait_exit(PATIENCE).code(), Some(1));
+    let mut second = Process::start(SERVER, &["--listen", ANY_PORT, "--no-binder", "--data", data.to_str().unwrap()]);
+    assert_eq!(second.wait_exit(TIMEOUT).code(), Some(1));
     let said = second.stderr.lines();
     assert!(said.len() == 1 && said[0].contains(&format!("process {} uses it", first.id())), "{said:?}");
     first.signal("TERM");
-    assert!(first.wait_exit(PATIENCE).success());
+    assert!(first.wait_exit(TIMEOUT).success());
     let again = server(&home, ANY_PORT, &[]);
     assert_eq!(Peer::open(&again).ok("list_rooms", &[]), Value::Array(vec!["lobby".into()]));
 }
@@ -182,7 +182,7 @@ fn every_confirmed_message_is_there_once_through_kills_under_load() {
         .collect();
     for round in 0..rounds {
         let before = sent.load(Ordering::Relaxed);
-        eventually("senders get on", PATIENCE, || sent.load(Ordering::Relaxed) > before + 20 + 37 * (round % 5));
+        eventually("senders get on", TIMEOUT, || sent.load(Ordering::Relaxed) > before + 20 + 37 * (round % 5));
         server.kill();
         server = start(&address);
     }
@@ -230,7 +230,7 @@ fn every_confirmed_message_is_there_once_through_kills_under_load() {
 
 /// A server whose data is on a small file system of its own, in a mount namespace.
 struct OnSmallDisk {
-    server: Program,
+    server: Process,
     data: String,
 }
 
@@ -249,7 +249,7 @@ impl OnSmallDisk {
              --data '{data}/data' {options}",
             SERVER[0]
         );
-        let server = Program::serve(&["unshare"], &["-rm", "sh", "-c", &script]);
+        let server = Process::serve(&["unshare"], &["-rm", "sh", "-c", &script]);
         Some(Self { server, data })
     }
 
@@ -293,7 +293,7 @@ fn a_disk_that_takes_nothing(options: &str, break_it: &str, mend_it: &str) {
     assert_eq!(read(&peer), accepted);
     small.there(&mended);
     let started = Instant::now();
-    eventually("it recovers by itself", PATIENCE, || say("after").is_ok());
+    eventually("it recovers by itself", TIMEOUT, || say("after").is_ok());
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     accepted.push("after".into());
     assert_eq!(read(&peer), accepted);
@@ -335,7 +335,7 @@ fn the_files_stay_within_their_limit_and_what_is_new_is_kept() {
     for number in 0..1500 {
         let params = ["ana".into(), "lobby".into(), format!("{number} {long}").into()];
         // More comes than a slow disk can make new files for: what is refused then is tried again.
-        eventually("the disk keeps up", PATIENCE, || match peer.call("send_message", &params) {
+        eventually("the disk keeps up", TIMEOUT, || match peer.call("send_message", &params) {
             Ok(_) => true,
             Err(fault) => {
                 assert_eq!(fault.code, Fault::NOT_STORED, "{fault}");
@@ -367,8 +367,8 @@ fn options_that_contradict_each_other_are_refused_by_name() {
         (&["--memory-limit", "4096"], &["--memory-limit", "--max-message-bytes"]),
         (&["--history-messages", "0"], &["--history-messages"]),
     ] {
-        let mut refused = Program::start(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat());
-        assert_eq!(refused.wait_exit(PATIENCE).code(), Some(2), "{options:?}");
+        let mut refused = Process::start(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat());
+        assert_eq!(refused.wait_exit(TIMEOUT).code(), Some(2), "{options:?}");
         let said = refused.stderr.lines();
         assert!(said.len() == 1 && parts.iter().all(|part| said[0].contains(part)), "{said:?}");
     }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually};
 
 /// Starts a client that sends `text` as the user `bot`.
-fn sender(home: &Home, server: &str, text: &str) -> Program {
+fn sender(home: &Home, server: &str, text: &str) -> Process {
     home.client(&["send", "--user", "bot", "--room", "ops", "--server", server, text])
 }
 
-fn server() -> Program {
-    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+fn server() -> Process {
+    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn what_a_busy_server_has_not_done_is_done_when_it_says() {
         });
         let started = Instant::now();
         let mut send = sender(&home, relay.address(), "deployed");
-        assert!(send.wait_exit(PATIENCE).success());
+        assert!(send.wait_exit(TIMEOUT).success());
         assert!(started.elapsed() >= Duration::from_secs(3), "a second each: {:?}", started.elapsed());
         assert_eq!(history(server.address(), "ops"), ["deployed"]);
         assert_eq!(relay.count("send_message"), 2);
@@ -50,7 +50,7 @@ fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
             _ => Fate::Pass,
         });
         let mut send = sender(&home, relay.address(), "deployed");
-        assert!(send.wait_exit(PATIENCE).success(), "{fate:?}");
+        assert!(send.wait_exit(TIMEOUT).success(), "{fate:?}");
         assert_eq!(history(server.address(), "ops"), ["deployed"], "{fate:?}");
     }
 }
@@ -67,10 +67,10 @@ fn a_message_that_was_held_up_and_sent_again_is_there_once() {
     let mut ana = home.member(&["--server", relay.address()], "ana", "lobby");
     let bob = home.member(&["--server", server.address()], "bob", "lobby");
     ana.send_line("send one");
-    bob.stdout.wait_for_line("ana: one", PATIENCE);
-    eventually("the first call has reached the server too", PATIENCE, || relay.done("send_message") == 2);
+    bob.stdout.wait_for_line("ana: one", TIMEOUT);
+    eventually("the first call has reached the server too", TIMEOUT, || relay.done("send_message") == 2);
     ana.send_line("send two");
-    bob.stdout.wait_for_line("ana: two", PATIENCE);
+    bob.stdout.wait_for_line("ana: two", TIMEOUT);
     assert_eq!((count(&bob, "ana: one"), count(&ana, "one")), (1, 0), "once, and one's own not again");
     assert_eq!(history(server.address(), "lobby"), ["one", "two"]);
 }
@@ -79,23 +79,23 @@ fn a_message_that_was_held_up_and_sent_again_is_there_once() {
 fn a_message_whose_reply_was_lost_with_the_server_is_there_once() {
     let home = Home::new();
     let data = home.0.join("data").display().to_string();
-    let serve = |at: &str| Program::serve(SERVER, &["--no-binder", "--listen", at, "--data", &data]);
+    let serve = |at: &str| Process::serve(SERVER, &["--no-binder", "--listen", at, "--data", &data]);
     let mut first = serve(ANY_PORT);
     let relay = Relay::start(first.address(), |procedure, before| match (procedure, before) {
         ("send_message", 0) => Fate::LoseReply,
         _ => Fate::Pass,
     });
     let tail = home.client(&["tail", "--room", "ops", "--server", relay.address()]);
-    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    tail.stderr.wait_for_line("Joined ops", TIMEOUT);
     let mut send = sender(&home, relay.address(), "deployed");
-    eventually("the server has it", PATIENCE, || relay.done("send_message") == 1);
+    eventually("the server has it", TIMEOUT, || relay.done("send_message") == 1);
     first.kill();
     let second = serve(first.address());
-    assert!(send.wait_exit(PATIENCE).success());
+    assert!(send.wait_exit(TIMEOUT).success());
     assert_eq!(history(second.address(), "ops"), ["deployed"]);
     let mut after = sender(&home, relay.address(), "and on");
-    assert!(after.wait_exit(PATIENCE).success());
-    tail.stdout.wait_for_line("bot: and on", PATIENCE);
+    assert!(after.wait_exit(TIMEOUT).success());
+    tail.stdout.wait_for_line("bot: and on", TIMEOUT);
     let shown = tail.stdout.lines().iter().filter(|line| line.ends_with("bot: deployed")).count();
     assert_eq!(shown, 1, "{:?}", tail.stdout.lines());
 }
@@ -109,7 +109,7 @@ fn another_status_is_an_error_that_names_it() {
         _ => Fate::Pass,
     });
     let mut send = sender(&home, relay.address(), "deployed");
-    assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
-    send.stderr.wait_for_line("HTTP status 403", PATIENCE);
+    assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
+    send.stderr.wait_for_line("HTTP status 403", TIMEOUT);
     assert_eq!(relay.count("send_message"), 1);
 }

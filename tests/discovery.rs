@@ -13,7 +13,7 @@ use chat_rpc::discovery::{Found, browse};
 use socket2::{Domain, Socket, Type};
 use support::lan::Lan;
 use support::peer::Usage;
-use support::{BINDER, PATIENCE, eventually};
+use support::{BINDER, TIMEOUT, eventually};
 
 const FOR_ALL: &[&str] = &["--listen", "0.0.0.0:5000"];
 const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
@@ -33,7 +33,7 @@ fn look_around(lan: &Lan, machine: usize) -> (Vec<String>, Duration) {
 /// Waits until these are found from `machine`, in less time than a look takes that finds nothing.
 #[track_caller]
 fn finds(lan: &Lan, machine: usize, expected: &[&str]) {
-    eventually("they are found, and soon", PATIENCE, || {
+    eventually("they are found, and soon", TIMEOUT, || {
         let (found, took) = look_around(lan, machine);
         found == expected && took < LOOK
     });
@@ -50,7 +50,7 @@ fn ear(lan: &Lan, machine: usize, port: u16) -> UdpSocket {
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into()).unwrap();
         socket.join_multicast_v4(&GROUP.0, &own).unwrap();
         socket.set_multicast_if_v4(&own).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         socket.into()
     })
 }
@@ -100,7 +100,7 @@ fn binders_are_found_in_their_network_until_they_end() {
     finds(&lan, 2, &["10.77.0.1:5000", "10.77.0.3:5001"]);
 
     first.signal("TERM");
-    assert!(first.wait_exit(PATIENCE).success());
+    assert!(first.wait_exit(TIMEOUT).success());
     // The goodbye: the announcement, with 0 seconds to live.
     let mut bytes = [0; 4096];
     let of_service = [&name("_chat-rpc._tcp.local")[..], &[0, 12, 0, 1, 0, 0, 0, 0]].concat();
@@ -149,7 +149,7 @@ fn a_program_without_multicast_dns_is_told_what_it_asks_for() {
     let mut bytes = [0; 4096];
     asker.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut size = 0;
-    eventually("the query is answered", PATIENCE, || {
+    eventually("the query is answered", TIMEOUT, || {
         asker.send_to(&query, GROUP).unwrap();
         asker.recv(&mut bytes).is_ok_and(|count| {
             size = count;

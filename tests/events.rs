@@ -18,16 +18,16 @@ use socket2::{Domain, Socket, Type};
 use support::events::{Event, Stream, authorization, query};
 use support::home::Home;
 use support::peer::{Peer, Usage};
-use support::process::{sleeps, threads};
+use support::procfs::{sleeps, threads};
 use support::scene::{Scene, room, user};
-use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually, python};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually, python};
 
 #[path = "corpus/terminal.rs"]
 mod terminal;
 
 /// A server with these users in the room `lobby`, and somebody who calls.
-fn server(options: &[&str], users: &[&str]) -> (Program, Peer) {
-    let server = Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat());
+fn server(options: &[&str], users: &[&str]) -> (Process, Peer) {
+    let server = Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat());
     let peer = Peer::open(&server);
     peer.ok("create_room", &["lobby".into()]);
     for user in users {
@@ -54,7 +54,7 @@ fn lobby(user: &str) -> String {
 }
 
 /// The value of a metric.
-fn metric(server: &Program, name: &str) -> u64 {
+fn metric(server: &Process, name: &str) -> u64 {
     let mut connection = support::http::Connection::open(server.address());
     connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let body = String::from_utf8(connection.answer().unwrap().body).unwrap();
@@ -238,7 +238,7 @@ fn a_fifth_stream_of_a_user_and_one_too_many_of_an_address_are_refused() {
     open.iter_mut().for_each(|stream| assert_eq!(stream.next().content(), "all of them get it"));
     // Those that are closed show by the writes that fail.
     open.truncate(3);
-    eventually("the closed streams are noticed", PATIENCE, || {
+    eventually("the closed streams are noticed", TIMEOUT, || {
         say(&peer, "bob", "is anybody there?");
         metric(&server, "chat_streams") == 3
     });
@@ -275,7 +275,7 @@ fn a_stream_ends_with_the_reason() {
     server.signal("TERM");
     streams.iter_mut().for_each(|stream| stream.ends("the server stops"));
     let mut server = server;
-    assert!(server.wait_exit(PATIENCE).success());
+    assert!(server.wait_exit(TIMEOUT).success());
     assert!(stopped.elapsed() < Duration::from_secs(5), "the stop has waited for readers");
 }
 
@@ -293,7 +293,7 @@ fn a_stream_of_a_browser_costs_no_thread_and_outlasts_the_idle_time() {
         })
         .collect();
     // tiny_http's threads stay for 5 s without work.
-    eventually("the threads of the connections end", PATIENCE, || threads(server.id()) <= before + 2);
+    eventually("the threads of the connections end", TIMEOUT, || threads(server.id()) <= before + 2);
     say(&peer, "bob", "still there?");
     for stream in &mut streams {
         while stream.next().name != "message" {}
@@ -305,7 +305,7 @@ fn a_stream_of_a_browser_costs_no_thread_and_outlasts_the_idle_time() {
 fn a_server_with_readers_sleeps() {
     let (server, _peer) = server(&[], &["ana", "bob"]);
     let _streams = ["ana", "bob"].map(|user| Stream::open(&server, &lobby(user), "").0);
-    eventually("it comes to rest", PATIENCE, || {
+    eventually("it comes to rest", TIMEOUT, || {
         let before = sleeps(server.id());
         thread::sleep(Duration::from_secs(3));
         // The janitor wakes every 5 s; a probe or a comment can fall into this time.
@@ -314,7 +314,7 @@ fn a_server_with_readers_sleeps() {
 }
 
 /// A stream whose kernel takes little and of which nothing is read.
-fn stalled(server: &Program, user: &str) -> TcpStream {
+fn stalled(server: &Process, user: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&server.address().parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
@@ -333,7 +333,7 @@ fn readers_who_do_not_read_hold_up_nobody_and_cost_little() {
     users.iter().for_each(|user| enter(&peer, user, "lobby"));
     let stalled: Vec<_> = users.iter().map(|user| stalled(&server, user)).collect();
     let (mut bob, _) = Stream::open(&server, &lobby("bob"), "");
-    eventually("all are open", PATIENCE, || metric(&server, "chat_streams") == 21);
+    eventually("all are open", TIMEOUT, || metric(&server, "chat_streams") == 21);
     let usage = Usage::of(&server);
     let text = "x".repeat(TEXT);
     for number in 0..300 {
@@ -344,7 +344,7 @@ fn readers_who_do_not_read_hold_up_nobody_and_cost_little() {
     }
     // 12 MB were said, of which 1 MB is the room's history, and 4 are kept for those who do not read.
     assert!(usage.growth_kb() < 12_000, "{} kB", usage.growth_kb());
-    eventually("those who fell behind are ended", PATIENCE, || metric(&server, "chat_streams") == 1);
+    eventually("those who fell behind are ended", TIMEOUT, || metric(&server, "chat_streams") == 1);
     drop(stalled);
 }
 
@@ -353,7 +353,7 @@ fn a_slow_reader_gets_everything() {
     let (server, peer) = server(&["--message-rate", "0"], &["ana", "bob"]);
     let slow = stalled(&server, "ana");
     let texts: Vec<_> = (0..400).map(|number| format!("{number} {}", "x".repeat(3000))).collect();
-    eventually("it is open", PATIENCE, || metric(&server, "chat_streams") == 1);
+    eventually("it is open", TIMEOUT, || metric(&server, "chat_streams") == 1);
     texts.iter().for_each(|text| say(&peer, "bob", text));
     let mut slow = Stream::of(slow);
     assert_eq!(slow.next().name, "room");
@@ -370,7 +370,7 @@ fn a_reader_who_is_gone_is_noticed_at_once_and_one_who_only_sends_no_more_is_not
     bob.socket.shutdown(Shutdown::Write).unwrap();
     let dropped = Instant::now();
     drop(ana);
-    eventually("one is left", PATIENCE, || metric(&server, "chat_streams") == 1);
+    eventually("one is left", TIMEOUT, || metric(&server, "chat_streams") == 1);
     assert!(dropped.elapsed() < Duration::from_secs(10), "a comment every 15 s would have shown it");
     thread::sleep(Duration::from_secs(1));
     say(&peer, "ana", "bob is there");
@@ -390,7 +390,7 @@ fn a_user_with_a_stream_is_there() {
     drop(ana);
     // A reader who is gone shows by a write that fails.
     enter(&peer, "bob", "lobby");
-    eventually("ana is gone", PATIENCE, || {
+    eventually("ana is gone", TIMEOUT, || {
         let _ = peer.call("send_message", &["bob".into(), "lobby".into(), "anybody?".into()]);
         peer.call("send_message", &["bob".into(), "lobby".into(), "ana?".into(), "ana".into()]).is_err()
     });
@@ -428,7 +428,7 @@ fn after_a_kill_everybody_continues_with_nothing_missing_and_nothing_twice() {
     let start = |listen: &str| {
         let options = ["--listen", listen, "--no-binder", "--message-rate", "0", "--registration-rate", "0"];
         let data = ["--history-messages", "1000", "--data", data.to_str().unwrap()];
-        Program::serve(SERVER, &[&options[..], &data[..]].concat())
+        Process::serve(SERVER, &[&options[..], &data[..]].concat())
     };
     let mut first = start(ANY_PORT);
     let address = first.address().to_owned();
@@ -452,7 +452,7 @@ fn after_a_kill_everybody_continues_with_nothing_missing_and_nothing_twice() {
             count.store(number + 1, Ordering::Relaxed);
         }
     });
-    eventually("half of them are sent", PATIENCE, || sent.load(Ordering::Relaxed) >= MESSAGES / 2);
+    eventually("half of them are sent", TIMEOUT, || sent.load(Ordering::Relaxed) >= MESSAGES / 2);
     first.kill();
     let mut seen: Vec<Vec<Event>> =
         streams.iter_mut().map(|stream| iter::from_fn(|| stream.event()).collect()).collect();
@@ -524,10 +524,10 @@ fn curl_prints_a_stream_as_it_comes() {
     let (server, peer) = server(&[], &["ana", "bob"]);
     let url = format!("http://{}/events?{}", server.address(), lobby("ana"));
     for version in ["--http1.1", "--http1.0"] {
-        let curl = Program::start(&["curl", "-sN", version], &[&url]);
-        curl.stdout.wait_for_line("event: room", PATIENCE);
+        let curl = Process::start(&["curl", "-sN", version], &[&url]);
+        curl.stdout.wait_for_line("event: room", TIMEOUT);
         say(&peer, "bob", "for curl");
-        curl.stdout.wait_for_line("<string>for curl</string>", PATIENCE);
+        curl.stdout.wait_for_line("<string>for curl</string>", TIMEOUT);
     }
 }
 

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Value;
 use support::http::{Connection, call, last_call, post};
-use support::process::{descriptors, threads};
-use support::{ANY_PORT, CommandLine, PATIENCE, Program, SERVER, eventually, python};
+use support::procfs::{descriptors, threads};
+use support::{ANY_PORT, CommandLine, Process, SERVER, TIMEOUT, eventually, python};
 
-fn server(options: &[&str]) -> Program {
+fn server(options: &[&str]) -> Process {
     let fixed = [
         "--listen",
         ANY_PORT,
@@ -27,11 +27,11 @@ fn server(options: &[&str]) -> Program {
         "--waits-per-address",
         "0",
     ];
-    Program::serve(SERVER, &[&fixed, options].concat())
+    Process::serve(SERVER, &[&fixed, options].concat())
 }
 
 /// `ana` in the room `lobby`.
-fn someone(server: &Program) -> Connection {
+fn someone(server: &Process) -> Connection {
     let mut connection = Connection::open(server.address());
     connection.call("register_user", &["ana".into()]).unwrap();
     connection.call("create_room", &["lobby".into()]).unwrap();
@@ -41,7 +41,7 @@ fn someone(server: &Program) -> Connection {
 
 /// How long calls of others take while `disturb` goes on: the 99th percentile of at least `count` calls, each on a
 /// connection of its own as well as on one that stays open.
-fn p99_meanwhile(server: &Program, count: usize) -> Duration {
+fn p99_meanwhile(server: &Process, count: usize) -> Duration {
     let mut times = Vec::with_capacity(2 * count);
     let mut kept = Connection::open(server.address());
     for _ in 0..count {
@@ -137,18 +137,18 @@ fn silent_connections_disturb_nobody_and_are_closed_after_the_idle_time() {
         if *begun {
             assert_eq!(connection.answer().unwrap().status, 408);
         }
-        assert!(connection.is_closed_within(PATIENCE));
+        assert!(connection.is_closed_within(TIMEOUT));
     }
     assert!(started.elapsed() < 3 * IDLE, "it took {:?}", started.elapsed());
     drop(silent);
-    eventually("the descriptors are gone", PATIENCE, || descriptors(server.id()) <= before.1 + 4);
+    eventually("the descriptors are gone", TIMEOUT, || descriptors(server.id()) <= before.1 + 4);
 }
 
 const FEW_DESCRIPTORS: CommandLine = &["sh", "-c", "ulimit -n 128; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_server")];
 
 #[test]
 fn where_descriptors_are_few_the_longest_idle_connection_makes_room() {
-    let server = Program::serve(FEW_DESCRIPTORS, &["--listen", ANY_PORT, "--no-binder"]);
+    let server = Process::serve(FEW_DESCRIPTORS, &["--listen", ANY_PORT, "--no-binder"]);
     let mut kept: Vec<_> = (0..200).map(|_| Connection::open(server.address())).collect();
     let mut answered = 0;
     for connection in &mut kept {
@@ -174,7 +174,7 @@ const FEW_THREADS: CommandLine = &[
 
 #[test]
 fn a_server_that_can_have_few_threads_serves_everybody() {
-    let server = Program::serve(FEW_THREADS, &["--listen", ANY_PORT, "--no-binder"]);
+    let server = Process::serve(FEW_THREADS, &["--listen", ANY_PORT, "--no-binder"]);
     for _ in 0..3 {
         let mut kept: Vec<_> = (0..100).map(|_| Connection::open(server.address())).collect();
         for connection in &mut kept {
@@ -182,7 +182,7 @@ fn a_server_that_can_have_few_threads_serves_everybody() {
         }
         for mut connection in kept {
             // What the HTTP library had in hand when it had no thread for it may be lost, and is asked for again.
-            eventually("a call is answered", PATIENCE, || {
+            eventually("a call is answered", TIMEOUT, || {
                 let answered = connection.answer().is_ok_and(|answer| answer.status == 200);
                 if !answered {
                     connection = Connection::open(server.address());
@@ -355,16 +355,16 @@ fn sigterm_answers_who_waits_and_ends_at_once() {
     let _ana = someone(&server);
     let mut waiting = Connection::open(server.address());
     waiting.send(&call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
-    let metrics = |server: &Program| {
+    let metrics = |server: &Process| {
         let mut connection = Connection::open(server.address());
         connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         String::from_utf8(connection.answer().unwrap().body).unwrap()
     };
-    eventually("the call waits", PATIENCE, || metrics(&server).contains("chat_waiting 1"));
+    eventually("the call waits", TIMEOUT, || metrics(&server).contains("chat_waiting 1"));
     let started = Instant::now();
     server.signal("TERM");
     assert!(waiting.answer().unwrap().value().is_ok());
-    assert!(server.wait_exit(PATIENCE).success());
+    assert!(server.wait_exit(TIMEOUT).success());
     assert!(started.elapsed() < Duration::from_secs(2), "it took {:?}", started.elapsed());
 }
 
@@ -405,10 +405,10 @@ fn sigterm_under_load_cuts_no_answer() {
             })
         })
         .collect();
-    eventually("all are at it", PATIENCE, || busy.load(Ordering::Relaxed) == 8);
+    eventually("all are at it", TIMEOUT, || busy.load(Ordering::Relaxed) == 8);
     let started = Instant::now();
     server.signal("TERM");
-    assert!(server.wait_exit(PATIENCE).success());
+    assert!(server.wait_exit(TIMEOUT).success());
     assert!(started.elapsed() < Duration::from_secs(2), "it took {:?}", started.elapsed());
     for client in clients {
         client.join().unwrap();

@@ -16,21 +16,21 @@ use chat_rpc::rpc::Value;
 use support::http::{Connection, call, last_call};
 use support::lan::Lan;
 use support::peer::{Peer, Usage};
-use support::process::{descriptors, threads};
-use support::{ANY_PORT, PATIENCE, Program, SERVER, eventually};
+use support::procfs::{descriptors, threads};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually};
 
 /// Within this a call of somebody else is answered, on a busy machine with an unoptimised build too.
 const PROMPT: Duration = Duration::from_millis(500);
 /// A flood makes the server larger by less than this, in kB.
 const GROWTH_KB: u64 = 8 << 10;
 
-fn server(options: &[&str]) -> Program {
+fn server(options: &[&str]) -> Process {
     let fixed = ["--listen", ANY_PORT, "--no-binder", "--message-rate", "0", "--registration-rate", "0"];
-    Program::serve(SERVER, &[&fixed, options].concat())
+    Process::serve(SERVER, &[&fixed, options].concat())
 }
 
 /// How long calls of others take at the most, each on a connection of its own.
-fn slowest(server: &Program, count: usize) -> Duration {
+fn slowest(server: &Process, count: usize) -> Duration {
     let times = (0..count).map(|_| {
         let start = Instant::now();
         let mut connection = Connection::open(server.address());
@@ -45,14 +45,14 @@ fn slowest(server: &Program, count: usize) -> Duration {
 
 /// What a server has of what it could run out of, before a flood.
 struct Quiet<'a> {
-    server: &'a Program,
+    server: &'a Process,
     usage: Usage<'a>,
     threads: u64,
     descriptors: usize,
 }
 
 impl<'a> Quiet<'a> {
-    fn before(server: &'a Program) -> Self {
+    fn before(server: &'a Process) -> Self {
         Connection::open(server.address()).call("list_rooms", &[]).unwrap();
         let (threads, descriptors) = (threads(server.id()), descriptors(server.id()));
         Self { server, usage: Usage::of(server), threads, descriptors }
@@ -72,7 +72,7 @@ impl<'a> Quiet<'a> {
     /// Asserts that it takes nothing for good.
     #[track_caller]
     fn after(&self) {
-        eventually("the descriptors are free", PATIENCE, || descriptors(self.server.id()) <= self.descriptors + 4);
+        eventually("the descriptors are free", TIMEOUT, || descriptors(self.server.id()) <= self.descriptors + 4);
         Connection::open(self.server.address()).call("list_rooms", &[]).unwrap();
         assert!(!self.server.stderr.lines().iter().any(|line| line.contains("panicked")));
     }
@@ -195,7 +195,7 @@ fn kept_connections_one_after_the_other_cost_no_more_than_others() {
 fn answers_that_nobody_reads_are_bounded_all_together() {
     // Else the C library keeps what it gave for each thread, of long answers too.
     let line = ["env", "MALLOC_MMAP_THRESHOLD_=131072", SERVER[0]];
-    let server = Program::serve(&line, &["--listen", ANY_PORT, "--no-binder", "--message-rate", "0"]);
+    let server = Process::serve(&line, &["--listen", ANY_PORT, "--no-binder", "--message-rate", "0"]);
     let peer = Peer::open(&server);
     peer.ok("create_room", &["lobby".into()]);
     peer.ok("register_user", &["ana".into()]);
@@ -221,7 +221,7 @@ fn answers_that_nobody_reads_are_bounded_all_together() {
     let growth = quiet.usage.growth_kb();
     assert!(growth < 16 << 10, "it has grown by {growth} kB for {} answers of a megabyte each", unread.len());
     // One who reads gets an answer whole.
-    eventually("an answer is whole", PATIENCE, || {
+    eventually("an answer is whole", TIMEOUT, || {
         let mut reading = Connection::open(server.address());
         reading.send(&ask);
         reading.answer().is_ok_and(|answer| answer.value().unwrap().as_array().map(<[_]>::len) == Some(3))

@@ -8,7 +8,7 @@ mod generate;
 
 use chat_rpc::client::PROGRAM;
 use chat_rpc::client::locale::LANGUAGES;
-use support::{PATIENCE, Program};
+use support::{Process, TIMEOUT};
 
 fn file(path: &str) -> String {
     generate::files().into_iter().find(|(name, _)| name == path).unwrap_or_default().1
@@ -16,10 +16,10 @@ fn file(path: &str) -> String {
 
 /// Runs a shell with a script on standard input, and gives what it prints.
 fn shell(shell: &str, script: &str) -> String {
-    let mut program = Program::start(&[shell], &["-s"]);
+    let mut program = Process::start(&[shell], &["-s"]);
     program.send_line(script);
     program.end_input();
-    assert!(program.wait_exit(PATIENCE).success(), "{shell}");
+    assert!(program.wait_exit(TIMEOUT).success(), "{shell}");
     assert_eq!(program.stderr.lines(), [""; 0]);
     program.stdout.lines().join("\n")
 }
@@ -41,9 +41,9 @@ fn the_help_speaks_the_language_that_is_asked_for() {
         ("LC_ALL=pt_BR.UTF-8", &["--help"], "Uso: client"),
         ("LC_ALL=C", &["--lang", "pt", "--help"], "Uso: client"),
     ] {
-        let mut client = Program::start(&["env", environment, support::CLIENT[0]], arguments);
-        assert!(client.wait_exit(PATIENCE).success());
-        client.stdout.wait_for_line(part, PATIENCE);
+        let mut client = Process::start(&["env", environment, support::CLIENT[0]], arguments);
+        assert!(client.wait_exit(TIMEOUT).success());
+        client.stdout.wait_for_line(part, TIMEOUT);
     }
 }
 

@@ -17,7 +17,7 @@ use chat_rpc::rpc::{
 use chat_rpc::sanitize::Sanitized;
 use support::home::Home;
 use support::relay::{Fate, Relay};
-use support::{CLIENT, PATIENCE, Program};
+use support::{CLIENT, Process, TIMEOUT};
 
 /// Answers every call with attacks, as far as XML can carry them.
 #[derive(Default)]
@@ -146,15 +146,15 @@ fn a_hostile_server_reaches_the_screen_only_as_text() {
     // Each command is answered before the next is sent, so that nothing is missed.
     client.send_line("join lobby");
     let last = Sanitized(attacks().last().unwrap()).to_string();
-    client.stdout.wait_for_line(&format!("c{last}"), PATIENCE);
+    client.stdout.wait_for_line(&format!("c{last}"), TIMEOUT);
     for (command, said) in [("list", "Rooms: "), ("users", "Users: "), ("create x", "Error: ")] {
         client.send_line(command);
-        client.stderr.wait_for_line(said, PATIENCE);
+        client.stderr.wait_for_line(said, TIMEOUT);
     }
     for command in ["send hello", "leave", "exit"] {
         client.send_line(command);
     }
-    client.wait_exit(PATIENCE);
+    client.wait_exit(TIMEOUT);
 
     let lines = [client.stdout.lines(), client.stderr.lines()].concat();
     for attack in attacks() {
@@ -192,7 +192,7 @@ fn a_flood_of_large_messages_does_not_fill_the_memory_of_a_client_whose_output_i
     let joined = xml(&struct_of(&(member("users", &array("")) + &member("messages", &array("")) + &numbers)));
     let flood = xml(&struct_of(&(member("messages", &array(&message.repeat(MESSAGES))) + &numbers)));
 
-    let server = Program::serve(support::SERVER, &["--no-binder", "--listen", support::ANY_PORT]);
+    let server = Process::serve(support::SERVER, &["--no-binder", "--listen", support::ANY_PORT]);
     let relay = Relay::start(server.address(), move |procedure, _| match procedure {
         "join_room" => Fate::Refuse(joined),
         "wait_messages" => Fate::Refuse(flood),
@@ -208,14 +208,14 @@ fn a_flood_of_large_messages_does_not_fill_the_memory_of_a_client_whose_output_i
         .spawn()
         .unwrap();
     let (mut calls, mut since) = (0, Instant::now());
-    support::eventually("it asks for no more", PATIENCE, || {
+    support::eventually("it asks for no more", TIMEOUT, || {
         let now = relay.count("wait_messages");
         if now != std::mem::replace(&mut calls, now) {
             since = Instant::now();
         }
         calls > 0 && since.elapsed() > Duration::from_secs(2)
     });
-    let peak = support::process::status(tail.id(), "VmHWM");
+    let peak = support::procfs::status(tail.id(), "VmHWM");
     assert!(peak < 128 << 10, "{peak} kB after {calls} calls");
     tail.kill().unwrap();
     tail.wait().unwrap();

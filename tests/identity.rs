@@ -12,13 +12,13 @@ use std::time::Duration;
 use chat_rpc::rpc::{Fault, Value};
 use support::http::Connection;
 use support::peer::{Peer, contents, texts};
-use support::{ANY_PORT, BINDER, CommandLine, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
 const SECRET: &str = "correct horse: battery/staple";
 const WRONG: &str = "correct horse: battery/staplf";
 
-fn server(options: &[&str]) -> Program {
-    Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--log-level", "trace"], options].concat())
+fn server(options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--log-level", "trace"], options].concat())
 }
 
 /// A file with a secret, removed when dropped.
@@ -214,10 +214,10 @@ fn require_auth_refuses_open_registrations() {
 fn a_server_beyond_loopback_without_required_credentials_says_so() {
     let warning = "--require-auth";
     let warns = |options: &[&str]| {
-        let server = Program::serve(SERVER, &[&["--no-binder"], options].concat());
+        let server = Process::serve(SERVER, &[&["--no-binder"], options].concat());
         server.signal("TERM");
         let mut server = server;
-        server.wait_exit(PATIENCE);
+        server.wait_exit(TIMEOUT);
         server.stderr.lines().iter().any(|line| line.contains("WARN") && line.contains(warning))
     };
     assert!(warns(&["--listen", "0.0.0.0:0"]));
@@ -230,7 +230,7 @@ const RAW: &str = "\u{1b}[2J\u{9b}31m\u{202e}evil\nERROR forged\r";
 
 #[test]
 fn logs_show_no_secret_and_nothing_of_a_peer_as_it_came() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT, "--log-level", "trace"]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT, "--log-level", "trace"]);
     let server = server(&["--connection-idle", "4"]);
     for program in [&binder, &server] {
         let peer = Peer::with(program, "alice", SECRET);
@@ -264,7 +264,7 @@ fn logs_show_no_secret_and_nothing_of_a_peer_as_it_came() {
             let last = |port: i64| peer.ok("register_procedure", &["last".into(), "127.0.0.1".into(), port.into()]);
             last(1);
             last(2);
-            program.stderr.wait_for_line("127.0.0.1:2 now answers instead of 127.0.0.1:1", PATIENCE);
+            program.stderr.wait_for_line("127.0.0.1:2 now answers instead of 127.0.0.1:1", TIMEOUT);
         }
         for line in program.stderr.lines() {
             assert!(!line.contains("battery") && !line.contains(basic) && !line.contains("Basic"), "{line}");
@@ -282,22 +282,22 @@ fn register(peer: &Peer, instance: &str, port: i64) -> Result<Value, Fault> {
 #[test]
 fn a_binder_with_a_secret_lets_nobody_else_register_or_unregister() {
     let file = SecretFile::new("binder", &format!("{SECRET}\n"), 0o600);
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT, "--secret-file", file.path(), "--log-level", "trace"]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT, "--secret-file", file.path(), "--log-level", "trace"]);
     let server = |options: &[&str]| {
         let fixed = ["--listen", ANY_PORT, "--binder", binder.address(), "--log-level", "trace"];
-        Program::serve(SERVER, &[&fixed, options].concat())
+        Process::serve(SERVER, &[&fixed, options].concat())
     };
     let anybody = Peer::open(&binder);
     let offered = || anybody.ok("lookup_procedure", &["send_message".into()]);
 
     let refused = server(&[]);
-    refused.stderr.wait_for_line("fault 9", PATIENCE);
+    refused.stderr.wait_for_line("fault 9", TIMEOUT);
     let other = SecretFile::new("other", WRONG, 0o600);
     let wrong = server(&["--secret-file", other.path()]);
-    wrong.stderr.wait_for_line("fault 9", PATIENCE);
+    wrong.stderr.wait_for_line("fault 9", TIMEOUT);
     assert_eq!(offered(), Value::Nil);
     let right = server(&["--secret-file", file.path()]);
-    eventually("the server with the secret registers", PATIENCE, || offered() != Value::Nil);
+    eventually("the server with the secret registers", TIMEOUT, || offered() != Value::Nil);
     let offers = offered();
     let port: i64 = right.address().rsplit_once(':').unwrap().1.parse().unwrap();
     assert_eq!(offers, Value::Array(vec!["127.0.0.1".into(), port.into()]));
@@ -346,23 +346,23 @@ fn a_binder_with_a_secret_lets_nobody_else_register_or_unregister() {
 
 #[test]
 fn a_binder_without_a_secret_logs_who_took_over_from_whom() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let peer = Peer::open(&binder);
     register(&peer, "first", 1).unwrap();
     register(&peer, "first", 1).unwrap();
     register(&peer, "second", 2).unwrap();
-    let line = binder.stderr.wait_for_line("instead of", PATIENCE);
+    let line = binder.stderr.wait_for_line("instead of", TIMEOUT);
     assert!(line.contains("WARN") && line.contains("10.0.0.1:2 now answers instead of 10.0.0.1:1"), "{line}");
     assert!(line.contains("127.0.0.1 registered it"), "{line}");
     peer.ok("register_procedure", &["send".into(), "10.0.0.3".into(), 3.into()]);
-    binder.stderr.wait_for_line("10.0.0.3:3 now answers instead of 10.0.0.1:2 for send", PATIENCE);
+    binder.stderr.wait_for_line("10.0.0.3:3 now answers instead of 10.0.0.1:2 for send", TIMEOUT);
     let told = binder.stderr.lines().iter().filter(|line| line.contains("instead of")).count();
     assert_eq!(told, 2, "heartbeats are not news");
 }
 
 #[test]
 fn takeovers_in_turn_do_not_fill_the_log() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let peer = Peer::open(&binder);
     for number in 0..500 {
         let port = 1 + number % 2;
@@ -383,7 +383,7 @@ fn takeovers_in_turn_do_not_fill_the_log() {
     for port in [1, 2] {
         peer.ok("register_procedure", &["leave".into(), "10.0.0.1".into(), port.into()]);
     }
-    binder.stderr.wait_for_line("for leave", PATIENCE);
+    binder.stderr.wait_for_line("for leave", TIMEOUT);
     let lines = binder.stderr.lines();
     assert!(lines.len() <= 5, "{lines:#?}");
 }
@@ -394,7 +394,7 @@ fn a_secret_file_that_is_open_or_no_secret_ends_the_start() {
     let empty = SecretFile::new("empty", "\n", 0o600);
     let lines = SecretFile::new("lines", &format!("{SECRET}\n{SECRET}\n"), 0o600);
     let start = |line: CommandLine, path: &str| {
-        let mut program = Program::start(line, &["--listen", ANY_PORT, "--secret-file", path]);
+        let mut program = Process::start(line, &["--listen", ANY_PORT, "--secret-file", path]);
         let status = program.wait_exit(Duration::from_secs(20));
         (status.code(), program.stderr.lines())
     };

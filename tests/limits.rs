@@ -11,10 +11,10 @@ use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES, SHARE};
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Answer, Connection, call, last_call, post};
 use support::peer::{Peer, Usage, contents};
-use support::{ANY_PORT, BINDER, CommandLine, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
-fn server(options: &[&str]) -> Program {
-    Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
+fn server(options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
 }
 
 /// Registers these users, and puts them into the room.
@@ -37,7 +37,7 @@ fn names_figure(text: &str, figure: usize) {
     assert!(numbers.into_iter().any(|number| number == figure.to_string()), "{text} does not say {figure}");
 }
 
-fn ask(program: &Program, request: &str) -> Answer {
+fn ask(program: &Process, request: &str) -> Answer {
     let mut connection = Connection::open(program.address());
     connection.offer(request.as_bytes());
     connection.answer().unwrap()
@@ -45,7 +45,7 @@ fn ask(program: &Program, request: &str) -> Answer {
 
 #[test]
 fn the_defaults_are_published() {
-    let peer_of = |program: &Program| Peer::open(program).ok("system.getCapabilities", &[]);
+    let peer_of = |program: &Process| Peer::open(program).ok("system.getCapabilities", &[]);
     let published = peer_of(&server(&[]));
     let limits = published.member("limits").unwrap();
     for (name, value) in [
@@ -71,7 +71,7 @@ fn the_defaults_are_published() {
     let limits = changed.member("limits").unwrap();
     assert_eq!(limits.member("max_rooms").and_then(Value::as_int), Some(7));
     assert_eq!(limits.member("max_body_bytes").and_then(Value::as_int), Some(9000));
-    let binder = peer_of(&Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let binder = peer_of(&Process::serve(BINDER, &["--listen", ANY_PORT]));
     let limits = binder.member("limits").unwrap();
     for (name, value) in [
         ("max_instances", MAX_INSTANCES),
@@ -141,7 +141,7 @@ fn connections_at_a_time() {
     in_room(&Peer::open(&server), "lobby", &["ana", "bea", "cid", "dan", "eve", "fay", "gus"]);
     // Their connections are gone, so that it is these that make room.
     let mut kept = vec![Connection::open(server.address())];
-    eventually("the others are gone", PATIENCE, || metric(&mut kept[0], "http_connections ") == 1);
+    eventually("the others are gone", TIMEOUT, || metric(&mut kept[0], "http_connections ") == 1);
     kept.extend((1..MOST).map(|_| Connection::open(server.address())));
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
@@ -149,7 +149,7 @@ fn connections_at_a_time() {
     // The first has been idle for longest.
     let mut further = Connection::open(server.address());
     further.call("list_rooms", &[]).unwrap();
-    assert!(kept.remove(0).is_closed_within(PATIENCE));
+    assert!(kept.remove(0).is_closed_within(TIMEOUT));
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
@@ -162,12 +162,12 @@ fn connections_at_a_time() {
         let wait = if number % 2 == 0 { call("wait_messages", &params) } else { last_call("wait_messages", &params) };
         connection.send(&wait);
     }
-    eventually("the calls wait", PATIENCE, || metric(&mut further, "chat_waiting ") == MOST - 1);
+    eventually("the calls wait", TIMEOUT, || metric(&mut further, "chat_waiting ") == MOST - 1);
     further.end();
-    assert!(further.is_closed_within(PATIENCE));
+    assert!(further.is_closed_within(TIMEOUT));
     // The one that is left makes room for the next, as soon as its own answer is known to be out.
     let makes_room = |request: &str| {
-        eventually("the idle one makes room", PATIENCE, || ask(&server, request).status == 200);
+        eventually("the idle one makes room", TIMEOUT, || ask(&server, request).status == 200);
     };
     for _ in 0..3 {
         makes_room(&call("list_rooms", &[]));
@@ -186,17 +186,17 @@ fn connections_that_all_wait_leave_no_room() {
     in_room(&Peer::open(&server), "lobby", &users);
     let wait = |user: &str| call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]);
     let mut watching = Connection::open(server.address());
-    eventually("the others are gone", PATIENCE, || metric(&mut watching, "http_connections ") == 1);
+    eventually("the others are gone", TIMEOUT, || metric(&mut watching, "http_connections ") == 1);
     let mut waiting = Vec::new();
     for user in &users[1..] {
         let mut connection = Connection::open(server.address());
         connection.send(&wait(user));
         waiting.push(connection);
-        eventually("it waits", PATIENCE, || metric(&mut watching, "chat_waiting ") == waiting.len());
+        eventually("it waits", TIMEOUT, || metric(&mut watching, "chat_waiting ") == waiting.len());
     }
     watching.send(&wait(users[0]));
     waiting.push(watching);
-    eventually("a further connection is refused", PATIENCE, || {
+    eventually("a further connection is refused", TIMEOUT, || {
         let mut connection = Connection::open(server.address());
         connection.offer(last_call("list_rooms", &[]).as_bytes());
         let answer = connection.answer().unwrap();
@@ -209,15 +209,15 @@ fn connections_that_all_wait_leave_no_room() {
         true
     });
     drop(waiting);
-    eventually("there is room again", PATIENCE, || ask(&server, &last_call("list_rooms", &[])).status == 200);
+    eventually("there is room again", TIMEOUT, || ask(&server, &last_call("list_rooms", &[])).status == 200);
 }
 
 #[test]
 fn numbers_have_bounds() {
     let attempt = |program: CommandLine, option: &str, value: &str| {
-        let mut program = Program::start(program, &["--listen", ANY_PORT, option, value]);
+        let mut program = Process::start(program, &["--listen", ANY_PORT, option, value]);
         program.end_input();
-        let status = program.wait_exit(PATIENCE);
+        let status = program.wait_exit(TIMEOUT);
         (status.code(), program.stderr.lines().join("\n"))
     };
     for option in
@@ -309,7 +309,7 @@ fn messages_a_second_of_one_user() {
         names_figure(text, 1);
         assert!(text.contains("try again in"), "{text}");
     }
-    eventually("a message is allowed again", PATIENCE, || say(&peer, "ana", "lobby", "y").is_ok());
+    eventually("a message is allowed again", TIMEOUT, || say(&peer, "ana", "lobby", "y").is_ok());
 
     let server = self::server(&["--message-rate", "0", "--message-burst", "1"]);
     let peer = Peer::open(&server);
@@ -367,14 +367,14 @@ fn waits_from_one_address() {
         in_room(&Peer::open(&server), "lobby", &users);
         server
     };
-    let wait = |server: &Program, user: &str| {
+    let wait = |server: &Process, user: &str| {
         let mut connection = Connection::open(server.address());
         let params: [Value; 4] = [user.into(), "lobby".into(), 0.into(), 60.into()];
         connection.send(&call("wait_messages", &params));
         connection
     };
-    let waiting = |server: &Program, count: usize| {
-        eventually("the calls wait", PATIENCE, || {
+    let waiting = |server: &Process, count: usize| {
+        eventually("the calls wait", TIMEOUT, || {
             let metrics = ask(server, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
             String::from_utf8_lossy(&metrics.body).contains(&format!("\nchat_waiting {count}\n"))
         });
@@ -410,7 +410,7 @@ fn with_value(value: &str) -> String {
 
 #[test]
 fn nesting_and_calls_in_a_multicall() {
-    for program in [server(&[]), Program::serve(BINDER, &["--listen", ANY_PORT])] {
+    for program in [server(&[]), Process::serve(BINDER, &["--listen", ANY_PORT])] {
         // <methodCall><params><param><value> are 4 elements, each array with a value in it adds 3.
         let nested = |arrays: usize, inner: &str| {
             let (open, close) = ("<value><array><data>", "</data></array></value>");
@@ -469,7 +469,7 @@ fn bytes_of_the_answers_in_a_multicall() {
 
 #[test]
 fn instances_and_procedures_at_the_binder() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let peer = Peer::open(&binder);
     let register = |instance: &str, count: usize| {
         let names = (0..count).map(|number| Value::from(format!("p{number}"))).collect();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chat_rpc::client::locale::{ENGLISH, PORTUGUESE};
 use chat_rpc::rpc::{Client, Fault, Value};
 use support::home::Home;
-use support::{ANY_PORT, BINDER, CLIENT, PATIENCE, Program, SERVER};
+use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, TIMEOUT};
 
 /// Common words of English that no Portuguese sentence here has.
 const ENGLISH_WORDS: [&str; 23] = [
@@ -88,7 +88,7 @@ fn every_refusal_of_a_server_is_in_portuguese() {
         "--message-burst",
         "1",
     ];
-    let server = Program::serve(SERVER, &options);
+    let server = Process::serve(SERVER, &options);
     let client = Client::new(server.address());
     let call = |method: &str, params: &[Value]| client.call(method, params).unwrap();
     let mut codes = BTreeSet::new();
@@ -120,11 +120,11 @@ fn every_refusal_of_a_server_is_in_portuguese() {
     refused("send_message", &["ana".into(), "lobby".into(), "hi".into()]);
     call("join_room", &["bob".into(), "attic".into()]);
     let waiting = std::thread::spawn({
-        let client = client.with_timeout(PATIENCE);
+        let client = client.with_timeout(TIMEOUT);
         // Again where the other wait was first.
         move || while client.call("wait_messages", &["bob".into(), "attic".into(), 0.into(), 20.into()]).is_err() {}
     });
-    support::eventually("the wait is refused, because another one waits", PATIENCE, || {
+    support::eventually("the wait is refused, because another one waits", TIMEOUT, || {
         let wait = ["ana".into(), "lobby".into(), 1.into(), 1.into()];
         client.call("wait_messages", &wait).is_err()
     });
@@ -163,14 +163,14 @@ fn the_causes_that_the_system_gives_are_in_portuguese() {
 #[test]
 fn what_is_wrong_with_a_command_line_is_in_portuguese() {
     let home = Home::new();
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
-    let server = Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
     let run = |language: &str, arguments: &[&str]| {
         let home = format!("HOME={}", home.0.display());
         let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", language, &home];
-        let mut client = Program::start(&[&clear[..], CLIENT].concat(), arguments);
+        let mut client = Process::start(&[&clear[..], CLIENT].concat(), arguments);
         client.end_input();
-        assert!(!client.wait_exit(PATIENCE).success(), "{arguments:?}");
+        assert!(!client.wait_exit(TIMEOUT).success(), "{arguments:?}");
         client.stderr.lines().join("\n")
     };
     let (binder, server) = (binder.address(), server.address());

@@ -5,7 +5,7 @@
 mod support;
 
 use support::lan::Lan;
-use support::{BINDER, CLIENT, ORIGIN_SERVER, PATIENCE, Program, SERVER, send_lines};
+use support::{BINDER, CLIENT, ORIGINAL_SERVER, Process, SERVER, TIMEOUT, send_lines};
 
 /// The options of the README for a network.
 const BINDER_FOR_ALL: &[&str] = &["--listen", "0.0.0.0:5000"];
@@ -23,7 +23,7 @@ fn found(lan: &Lan, machine: usize, procedure: &str, wanted: &str) {
     let script = format!(
         "import time\nend = time.monotonic() + {}\nwhile binder.lookup_procedure('{procedure}') != {wanted}:\n    \
          assert time.monotonic() < end\n    time.sleep(0.1)",
-        PATIENCE.as_secs()
+        TIMEOUT.as_secs()
     );
     lan.python(machine, &calling(lan, 1, &script));
 }
@@ -37,11 +37,11 @@ fn calling(lan: &Lan, at: usize, script: &str) -> String {
 }
 
 #[track_caller]
-fn registered(server: &Program) {
-    server.stderr.wait_for_line("registered at the binder", PATIENCE);
+fn registered(server: &Process) {
+    server.stderr.wait_for_line("registered at the binder", TIMEOUT);
 }
 
-fn client(lan: &Lan, machine: usize, name: &str, options: &[&str]) -> Program {
+fn client(lan: &Lan, machine: usize, name: &str, options: &[&str]) -> Process {
     let fixed = ["--user", name, "--room", "lobby", "--plain", "--lang", "en"];
     let state = format!("XDG_STATE_HOME={}", lan.home(machine).display());
     lan.start(machine, &[&["env", &state], CLIENT].concat(), &[&fixed, options].concat())
@@ -55,16 +55,16 @@ fn the_recipe_for_a_network_works_between_machines() {
     registered(&server);
     let at = format!("{}:5000", lan.address(1));
     let mut ana = client(&lan, 2, "ana", &["--binder", &at]);
-    ana.stderr.wait_for_line("lobby", PATIENCE);
+    ana.stderr.wait_for_line("lobby", TIMEOUT);
     let mut bob = client(&lan, 3, "bob", &["--binder", &at]);
-    bob.stderr.wait_for_line("lobby", PATIENCE);
+    bob.stderr.wait_for_line("lobby", TIMEOUT);
     send_lines(&mut ana, &["hello from another machine"]);
-    bob.stdout.wait_for_line("hello from another machine", PATIENCE);
+    bob.stdout.wait_for_line("hello from another machine", TIMEOUT);
     send_lines(&mut bob, &["and back"]);
-    ana.stdout.wait_for_line("and back", PATIENCE);
+    ana.stdout.wait_for_line("and back", TIMEOUT);
     // Who sits at the server's machine needs no option.
     let near = client(&lan, 1, "eve", &[]);
-    near.stdout.wait_for_line("and back", PATIENCE);
+    near.stdout.wait_for_line("and back", TIMEOUT);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_server_follows_the_address_of_its_machine() {
     lan.ip(1, "addr del 10.77.0.1/24 dev eth0");
     let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
     let server = lan.serve(1, SERVER, SERVER_FOR_ALL);
-    let line = server.stderr.wait_for_line("registered at the binder", PATIENCE);
+    let line = server.stderr.wait_for_line("registered at the binder", TIMEOUT);
     assert!(line.contains("127.0.0.1 port 9000"), "there is no network yet: {line}");
     lan.ip(1, "addr add 10.77.0.1/24 dev eth0");
     // At the next heartbeat.
@@ -113,7 +113,7 @@ fn the_binder_takes_the_callers_address_for_one_that_nobody_else_can_reach() {
     lan.python(2, &calling(&lan, 1, "binder.register_procedure('echo', '192.168.9.9', 8000)"));
     assert_eq!(lookup(&lan, 3, "echo"), "['192.168.9.9', 8000]");
     // A server of the original project that listens everywhere on the binder's machine.
-    let _origin = lan.start(1, ORIGIN_SERVER, &["--binder", "10.77.0.1:5000", "--listen", "0.0.0.0:9000"]);
+    let _original = lan.start(1, ORIGINAL_SERVER, &["--binder", "10.77.0.1:5000", "--listen", "0.0.0.0:9000"]);
     found(&lan, 2, "send_message", "['10.77.0.1', 9000]");
 }
 
@@ -127,19 +127,19 @@ fn a_server_for_its_own_machine_is_named_to_others_and_never_given_to_them() {
     for _ in 0..3 {
         assert_eq!(lookup(&lan, 2, "send_message"), "None");
     }
-    let said = binder.stderr.wait_for_line("--listen 0.0.0.0:9000", PATIENCE);
+    let said = binder.stderr.wait_for_line("--listen 0.0.0.0:9000", TIMEOUT);
     assert!(said.contains("10.77.0.2 asked for send_message") && said.contains("127.0.0.1:9000"), "{said}");
     let count = binder.stderr.lines().iter().filter(|line| line.contains("asked for")).count();
     assert_eq!(count, 1, "once a minute");
     let mut client = client(&lan, 2, "ana", &["--binder", "10.77.0.1:5000"]);
     client.end_input();
-    let status = client.wait_exit(PATIENCE);
+    let status = client.wait_exit(TIMEOUT);
     assert!(!status.success());
     let said = [client.stdout.lines(), client.stderr.lines()].concat().join("\n");
     assert!(said.contains("127.0.0.1:9000") && said.contains("--listen 0.0.0.0:9000"), "{said}");
     // One that others cannot reach says so itself where its binder is elsewhere.
     let far = lan.serve(2, SERVER, &["--binder", "10.77.0.1:5000"]);
-    far.stderr.wait_for_line("--listen 0.0.0.0:9000 changes that", PATIENCE);
+    far.stderr.wait_for_line("--listen 0.0.0.0:9000 changes that", TIMEOUT);
 }
 
 #[test]
@@ -149,27 +149,27 @@ fn a_client_without_an_option_finds_the_chat_of_its_network() {
     let server = lan.serve(1, SERVER, SERVER_FOR_ALL);
     registered(&server);
     let mut ana = client(&lan, 2, "ana", &[]);
-    ana.stderr.wait_for_line("at 10.77.0.1:5000", PATIENCE);
-    ana.stderr.wait_for_line("Joined lobby", PATIENCE);
+    ana.stderr.wait_for_line("at 10.77.0.1:5000", TIMEOUT);
+    ana.stderr.wait_for_line("Joined lobby", TIMEOUT);
     let bob = client(&lan, 3, "bob", &[]);
-    bob.stderr.wait_for_line("Joined lobby", PATIENCE);
+    bob.stderr.wait_for_line("Joined lobby", TIMEOUT);
     send_lines(&mut ana, &["found you"]);
-    bob.stdout.wait_for_line("found you", PATIENCE);
+    bob.stdout.wait_for_line("found you", TIMEOUT);
 
     // What runs on the machine itself comes first.
     let _near = lan.serve(3, BINDER, &[] as &[&str]);
     let _near_server = lan.serve(3, SERVER, &[] as &[&str]);
     registered(&_near_server);
     let eve = client(&lan, 3, "eve", &[]);
-    eve.stderr.wait_for_line("Joined lobby. Nobody else", PATIENCE);
+    eve.stderr.wait_for_line("Joined lobby. Nobody else", TIMEOUT);
 }
 
 #[test]
 fn several_chats_are_a_list_and_none_is_one_line() {
     let Some(lan) = Lan::of(3) else { return };
-    let end = |mut client: Program| {
+    let end = |mut client: Process| {
         client.end_input();
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1));
         client.stderr.lines()
     };
     let said = end(client(&lan, 3, "ana", &[]));
@@ -188,28 +188,28 @@ fn several_chats_are_a_list_and_none_is_one_line() {
 fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
     let Some(lan) = Lan::of(3) else { return };
     let mut host = client(&lan, 1, "ana", &["--local", "--share"]);
-    host.stderr.wait_for_line("Joined lobby", PATIENCE);
+    host.stderr.wait_for_line("Joined lobby", TIMEOUT);
     let mut guest = client(&lan, 2, "bob", &["--share"]);
-    guest.stderr.wait_for_line("Joined lobby. Also here: ana", PATIENCE);
+    guest.stderr.wait_for_line("Joined lobby. Also here: ana", TIMEOUT);
     let mut visitor = client(&lan, 3, "eve", &[]);
-    visitor.stderr.wait_for_line("Joined lobby", PATIENCE);
+    visitor.stderr.wait_for_line("Joined lobby", TIMEOUT);
     send_lines(&mut visitor, &["hello all"]);
-    host.stdout.wait_for_line("hello all", PATIENCE);
-    guest.stdout.wait_for_line("hello all", PATIENCE);
+    host.stdout.wait_for_line("hello all", TIMEOUT);
+    guest.stdout.wait_for_line("hello all", TIMEOUT);
     for program in [&host, &guest] {
         let said = program.stderr.lines().join("\n");
         assert!(!said.contains("WARN"), "a person asked for it: {said}");
     }
     // The guest carries on in its place, and is found by who comes then.
     host.end_input();
-    assert!(host.wait_exit(PATIENCE).success());
+    assert!(host.wait_exit(TIMEOUT).success());
     drop(visitor);
-    guest.stderr.wait_for_line("Reconnected", PATIENCE * 2);
+    guest.stderr.wait_for_line("Reconnected", TIMEOUT * 2);
     let late = client(&lan, 3, "dan", &[]);
-    late.stderr.wait_for_line("at 10.77.0.2:5000", PATIENCE);
-    late.stderr.wait_for_line("Joined lobby", PATIENCE);
+    late.stderr.wait_for_line("at 10.77.0.2:5000", TIMEOUT);
+    late.stderr.wait_for_line("Joined lobby", TIMEOUT);
     send_lines(&mut guest, &["still here"]);
-    late.stdout.wait_for_line("still here", PATIENCE);
+    late.stdout.wait_for_line("still here", TIMEOUT);
 }
 
 #[test]
@@ -218,10 +218,10 @@ fn a_port_that_another_program_has_is_named() {
     for (port, share) in [("5000", false), ("9000", false), ("9000", true)] {
         let serve = ["python3", "-u", "-m", "http.server", "--bind", "127.0.0.1"];
         let other = lan.start(1, &serve, &[port]);
-        other.stdout.wait_for_line("Serving HTTP", PATIENCE);
+        other.stdout.wait_for_line("Serving HTTP", TIMEOUT);
         let mut client = client(&lan, 1, "ana", &[if share { "--share" } else { "--local" }]);
         client.end_input();
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1));
         let said = client.stderr.lines();
         let [line] = &said[..] else { panic!("{said:?}") };
         assert!(line.contains(&format!("port {port} is in use")) && line.contains("--server"), "{line}");

@@ -16,14 +16,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use support::http::{Answer, Connection};
-use support::{ANY_PORT, BINDER, CLIENT, Program, SERVER, python};
+use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, python};
 
-fn programs(options: &[&str]) -> [Program; 2] {
-    let start = |line, own: &[&str]| Program::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
+fn programs(options: &[&str]) -> [Process; 2] {
+    let start = |line, own: &[&str]| Process::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
     [start(SERVER, &["--no-binder"]), start(BINDER, &[])]
 }
 
-fn get(program: &Program, method: &str, lines: &str) -> Answer {
+fn get(program: &Process, method: &str, lines: &str) -> Answer {
     let mut connection = Connection::open(program.address());
     connection.send(&format!("{method} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n"));
     if method == "HEAD" {
@@ -69,7 +69,7 @@ fn a_page_is_one_document_whose_policy_allows_nothing_else() {
 
 #[test]
 fn both_pages_take_at_most_24_kb_of_the_programs() {
-    let size = |program: &Program| get(program, "GET", "").body.len();
+    let size = |program: &Process| get(program, "GET", "").body.len();
     let sizes = programs(&[]).each_ref().map(size);
     assert!(sizes.iter().all(|&size| size > 1000) && sizes.iter().sum::<usize>() <= 24 << 10, "{sizes:?}");
 }
@@ -157,7 +157,7 @@ fn in_a_browser(name: &str, environment: &[&str], line: &str) {
         [("BINDER", BINDER), ("SERVER", SERVER), ("CLIENT", CLIENT)].map(|(name, line)| format!("{name}={}", line[0]));
     let script = scripts.join(format!("{name}.mjs"));
     let arguments = programs.iter().map(String::as_str).chain(environment.iter().copied());
-    let mut node = Program::start(&["env"], &arguments.chain(["node", script.to_str().unwrap()]).collect::<Vec<_>>());
+    let mut node = Process::start(&["env"], &arguments.chain(["node", script.to_str().unwrap()]).collect::<Vec<_>>());
     node.send_line(line);
     assert!(node.wait_exit(Duration::from_secs(180)).success(), "{name}");
 }

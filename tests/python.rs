@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{CallError, Client, Fault, Value};
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, python};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, python};
 
 const EVERY_PROCEDURE: &str = include_str!("python/every_procedure.py");
 const PYTHON_SERVER: &[&str] = &["python3", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/server.py")];
@@ -15,19 +15,19 @@ const NO_ARGUMENTS: &[&str] = &[];
 
 #[test]
 fn python_calls_every_procedure_of_the_binder() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     python(EVERY_PROCEDURE, &["binder", binder.address()]);
 }
 
 #[test]
 fn python_calls_every_procedure_of_the_chat_server() {
-    let server = Program::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
+    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
     python(EVERY_PROCEDURE, &["server", server.address()]);
 }
 
 #[test]
 fn our_client_side_reads_every_type_that_python_writes() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let answer = Client::new(server.address()).call("types", &[]).unwrap();
     let member = |name| answer.member(name).unwrap();
     assert_eq!(*member("int"), Value::Int(-42));
@@ -45,7 +45,7 @@ fn our_client_side_reads_every_type_that_python_writes() {
 
 #[test]
 fn python_gives_back_every_type_that_our_client_side_writes() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let client = Client::new(server.address());
     let types = client.call("types", &[]).unwrap();
     let texts = ["", " spaces  kept ", "line\nfeed\ttab", "<a>&amp;]]>", "\u{85}\u{2028}\u{fffd}"];
@@ -58,7 +58,7 @@ fn python_gives_back_every_type_that_our_client_side_writes() {
 
 #[test]
 fn python_reads_our_integers_past_32_bits() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     // Python reads them, but refuses to write them back: that is a fault on its side, and reaches us as one.
     let answer = Client::new(server.address()).call("echo", &[(1_i64 << 40).into()]);
     let Err(CallError::Fault(fault)) = answer else { panic!("{answer:?}") };
@@ -67,7 +67,7 @@ fn python_reads_our_integers_past_32_bits() {
 
 #[test]
 fn faults_of_a_python_server_arrive_with_code_and_text() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let client = Client::new(server.address());
     let answer = client.call("refuse", &[(-7).into(), "não".into()]);
     assert!(matches!(&answer, Err(CallError::Fault(fault)) if *fault == Fault::new(-7, "não")), "{answer:?}");
@@ -77,23 +77,23 @@ fn faults_of_a_python_server_arrive_with_code_and_text() {
 
 #[test]
 fn an_answer_of_a_megabyte_is_read() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let answer = Client::new(server.address()).call("much", &[(1 << 20).into()]).unwrap();
     assert_eq!(answer.as_str().map(str::len), Some(1 << 20));
 }
 
 #[test]
 fn a_server_that_never_answers_is_given_up_when_the_time_is_over() {
-    let server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let start = Instant::now();
     let answer = Client::new(server.address()).with_timeout(Duration::from_millis(300)).call("never", &[]);
     assert!(matches!(&answer, Err(error @ CallError::NoAnswer(_)) if !error.is_safe_to_repeat()), "{answer:?}");
-    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < TIMEOUT, "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_server_that_is_gone_was_certainly_not_reached() {
-    let mut server = Program::serve(PYTHON_SERVER, NO_ARGUMENTS);
+    let mut server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     server.kill();
     let answer = Client::new(server.address()).call("echo", &["anybody?".into()]);
     assert!(matches!(&answer, Err(error @ CallError::NotReached(_)) if error.is_safe_to_repeat()), "{answer:?}");

@@ -4,14 +4,14 @@
 
 mod support;
 
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually, python};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, python};
 
 const PROCEDURES: &str = include_str!("../docs/procedures.md");
 
 #[test]
 fn every_procedure_and_its_parameters_are_documented() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
-    let server = Program::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
     for program in [&binder, &server] {
         let client = chat_rpc::rpc::Client::new(program.address());
         for name in client.call("system.listMethods", &[]).unwrap().as_array().unwrap() {
@@ -34,11 +34,11 @@ fn the_python_of_the_readme_runs() {
     let blocks = documents.iter().flat_map(|document| document.split("```python\n").skip(1));
     let script = blocks.map(|block| block.split("```").next().unwrap()).collect::<Vec<_>>().join("\n");
     assert!(script.contains("lookup_procedure"));
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
-    let _server = Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let _server = Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let client = chat_rpc::rpc::Client::new(binder.address());
     let offered = || client.call("lookup_procedure", &["send_message".into()]).unwrap();
-    eventually("the server has registered", PATIENCE, || offered() != chat_rpc::rpc::Value::Nil);
+    eventually("the server has registered", TIMEOUT, || offered() != chat_rpc::rpc::Value::Nil);
     // Twice, as a reader would.
     for _ in 0..2 {
         let printed = python(&script.replace("127.0.0.1:5000", binder.address()), &[] as &[&str]);

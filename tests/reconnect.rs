@@ -10,22 +10,22 @@ use std::thread;
 
 use chat_rpc::rpc::{Client, Credentials, Value};
 use support::home::{Home, count, enter, history};
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually};
 
-fn server() -> Program {
-    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+fn server() -> Process {
+    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
 }
 
-fn server_at(binder: &Program) -> Program {
-    Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
+fn server_at(binder: &Process) -> Process {
+    Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
 }
 
 #[test]
 fn binder_and_server_come_back_after_a_kill() {
-    let (home, mut binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let (home, mut binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
     let at = binder.address().to_owned();
     let mut server = server_at(&binder);
-    eventually("the server is registered", PATIENCE, || {
+    eventually("the server is registered", TIMEOUT, || {
         let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
         found.is_ok_and(|found| found != Value::Nil)
     });
@@ -33,26 +33,26 @@ fn binder_and_server_come_back_after_a_kill() {
     let mut bob = home.member(&["--binder", &at], "bob", "lobby");
 
     ana.send_line("send before it all");
-    bob.stdout.wait_for_line("ana: before it all", PATIENCE);
+    bob.stdout.wait_for_line("ana: before it all", TIMEOUT);
 
     // The server comes back at another address.
     server.kill();
-    ana.stderr.wait_for_line("Connection lost", PATIENCE);
+    ana.stderr.wait_for_line("Connection lost", TIMEOUT);
     ana.send_line("send said while the server was away");
     server = server_at(&binder);
-    bob.stdout.wait_for_line("ana: said while the server was away", PATIENCE);
-    bob.stderr.wait_for_line("The server has lost the messages of lobby", PATIENCE);
-    bob.stderr.wait_for_line("Reconnected at", PATIENCE);
+    bob.stdout.wait_for_line("ana: said while the server was away", TIMEOUT);
+    bob.stderr.wait_for_line("The server has lost the messages of lobby", TIMEOUT);
+    bob.stderr.wait_for_line("Reconnected at", TIMEOUT);
 
     // Chatting needs no binder, and coming back needs it at its old address.
     binder.kill();
     bob.send_line("send without a binder");
-    ana.stdout.wait_for_line("bob: without a binder", PATIENCE);
+    ana.stdout.wait_for_line("bob: without a binder", TIMEOUT);
     server.kill();
-    let binder = Program::serve(BINDER, &["--listen", &at]);
+    let binder = Process::serve(BINDER, &["--listen", &at]);
     let _server = server_at(&binder);
     bob.send_line("send all is well again");
-    ana.stdout.wait_for_line("bob: all is well again", PATIENCE);
+    ana.stdout.wait_for_line("bob: all is well again", TIMEOUT);
     for (client, text) in
         [(&ana, "bob: without a binder"), (&bob, "ana: before it all"), (&bob, "ana: said while the server was away")]
     {
@@ -100,15 +100,15 @@ impl Drop for Noise {
 #[test]
 fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were() {
     const PLACES: [(&str, &str); 4] = [("ana", "lobby"), ("bob", "lobby"), ("eva", "attic"), ("leo", "attic")];
-    let (home, mut binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
+    let (home, mut binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
     let at = binder.address().to_owned();
-    let serve = || Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", &at, "--message-rate", "0"]);
+    let serve = || Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", &at, "--message-rate", "0"]);
     let mut server = serve();
     let is_registered = || {
         let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
         found.is_ok_and(|found| found != Value::Nil)
     };
-    eventually("the server is registered", PATIENCE, is_registered);
+    eventually("the server is registered", TIMEOUT, is_registered);
     let member = |(user, room)| home.member(&["--binder", &at], user, room);
     let mut clients = PLACES.map(member);
     let noise = Noise::at(&at);
@@ -116,7 +116,7 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
         match round {
             0 => {
                 binder.kill();
-                binder = Program::serve(BINDER, &["--listen", &at]);
+                binder = Process::serve(BINDER, &["--listen", &at]);
             }
             1 => {
                 server.kill();
@@ -129,10 +129,10 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
             _ => {
                 binder.kill();
                 server.kill();
-                clients.iter_mut().for_each(Program::kill);
-                binder = Program::serve(BINDER, &["--listen", &at]);
+                clients.iter_mut().for_each(Process::kill);
+                binder = Process::serve(BINDER, &["--listen", &at]);
                 server = serve();
-                eventually("the server is registered again", PATIENCE, is_registered);
+                eventually("the server is registered again", TIMEOUT, is_registered);
                 clients = PLACES.map(member);
             }
         }
@@ -143,7 +143,7 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
             for (other, elsewhere) in PLACES.into_iter().filter(|(other, _)| *other != user) {
                 let text = format!("{other}: {other} in round {round}");
                 if room == elsewhere {
-                    client.stdout.wait_for_line(&text, PATIENCE);
+                    client.stdout.wait_for_line(&text, TIMEOUT);
                     assert_eq!(count(client, &text), 1, "{user} sees once: {text}");
                 } else {
                     assert_eq!(count(client, &text), 0, "{user} is not there: {text}");
@@ -162,10 +162,10 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
 
 #[test]
 fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
-    let (home, binder) = (Home::new(), Program::serve(BINDER, &["--listen", ANY_PORT]));
-    let start = || Program::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address(), "--message-rate", "0"]);
+    let (home, binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
+    let start = || Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address(), "--message-rate", "0"]);
     let mut server = start();
-    eventually("the server is registered", PATIENCE, || {
+    eventually("the server is registered", TIMEOUT, || {
         let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
         found.is_ok_and(|found| found != Value::Nil)
     });
@@ -175,17 +175,17 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     for number in 0..100 {
         ana.send_line(&format!("send message {number}."));
     }
-    bob.stdout.wait_for_line("message 40.", PATIENCE);
+    bob.stdout.wait_for_line("message 40.", TIMEOUT);
     server.kill();
     for number in 100..150 {
         ana.send_line(&format!("send message {number}."));
     }
     server = start();
-    bob.stdout.wait_for_line("message 149.", PATIENCE);
+    bob.stdout.wait_for_line("message 149.", TIMEOUT);
     for number in 150..200 {
         ana.send_line(&format!("send message {number}."));
     }
-    bob.stdout.wait_for_line("message 199.", PATIENCE);
+    bob.stdout.wait_for_line("message 199.", TIMEOUT);
 
     let confirmed = history(server.address(), "lobby");
     assert!(confirmed.len() >= 100, "{confirmed:?}");
@@ -197,9 +197,9 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
     let number = |line: &String| line.trim_start_matches("ana: message ").trim_end_matches('.').parse::<u32>().unwrap();
     let numbers: Vec<u32> = shown.iter().map(number).collect();
     assert!(numbers.is_sorted_by(|one, other| one < other), "{numbers:?}");
-    bob.stderr.wait_for_line("the room has been created again", PATIENCE);
+    bob.stderr.wait_for_line("the room has been created again", TIMEOUT);
     ana.end_input();
-    assert!(ana.wait_exit(PATIENCE).success());
+    assert!(ana.wait_exit(TIMEOUT).success());
     assert!(!ana.stderr.lines().iter().any(|line| line.contains("Not sent")));
 }
 
@@ -213,9 +213,9 @@ fn a_user_whom_the_server_has_dropped_comes_back() {
     let credentials = Credentials { user: "ana".into(), secret: "open sesame".into() };
     Client::new(server.address()).with_credentials(&credentials).call("unregister_user", &["ana".into()]).unwrap();
     bob.send_line("send are you there");
-    ana.stdout.wait_for_line("bob: are you there", PATIENCE);
+    ana.stdout.wait_for_line("bob: are you there", TIMEOUT);
     ana.send_line("send yes");
-    bob.stdout.wait_for_line("ana: yes", PATIENCE);
+    bob.stdout.wait_for_line("ana: yes", TIMEOUT);
     assert_eq!(count(&ana, "are you there"), 1);
 }
 
@@ -226,17 +226,17 @@ fn a_name_that_was_taken_meanwhile_is_tried_until_it_is_free() {
     let mut ana = home.member(&["--server", first.address(), "--log-level", "debug"], "ana", "lobby");
     ana.signal("STOP");
     first.kill();
-    let second = Program::serve(SERVER, &["--no-binder", "--listen", first.address()]);
+    let second = Process::serve(SERVER, &["--no-binder", "--listen", first.address()]);
     let thief = Client::new(second.address());
     thief.call("register_user", &["ana".into()]).unwrap();
     ana.signal("CONT");
     ana.send_line("send kept all the time");
     bob.send_line("send anybody here");
-    ana.stderr.wait_for("two refusals", PATIENCE, |lines| {
+    ana.stderr.wait_for("two refusals", TIMEOUT, |lines| {
         (lines.iter().filter(|line| line.contains("already in use")).count() >= 2).then_some(())
     });
     assert!(history(second.address(), "lobby").iter().all(|text| text == "anybody here"));
     thief.call("unregister_user", &["ana".into()]).unwrap();
-    bob.stdout.wait_for_line("ana: kept all the time", PATIENCE);
-    ana.stdout.wait_for_line("bob: anybody here", PATIENCE);
+    bob.stdout.wait_for_line("ana: kept all the time", TIMEOUT);
+    ana.stdout.wait_for_line("bob: anybody here", TIMEOUT);
 }

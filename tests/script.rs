@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use support::home::{Home, history};
 use support::peer::Usage;
-use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
 
 /// Starts a client that sends all of `input` as the user `bot`, from a file.
-fn sender(home: &Home, server: &Program, input: &[u8], arguments: &[&str]) -> Program {
+fn sender(home: &Home, server: &Process, input: &[u8], arguments: &[&str]) -> Process {
     let path = home.0.join("input");
     fs::write(&path, input).unwrap();
     let start = ["send", "--user", "bot", "--room", "ops", "--server", server.address()];
     home.client_reading(fs::File::open(path).unwrap().into(), &[], &[&start, arguments].concat())
 }
 
-fn server() -> Program {
-    Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
+fn server() -> Process {
+    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
 }
 
 #[test]
@@ -31,16 +31,16 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
     let (home, server) = (Home::new(), server());
     let place = ["--server", server.address(), "--room", "ops"];
     let mut tail = home.client(&[&["tail"], &place[..]].concat());
-    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    tail.stderr.wait_for_line("Joined ops", TIMEOUT);
     let mut json = home.client(&[&["tail", "--json", "--user", "logger"], &place[..]].concat());
-    json.stderr.wait_for_line("Joined ops", PATIENCE);
+    json.stderr.wait_for_line("Joined ops", TIMEOUT);
 
     let mut send = home.client(&[&["send", "--user", "bot", "deployed \"v2\""], &place[..]].concat());
-    assert!(send.wait_exit(PATIENCE).success());
+    assert!(send.wait_exit(TIMEOUT).success());
     assert_eq!(send.stdout.lines(), [""; 0]);
-    let line = tail.stdout.wait_for_line("bot: deployed \"v2\"", PATIENCE);
+    let line = tail.stdout.wait_for_line("bot: deployed \"v2\"", TIMEOUT);
     assert!(line.len() == "12:34 bot: deployed \"v2\"".len(), "{line}");
-    let object = json.stdout.wait_for_line("deployed", PATIENCE);
+    let object = json.stdout.wait_for_line("deployed", TIMEOUT);
     let object = support::python(
         "import json, sys; m = json.loads(sys.argv[1]); print(m['room'], m['id'], m['origin'], m['destination'], m['content'])",
         &[&object],
@@ -52,14 +52,14 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
     send.send_line("one");
     send.send_line("two");
     send.end_input();
-    assert!(send.wait_exit(PATIENCE).success());
+    assert!(send.wait_exit(TIMEOUT).success());
     let sent = send.stdout.lines();
     assert!(sent.len() == 2 && sent.iter().all(|line| line.contains("\"confirmed\":true")), "{sent:?}");
-    tail.stdout.wait_for_line("bot: two", PATIENCE);
+    tail.stdout.wait_for_line("bot: two", TIMEOUT);
 
     for client in [&mut tail, &mut json] {
         client.signal("TERM");
-        assert!(client.wait_exit(PATIENCE).success());
+        assert!(client.wait_exit(TIMEOUT).success());
     }
     assert_eq!(tail.stdout.lines().len(), 3, "{:?}", tail.stdout.lines());
     assert_eq!(json.stdout.lines().len(), 3, "{:?}", json.stdout.lines());
@@ -69,16 +69,16 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
 fn times_are_true_wherever_the_server_is() {
     let home = Home::new();
     let abroad: Vec<&str> = ["env", "TZ=<+05>-5"].iter().chain(SERVER).copied().collect();
-    let server = Program::serve(&abroad, &["--no-binder", "--listen", ANY_PORT]);
+    let server = Process::serve(&abroad, &["--no-binder", "--listen", ANY_PORT]);
     let place = ["--server", server.address(), "--room", "ops"];
     let json = home.client(&[&["tail", "--json"], &place[..]].concat());
-    json.stderr.wait_for_line("Joined ops", PATIENCE);
+    json.stderr.wait_for_line("Joined ops", TIMEOUT);
     let here: Vec<&str> = ["env", "TZ=UTC"].iter().chain(CLIENT).copied().collect();
-    let tail = Program::start(&here, &[&["tail", "--user", "here"], &place[..]].concat());
-    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    let tail = Process::start(&here, &[&["tail", "--user", "here"], &place[..]].concat());
+    tail.stderr.wait_for_line("Joined ops", TIMEOUT);
     let mut send = home.client(&[&["send", "--user", "bot", "x"], &place[..]].concat());
-    assert!(send.wait_exit(PATIENCE).success());
-    let object = json.stdout.wait_for_line("bot", PATIENCE);
+    assert!(send.wait_exit(TIMEOUT).success());
+    let object = json.stdout.wait_for_line("bot", TIMEOUT);
     let clock = support::python(
         "import json, sys, datetime as d; m = json.loads(sys.argv[1]); t = d.datetime.fromisoformat(m['time'])\n\
          assert m['time'].endswith('+05:00') and t.microsecond % 1000 == 0 and m['room_id'], m\n\
@@ -86,7 +86,7 @@ fn times_are_true_wherever_the_server_is() {
          print(t.astimezone(d.timezone.utc).strftime('%H:%M'))",
         &[&object],
     );
-    tail.stdout.wait_for_line(&format!("{clock} bot: x"), PATIENCE);
+    tail.stdout.wait_for_line(&format!("{clock} bot: x"), TIMEOUT);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_exit_code_says_whether_the_server_has_it() {
         (&["--lang", "xx"], 2, "--lang"),
     ] {
         let mut client = home.client(arguments);
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(code), "{arguments:?}");
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(code), "{arguments:?}");
         let lines = client.stderr.lines();
         assert!(lines.iter().any(|line| line.contains(part)), "{arguments:?}: {lines:?}");
         assert_eq!(client.stdout.lines(), [""; 0], "{arguments:?}");
@@ -116,11 +116,11 @@ fn commands_from_a_pipe_can_be_answered_in_json() {
     let (home, server) = (Home::new(), server());
     let mut client = home.client(&["--json", "--user", "ana", "--room", "ops", "--server", server.address()]);
     client.send_line("hello");
-    client.stdout.wait_for_line(r#""origin":"ana","destination":null,"content":"hello""#, PATIENCE);
+    client.stdout.wait_for_line(r#""origin":"ana","destination":null,"content":"hello""#, TIMEOUT);
     client.send_line("/whoami");
-    client.stderr.wait_for_line("You are ana, in ops.", PATIENCE);
+    client.stderr.wait_for_line("You are ana, in ops.", TIMEOUT);
     client.end_input();
-    assert!(client.wait_exit(PATIENCE).success());
+    assert!(client.wait_exit(TIMEOUT).success());
     assert!(client.stdout.lines().iter().all(|line| line.starts_with('{')), "{:?}", client.stdout.lines());
 }
 
@@ -131,22 +131,22 @@ fn options_come_from_files() {
     fs::create_dir_all(home.0.join(".config/chat-rpc")).unwrap();
     fs::write(home.0.join(".config/chat-rpc/client.conf"), &text).unwrap();
     let mut client = home.client(&[]);
-    client.stderr.wait_for_line("Joined ops", PATIENCE);
+    client.stderr.wait_for_line("Joined ops", TIMEOUT);
     client.end_input();
-    assert!(client.wait_exit(PATIENCE).success());
+    assert!(client.wait_exit(TIMEOUT).success());
 
     let other = home.0.join("other");
     fs::write(&other, text + "lang = pt\n").unwrap();
     let mut client = home.client(&["--config", other.to_str().unwrap(), "--user", "bob"]);
-    client.stderr.wait_for_line("Boas-vindas, bob", PATIENCE);
+    client.stderr.wait_for_line("Boas-vindas, bob", TIMEOUT);
     client.end_input();
-    assert!(client.wait_exit(PATIENCE).success());
+    assert!(client.wait_exit(TIMEOUT).success());
 
     fs::write(&other, "usr = ana\n").unwrap();
     for program in [support::BINDER, SERVER, CLIENT] {
-        let mut program = Program::start(program, &["--config", other.to_str().unwrap()]);
-        assert_eq!(program.wait_exit(PATIENCE).code(), Some(2));
-        program.stderr.wait_for_line("other, line 1: there is no option \"usr\"", PATIENCE);
+        let mut program = Process::start(program, &["--config", other.to_str().unwrap()]);
+        assert_eq!(program.wait_exit(TIMEOUT).code(), Some(2));
+        program.stderr.wait_for_line("other, line 1: there is no option \"usr\"", TIMEOUT);
     }
 }
 
@@ -163,16 +163,16 @@ fn ten_thousand_lines_arrive_once_and_in_order() {
         "32000000",
     ];
     let home = Home::new();
-    let server = Program::serve(SERVER, &[&["--no-binder", "--listen", ANY_PORT], &LIMITS[..]].concat());
+    let server = Process::serve(SERVER, &[&["--no-binder", "--listen", ANY_PORT], &LIMITS[..]].concat());
     let tail = home.client(&["tail", "--room", "ops", "--server", server.address()]);
-    tail.stderr.wait_for_line("Joined ops", PATIENCE);
+    tail.stderr.wait_for_line("Joined ops", TIMEOUT);
     let mut input = String::new();
     for number in 0..10_000 {
         let _ = writeln!(input, "line {number}");
     }
     let mut send = sender(&home, &server, input.as_bytes(), &[]);
-    assert!(send.wait_exit(PATIENCE * 2).success());
-    tail.stdout.wait_for_line("bot: line 9999", PATIENCE);
+    assert!(send.wait_exit(TIMEOUT * 2).success());
+    tail.stdout.wait_for_line("bot: line 9999", TIMEOUT);
     let lines = tail.stdout.lines();
     let shown = lines.iter().filter_map(|line| Some(line.split_once("bot: ")?.1));
     assert!(shown.eq(input.lines()), "{} lines", lines.len());
@@ -181,7 +181,7 @@ fn ten_thousand_lines_arrive_once_and_in_order() {
 #[test]
 fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
     let home = Home::new();
-    let server = Program::serve(
+    let server = Process::serve(
         SERVER,
         &["--no-binder", "--listen", ANY_PORT, "--message-rate", "40", "--registration-rate", "0"],
     );
@@ -194,16 +194,16 @@ fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
         connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         String::from_utf8(connection.answer().unwrap().body).unwrap()
     };
-    eventually("the burst is sent", PATIENCE, || history(server.address(), "ops").len() >= 50);
+    eventually("the burst is sent", TIMEOUT, || history(server.address(), "ops").len() >= 50);
     let usage = Usage::of(&send);
-    eventually("more is sent", PATIENCE, || history(server.address(), "ops").len() >= 150);
+    eventually("more is sent", TIMEOUT, || history(server.address(), "ops").len() >= 150);
     assert!(usage.growth_kb() < 5 << 10, "{} kB", usage.growth_kb());
     let metrics = metrics();
     let faults = metrics.lines().find(|line| line.contains("rpc_faults_total{procedure=\"send_message\"}"));
     assert!(faults.is_some_and(|line| line.ends_with(" 0")), "none was too fast: {faults:?}");
     send.signal("TERM");
-    assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
-    send.stderr.wait_for_line("stopped by a signal after", PATIENCE);
+    assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
+    send.stderr.wait_for_line("stopped by a signal after", TIMEOUT);
     yes.kill().unwrap();
     yes.wait().unwrap();
 }
@@ -213,14 +213,14 @@ fn the_first_refusal_ends_it_and_names_the_line() {
     let (home, server) = (Home::new(), server());
     let input = format!("one\n\n{}\nthree\n", "x".repeat(5000));
     let mut send = sender(&home, &server, input.as_bytes(), &[]);
-    assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
-    let said = send.stderr.wait_for_line("line 3: ", PATIENCE);
+    assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
+    let said = send.stderr.wait_for_line("line 3: ", TIMEOUT);
     assert!(said.contains("4096"), "{said}");
     assert_eq!(history(server.address(), "ops"), ["one"]);
 
     let mut send = sender(&home, &server, format!("two\n{}", "x".repeat(100_000)).as_bytes(), &[]);
-    assert_eq!(send.wait_exit(PATIENCE).code(), Some(1));
-    send.stderr.wait_for_line("line 2: the line has more than 65536 bytes", PATIENCE);
+    assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
+    send.stderr.wait_for_line("line 2: the line has more than 65536 bytes", TIMEOUT);
     assert_eq!(history(server.address(), "ops"), ["one", "two"]);
 }
 
@@ -228,7 +228,7 @@ fn the_first_refusal_ends_it_and_names_the_line() {
 fn what_is_not_utf8_is_replaced_and_said_once() {
     let (home, server) = (Home::new(), server());
     let mut send = sender(&home, &server, b"caf\xe9\nplain\n\xff", &[]);
-    assert!(send.wait_exit(PATIENCE).success());
+    assert!(send.wait_exit(TIMEOUT).success());
     assert_eq!(history(server.address(), "ops"), ["caf\u{fffd}", "plain", "\u{fffd}"]);
     let said = send.stderr.lines().iter().filter(|line| line.contains("UTF-8")).count();
     assert_eq!(said, 1);
@@ -240,12 +240,12 @@ fn a_text_for_one_user_reaches_only_that_user() {
     let place = ["--server", server.address(), "--room", "ops"];
     let tails = ["ana", "bob"].map(|user| {
         let tail = home.client(&[&["tail", "--user", user], &place[..]].concat());
-        tail.stderr.wait_for_line("Joined ops", PATIENCE);
+        tail.stderr.wait_for_line("Joined ops", TIMEOUT);
         tail
     });
     let exit_code = |arguments: &[&str]| {
         let mut send = home.client(&[&["send", "--user", "bot"], &place[..], arguments].concat());
-        send.wait_exit(PATIENCE).code()
+        send.wait_exit(TIMEOUT).code()
     };
     assert_eq!(exit_code(&["@ana hi"]), Some(2), "it could be meant for ana alone");
     assert_eq!(exit_code(&["--to", "ana", "--all", "hi"]), Some(2));
@@ -253,17 +253,17 @@ fn a_text_for_one_user_reaches_only_that_user() {
     assert_eq!(exit_code(&["--to", "ana", "@ana hi"]), Some(0));
     assert_eq!(exit_code(&["--all", "@all: hello"]), Some(0));
     for tail in &tails {
-        tail.stdout.wait_for_line("bot: @all: hello", PATIENCE);
+        tail.stdout.wait_for_line("bot: @all: hello", TIMEOUT);
     }
     assert!(tails[0].stdout.lines()[0].ends_with("bot (private): @ana hi"), "{:?}", tails[0].stdout.lines());
     assert_eq!(tails[1].stdout.lines().len(), 1);
 
     let mut lines = sender(&home, &server, b"one\n@ana two\n", &[]);
-    assert_eq!(lines.wait_exit(PATIENCE).code(), Some(1));
-    lines.stderr.wait_for_line("line 2: the text begins with @", PATIENCE);
+    assert_eq!(lines.wait_exit(TIMEOUT).code(), Some(1));
+    lines.stderr.wait_for_line("line 2: the text begins with @", TIMEOUT);
     let mut lines = sender(&home, &server, b"@ana three\n", &["--all"]);
-    assert!(lines.wait_exit(PATIENCE).success());
-    tails[1].stdout.wait_for_line("bot: @ana three", PATIENCE);
+    assert!(lines.wait_exit(TIMEOUT).success());
+    tails[1].stdout.wait_for_line("bot: @ana three", TIMEOUT);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn clients_that_come_to_a_new_room_at_the_same_moment_are_all_in_it() {
             .map(|number| home.client(&[&["send", "--user", &format!("bot-{number}")], &place[..], &["x"]].concat()))
             .collect();
         for mut sender in senders {
-            assert!(sender.wait_exit(PATIENCE).success());
+            assert!(sender.wait_exit(TIMEOUT).success());
         }
         assert_eq!(history(server.address(), "ops").len(), 8);
     }
@@ -287,21 +287,21 @@ fn tail_shows_what_was_said_before_and_ends_after_a_count() {
     let (home, server) = (Home::new(), server());
     let place = ["--server", server.address(), "--room", "ops"];
     let input: String = (0..60).map(|number| format!("line {number}\n")).collect();
-    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(TIMEOUT).success());
     let tail = |arguments: &[&str]| home.client(&[&["tail"], &place[..], arguments].concat());
-    let shown = |tail: &Program| -> Vec<String> {
+    let shown = |tail: &Process| -> Vec<String> {
         tail.stdout.lines().iter().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
     };
     let mut last = tail(&["--history", "2", "--count", "2"]);
-    assert!(last.wait_exit(PATIENCE).success());
+    assert!(last.wait_exit(TIMEOUT).success());
     assert_eq!(shown(&last), ["58", "59"]);
     let mut first = tail(&["--history", "100", "--count", "3"]);
-    assert!(first.wait_exit(PATIENCE).success());
+    assert!(first.wait_exit(TIMEOUT).success());
     assert_eq!(shown(&first), ["0", "1", "2"], "more than come with joining, and no more than the count");
     let mut next = tail(&["--count", "1"]);
-    next.stderr.wait_for_line("Joined ops", PATIENCE);
-    assert!(sender(&home, &server, b"line 60\nline 61\n", &[]).wait_exit(PATIENCE).success());
-    assert!(next.wait_exit(PATIENCE).success());
+    next.stderr.wait_for_line("Joined ops", TIMEOUT);
+    assert!(sender(&home, &server, b"line 60\nline 61\n", &[]).wait_exit(TIMEOUT).success());
+    assert!(next.wait_exit(TIMEOUT).success());
     assert_eq!(shown(&next), ["60"]);
 }
 
@@ -311,11 +311,11 @@ fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
     let script = format!("\"$0\" tail --server {} --room ops | head -1; echo ended", server.address());
     let home_variable = format!("HOME={}", home.0.display());
     let line = ["env", "-u", "XDG_STATE_HOME", "LC_ALL=C", &home_variable, "sh", "-c", &script, CLIENT[0]];
-    let pipeline = Program::start(&line, &[""; 0]);
-    pipeline.stderr.wait_for_line("Joined ops", PATIENCE);
-    assert!(sender(&home, &server, b"only one\n", &[]).wait_exit(PATIENCE).success());
-    pipeline.stdout.wait_for_line("bot: only one", PATIENCE);
-    pipeline.stdout.wait_for_line("ended", PATIENCE);
+    let pipeline = Process::start(&line, &[""; 0]);
+    pipeline.stderr.wait_for_line("Joined ops", TIMEOUT);
+    assert!(sender(&home, &server, b"only one\n", &[]).wait_exit(TIMEOUT).success());
+    pipeline.stdout.wait_for_line("bot: only one", TIMEOUT);
+    pipeline.stdout.wait_for_line("ended", TIMEOUT);
     assert!(!pipeline.stderr.lines().iter().any(|line| line.starts_with("client: ")), "{:?}", pipeline.stderr.lines());
 }
 
@@ -323,7 +323,7 @@ fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
 fn a_second_signal_ends_a_client_whose_output_is_stuck() {
     let (home, server) = (Home::new(), server());
     let input: String = (0..50).map(|_| format!("{}\n", "x".repeat(4000))).collect();
-    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(PATIENCE).success());
+    assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(TIMEOUT).success());
     let mut tail = Command::new(CLIENT[0])
         .args(["tail", "--json", "--history", "500", "--room", "ops", "--server", server.address()])
         .env("HOME", &home.0)
@@ -333,13 +333,13 @@ fn a_second_signal_ends_a_client_whose_output_is_stuck() {
         .spawn()
         .unwrap();
     // A pipe holds 64 KiB.
-    eventually("its output is stuck", PATIENCE, || {
+    eventually("its output is stuck", TIMEOUT, || {
         let waits = fs::read_to_string(format!("/proc/{}/wchan", tail.id())).unwrap_or_default();
         waits.contains("pipe_write")
             || fs::read_to_string(format!("/proc/{}/syscall", tail.id())).unwrap_or_default().starts_with("1 0x1 ")
     });
     // The first one asks it to end, which it cannot while it writes. Two at the same moment are one.
-    eventually("a second signal ends it", PATIENCE, || {
+    eventually("a second signal ends it", TIMEOUT, || {
         assert!(Command::new("kill").args(["-TERM", &tail.id().to_string()]).status().unwrap().success());
         std::thread::sleep(Duration::from_millis(300));
         tail.try_wait().unwrap().is_some()
@@ -351,7 +351,7 @@ fn a_second_signal_ends_a_client_whose_output_is_stuck() {
 fn a_person_at_a_terminal_sees_how_far_many_lines_are() {
     let home = Home::new();
     let options = ["--no-binder", "--listen", ANY_PORT, "--message-rate", "5", "--message-burst", "1"];
-    let server = Program::serve(SERVER, &options);
+    let server = Process::serve(SERVER, &options);
     let script = "\
 import os, pty, subprocess, sys
 client, server, home = sys.argv[1:]

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Value;
 use support::http::{Connection, last_call};
-use support::process::status;
-use support::{ANY_PORT, BINDER, CommandLine, PATIENCE, Program, SERVER, eventually};
+use support::procfs::status;
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
 /// Where a service manager hears from its services.
 struct Ear {
@@ -40,7 +40,7 @@ impl Ear {
 
     /// The next thing that it hears.
     fn next(&self) -> String {
-        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut buffer = [0; 256];
         let length = self.socket.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
@@ -68,10 +68,10 @@ impl Drop for Ear {
 const ACTIVATE: &str = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=MEANT exec \"$@\"";
 
 /// Starts a program with `socket` passed to it, without waiting for it.
-fn activate(socket: &TcpListener, pid: &str, line: CommandLine, arguments: &[&str]) -> Program {
+fn activate(socket: &TcpListener, pid: &str, line: CommandLine, arguments: &[&str]) -> Process {
     let socket = Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
     let script = ACTIVATE.replace("MEANT", pid);
-    Program::start_with(socket, &["sh", "-c", &script, "sh"], &[line, arguments].concat())
+    Process::start_with(socket, &["sh", "-c", &script, "sh"], &[line, arguments].concat())
 }
 
 /// A socket that nobody serves yet, and its address.
@@ -88,9 +88,9 @@ fn introspect(address: &str) -> Connection {
 }
 
 #[track_caller]
-fn stop(program: &mut Program) {
+fn stop(program: &mut Process) {
     program.signal("TERM");
-    assert!(program.wait_exit(PATIENCE).success());
+    assert!(program.wait_exit(TIMEOUT).success());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_service_manager_is_told_of_readiness_and_of_the_stop() {
         let (free, address) = socket();
         drop(free);
         let mut program =
-            Program::start(&["env", &ear.variable, line[0]], &[&["--listen", &address], options].concat());
+            Process::start(&["env", &ear.variable, line[0]], &[&["--listen", &address], options].concat());
         assert_eq!(ear.next(), "READY=1");
         introspect(&address).answer().unwrap().value().unwrap();
         assert!(ear.is_silent());
@@ -115,8 +115,8 @@ fn a_service_manager_is_told_of_readiness_and_of_the_stop() {
 fn a_program_that_does_not_get_ready_does_not_say_so() {
     let (_taken, address) = socket();
     let ear = Ear::abstract_name("taken");
-    let mut program = Program::start(&["env", &ear.variable, BINDER[0]], &["--listen", &address]);
-    assert_eq!(program.wait_exit(PATIENCE).code(), Some(1));
+    let mut program = Process::start(&["env", &ear.variable, BINDER[0]], &["--listen", &address]);
+    assert_eq!(program.wait_exit(TIMEOUT).code(), Some(1));
     assert!(ear.is_silent());
 }
 
@@ -124,7 +124,7 @@ fn a_program_that_does_not_get_ready_does_not_say_so() {
 fn a_program_serves_where_nobody_listens_to_it() {
     for name in ["", "/nonexistent/socket", "@nobody-is-here", "relative", &format!("/{}", "x".repeat(200))] {
         let mut program =
-            Program::start(&["env", &format!("NOTIFY_SOCKET={name}"), BINDER[0]], &["--listen", ANY_PORT]).ready();
+            Process::start(&["env", &format!("NOTIFY_SOCKET={name}"), BINDER[0]], &["--listen", ANY_PORT]).ready();
         introspect(program.address()).answer().unwrap().value().unwrap();
         stop(&mut program);
         assert!(program.stderr.lines().is_empty(), "{name:?}");
@@ -177,7 +177,7 @@ fn calls_go_on_while_an_activated_program_is_replaced() {
         }
         introspect(&address).answer().unwrap().value().unwrap();
     }
-    assert!(kept.is_closed_within(PATIENCE), "a connection ends with the program that accepted it");
+    assert!(kept.is_closed_within(TIMEOUT), "a connection ends with the program that accepted it");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_passed_socket_has_the_time_outs_of_an_own_one() {
     let _program = activate(&socket, "$$", SERVER, &["--no-binder", "--connection-idle", "4"]).ready();
     let mut silent = Connection::open(&address);
     let started = Instant::now();
-    assert!(silent.is_closed_within(PATIENCE));
+    assert!(silent.is_closed_within(TIMEOUT));
     assert!(started.elapsed() >= Duration::from_secs(3), "{:?}", started.elapsed());
     // The accept loop has outlived the time-out too.
     introspect(&address).answer().unwrap().value().unwrap();
@@ -209,13 +209,13 @@ fn a_watchdog_is_fed_while_the_program_serves() {
     let start = |id: &str| {
         let id = format!("WATCHDOG_PID={id}");
         let line = ["env", &ear.variable, "WATCHDOG_USEC=200000", &id, BINDER[0]];
-        Program::serve(&line, &["--listen", ANY_PORT])
+        Process::serve(&line, &["--listen", ANY_PORT])
     };
     let other = start("1");
     assert_eq!(ear.next(), "READY=1");
     drop(other);
     let line = format!("WATCHDOG_USEC=200000 WATCHDOG_PID=$$ exec env {} \"$@\"", ear.variable);
-    let program = Program::serve(&["sh", "-c", &line, "sh", BINDER[0]], &["--listen", "0.0.0.0:0"]);
+    let program = Process::serve(&["sh", "-c", &line, "sh", BINDER[0]], &["--listen", "0.0.0.0:0"]);
     for said in ["READY=1", "WATCHDOG=1", "WATCHDOG=1"] {
         assert_eq!(ear.next(), said);
     }
@@ -234,7 +234,7 @@ fn a_socket_for_another_process_is_not_taken() {
     let program = activate(&socket, "1", BINDER, &["--listen", ANY_PORT]).ready();
     assert_ne!(program.address(), address);
     introspect(program.address()).answer().unwrap().value().unwrap();
-    let unset = Program::start(&["env", "LISTEN_FDS=1", BINDER[0]], &["--listen", ANY_PORT]).ready();
+    let unset = Process::start(&["env", "LISTEN_FDS=1", BINDER[0]], &["--listen", ANY_PORT]).ready();
     introspect(unset.address()).answer().unwrap().value().unwrap();
 }
 
@@ -247,9 +247,9 @@ fn what_is_passed_and_cannot_be_served_ends_the_start() {
     let file: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
     for passed in [connection, datagram, file] {
         let script = ACTIVATE.replace("MEANT", "$$");
-        let mut program = Program::start_with(Stdio::from(passed), &["sh", "-c", &script, "sh"], BINDER);
-        eventually("it ends", PATIENCE, || program.stderr.lines().len() == 1);
-        assert_eq!(program.wait_exit(PATIENCE).code(), Some(1));
+        let mut program = Process::start_with(Stdio::from(passed), &["sh", "-c", &script, "sh"], BINDER);
+        eventually("it ends", TIMEOUT, || program.stderr.lines().len() == 1);
+        assert_eq!(program.wait_exit(TIMEOUT).code(), Some(1));
     }
     drop(peer);
 }
@@ -288,8 +288,8 @@ fn every_thread_has_the_stack_that_is_asked_for() {
 #[test]
 fn a_stack_out_of_range_is_refused() {
     for kib in ["63", "8193", "much"] {
-        let mut program = Program::start(SERVER, &["--thread-stack-kib", kib]);
-        assert_eq!(program.wait_exit(PATIENCE).code(), Some(2));
-        program.stderr.wait_for_line("--thread-stack-kib", PATIENCE);
+        let mut program = Process::start(SERVER, &["--thread-stack-kib", kib]);
+        assert_eq!(program.wait_exit(TIMEOUT).code(), Some(2));
+        program.stderr.wait_for_line("--thread-stack-kib", TIMEOUT);
     }
 }

@@ -14,23 +14,23 @@ use chat_rpc::rpc::{CallError, Client, Fault, Value};
 use support::engine::{Engine, Wire};
 use support::home::Home;
 use support::peer::{Peer, contents, texts};
-use support::{ANY_PORT, BINDER, CLIENT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, TIMEOUT, eventually};
 
 const FREE: [&str; 8] =
     ["--message-rate", "0", "--registration-rate", "0", "--room-rate", "0", "--waits-per-address", "0"];
 
-fn start(port: u16, options: &[&str]) -> Program {
+fn start(port: u16, options: &[&str]) -> Process {
     let url = format!("redis://127.0.0.1:{port}/test");
-    Program::start(SERVER, &[&["--listen", ANY_PORT, "--share", &url], &FREE[..], options].concat())
+    Process::start(SERVER, &[&["--listen", ANY_PORT, "--share", &url], &FREE[..], options].concat())
 }
 
-fn server(port: u16, options: &[&str]) -> Program {
+fn server(port: u16, options: &[&str]) -> Process {
     let alone = ["--no-binder"];
     start(port, &[&alone, options].concat()).ready()
 }
 
 /// A server of the engine, and a peer that calls it.
-fn pair(port: u16) -> (Program, Peer) {
+fn pair(port: u16) -> (Process, Peer) {
     let server = server(port, &[]);
     let peer = Peer::open(&server);
     (server, peer)
@@ -62,7 +62,7 @@ fn server_id(peer: &Peer) -> Value {
     peer.ok("system.getCapabilities", &[]).member("server_id").unwrap().clone()
 }
 
-fn metric(server: &Program, name: &str) -> f64 {
+fn metric(server: &Process, name: &str) -> f64 {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
@@ -77,7 +77,7 @@ fn what_is_done_at_one_server_is_so_at_the_others_and_wakes_who_waits_there() {
     let ((one, at_one), (_two, at_two)) = (pair(engine.port), pair(engine.port));
     assert_eq!(server_id(&at_one), server_id(&at_two));
     enter(&at_one, &["ana", "eve"]);
-    eventually("the other server knows", PATIENCE, || at_two.call("list_users", &["lobby".into()]).is_ok());
+    eventually("the other server knows", TIMEOUT, || at_two.call("list_users", &["lobby".into()]).is_ok());
     at_two.ok("register_user", &["bob".into()]);
     let joined = at_two.ok("join_room", &["bob".into(), "lobby".into()]);
     assert_eq!(texts(joined.member("users").unwrap()), ["ana", "bob", "eve"]);
@@ -85,17 +85,17 @@ fn what_is_done_at_one_server_is_so_at_the_others_and_wakes_who_waits_there() {
         let at_two = at_two.clone();
         move || at_two.ok("wait_messages", &["bob".into(), "lobby".into(), 0.into(), 60.into()])
     });
-    eventually("bob is there", PATIENCE, || members(&at_one).len() == 3);
+    eventually("bob is there", TIMEOUT, || members(&at_one).len() == 3);
     say(&at_one, "ana", "psst", "bob").unwrap();
     say(&at_one, "ana", "hello", "").unwrap();
     let page = waits.join().unwrap();
     assert_eq!(contents(page.member("messages").unwrap())[0], "psst");
-    eventually("bob hears both", PATIENCE, || heard(&at_two, "bob") == ["psst", "hello"]);
+    eventually("bob hears both", TIMEOUT, || heard(&at_two, "bob") == ["psst", "hello"]);
     assert_eq!(heard(&at_two, "eve"), ["hello"], "private is private at every server");
     say(&at_two, "bob", "back", "").unwrap();
-    eventually("ana hears it", PATIENCE, || heard(&at_one, "ana") == ["psst", "hello", "back"]);
+    eventually("ana hears it", TIMEOUT, || heard(&at_one, "ana") == ["psst", "hello", "back"]);
     at_two.ok("leave_room", &["bob".into()]);
-    eventually("bob has left", PATIENCE, || members(&at_one) == ["ana", "eve"]);
+    eventually("bob has left", TIMEOUT, || members(&at_one) == ["ana", "eve"]);
     assert!(metric(&one, "chat_share_appends_total") >= 7.0);
     assert!(metric(&one, "chat_share_lag_entries") < 1.0 && metric(&one, "chat_share_connected") > 0.0);
 }
@@ -163,7 +163,7 @@ fn with_the_engine_stopped_reading_goes_on_and_changes_are_refused_within_three_
     assert!(contents(page.member("messages").unwrap()).is_empty());
     assert!(metric(&one, "chat_share_failures_total") > 0.0);
     engine.signal("CONT");
-    eventually("changes are stored again", PATIENCE, || say(&at_one, "ana", "after", "").is_ok());
+    eventually("changes are stored again", TIMEOUT, || say(&at_one, "ana", "after", "").is_ok());
     // A fault means that nothing has changed, even if the engine has read it meanwhile.
     assert_eq!(heard(&at_one, "bob"), ["before", "after"]);
     let (_two, at_two) = pair(engine.port);
@@ -177,7 +177,7 @@ fn a_server_that_was_cut_off_comes_back_and_has_missed_nothing() {
     let ((_one, at_one), (two, at_two)) = (pair(engine.port), pair(wire.port));
     enter(&at_one, &["ana", "bob"]);
     say(&at_one, "ana", "one", "").unwrap();
-    eventually("it is at the other server", PATIENCE, || at_two.call("list_users", &["lobby".into()]).is_ok());
+    eventually("it is at the other server", TIMEOUT, || at_two.call("list_users", &["lobby".into()]).is_ok());
     wire.cut(true);
     say(&at_one, "ana", "two", "").unwrap();
     let params = ["bob".into(), "lobby".into(), "never".into()];
@@ -187,9 +187,9 @@ fn a_server_that_was_cut_off_comes_back_and_has_missed_nothing() {
     let seconds = std::env::var("CHAT_SHARE_CUT").map_or(0, |seconds| seconds.parse().unwrap());
     thread::sleep(Duration::from_secs(seconds));
     wire.cut(false);
-    eventually("it is there", PATIENCE, || heard(&at_two, "bob") == ["one", "two"]);
-    eventually("it takes changes again", PATIENCE, || say(&at_two, "bob", "three", "").is_ok());
-    eventually("and everybody has them", PATIENCE, || heard(&at_one, "ana") == ["one", "two", "three"]);
+    eventually("it is there", TIMEOUT, || heard(&at_two, "bob") == ["one", "two"]);
+    eventually("it takes changes again", TIMEOUT, || say(&at_two, "bob", "three", "").is_ok());
+    eventually("and everybody has them", TIMEOUT, || heard(&at_one, "ana") == ["one", "two", "three"]);
     assert!(metric(&two, "chat_share_lag_seconds") < 30.0);
 }
 
@@ -203,10 +203,10 @@ fn what_the_engine_has_lost_the_servers_still_know() {
     let mut talk = |count: usize| {
         for _ in 0..count {
             let text = format!("message {}", said.len());
-            eventually("it is said", PATIENCE, || say(&at_one, "ana", &text, "").is_ok());
+            eventually("it is said", TIMEOUT, || say(&at_one, "ana", &text, "").is_ok());
             said.push(text);
         }
-        eventually("both have it", PATIENCE, || [&at_one, &at_two].iter().all(|peer| heard(peer, "bob") == said));
+        eventually("both have it", TIMEOUT, || [&at_one, &at_two].iter().all(|peer| heard(peer, "bob") == said));
         said.clone()
     };
     talk(20);
@@ -237,7 +237,7 @@ fn a_snapshot_takes_the_place_of_a_long_stream() {
     let peers = servers.each_ref().map(Peer::open);
     enter(&peers[0], &["ana"]);
     let mut count = 0;
-    eventually("the stream is short again", PATIENCE, || {
+    eventually("the stream is short again", TIMEOUT, || {
         count += 1;
         say(&peers[0], "ana", &format!("message {count}"), "").unwrap();
         count > 60 && engine.call(&["XLEN", "chat-rpc:test:log:1"]).parse::<u32>().unwrap() < 50
@@ -259,7 +259,7 @@ fn a_server_with_other_limits_does_not_start_and_says_which() {
         (&["--require-auth"], "--require-auth is not for this chat"),
     ] {
         let mut other = start(engine.port, &[&["--no-binder"], options].concat());
-        assert!(!other.wait_exit(PATIENCE).success());
+        assert!(!other.wait_exit(TIMEOUT).success());
         let said = other.stderr.lines().join("\n");
         assert!(said.contains(part), "{said}");
     }
@@ -269,7 +269,7 @@ fn a_server_with_other_limits_does_not_start_and_says_which() {
     let id = server_id(&at_one);
     for mut server in [one, two] {
         server.signal("TERM");
-        assert!(server.wait_exit(PATIENCE).success());
+        assert!(server.wait_exit(TIMEOUT).success());
     }
     // With nobody left to agree with, the chat gets other limits.
     let last = server(engine.port, &["--max-rooms", "1"]);
@@ -286,8 +286,8 @@ fn users_are_idle_only_where_no_server_hears_of_them() {
     let peers = servers.each_ref().map(Peer::open);
     enter(&peers[0], &["ana", "idle"]);
     // Only the second one hears of ana from now on.
-    eventually("the other server knows", PATIENCE, || peers[1].call("list_users", &["lobby".into()]).is_ok());
-    eventually("who is idle is gone", PATIENCE, || {
+    eventually("the other server knows", TIMEOUT, || peers[1].call("list_users", &["lobby".into()]).is_ok());
+    eventually("who is idle is gone", TIMEOUT, || {
         peers[1].ok("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 1.into()]);
         members(&peers[1]) == ["ana"]
     });
@@ -298,7 +298,7 @@ fn users_are_idle_only_where_no_server_hears_of_them() {
     assert_eq!(members(&peers[0]), ["ana"]);
     // And when her server is gone, she is gone once she does not come back.
     servers[1].kill();
-    eventually("ana is gone", PATIENCE * 2, || members(&peers[0]).is_empty());
+    eventually("ana is gone", TIMEOUT * 2, || members(&peers[0]).is_empty());
 }
 
 #[test]
@@ -320,18 +320,18 @@ fn a_password_comes_from_the_url_a_file_or_the_environment_and_is_shown_nowhere(
     let user: Vec<_> = user.split_whitespace().collect();
     engine.call_as("hunter2 %", &user);
     let url = format!("redis://share:hunter2,%25@127.0.0.1:{port}/test");
-    let by_url = Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--share", &url], &FREE[..]].concat());
+    let by_url = Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--share", &url], &FREE[..]].concat());
     let script = format!(
         "CHAT_SHARE_PASSWORD='hunter2 %' exec {} --listen {ANY_PORT} --no-binder --share redis://127.0.0.1:{port}/test",
         SERVER[0]
     );
-    let by_environment = Program::serve(&["sh"], &["-c", &script]);
+    let by_environment = Process::serve(&["sh"], &["-c", &script]);
     enter(&Peer::open(&by_url), &["ana"]);
-    eventually("all know ana", PATIENCE, || {
+    eventually("all know ana", TIMEOUT, || {
         [&by_file, &by_environment].iter().all(|server| members(&Peer::open(server)) == ["ana"])
     });
     let mut wrong = start(port, &["--no-binder", "--log-level", "debug"]);
-    assert!(!wrong.wait_exit(PATIENCE).success());
+    assert!(!wrong.wait_exit(TIMEOUT).success());
     for server in [&by_file, &by_url, &by_environment, &wrong] {
         let said = server.stderr.lines().join("\n");
         assert!(!said.contains("hunter2"), "{said}");
@@ -342,10 +342,10 @@ fn a_password_comes_from_the_url_a_file_or_the_environment_and_is_shown_nowhere(
 #[test]
 fn a_client_whose_server_ends_goes_on_at_another_one() {
     let Some(engine) = Engine::start(&[]) else { return };
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let mut servers: Vec<_> = (0..2).map(|_| start(engine.port, &["--binder", binder.address()]).ready()).collect();
     let peers: Vec<_> = servers.iter().map(Peer::open).collect();
-    eventually("both are registered", PATIENCE, || {
+    eventually("both are registered", TIMEOUT, || {
         servers.iter().all(|server| server.stderr.lines().iter().any(|line| line.contains("registered at the binder")))
     });
     enter(&peers[0], &["bob"]);
@@ -355,22 +355,22 @@ fn a_client_whose_server_ends_goes_on_at_another_one() {
     let data = format!("XDG_DATA_HOME={config}");
     let command = ["env", &state, &data, CLIENT[0]];
     let mut ana =
-        Program::start(&command, &["--binder", binder.address(), "--user", "ana", "--room", "lobby", "--plain"]);
-    eventually("ana is there", PATIENCE, || members(&peers[0]).contains(&"ana".to_owned()));
+        Process::start(&command, &["--binder", binder.address(), "--user", "ana", "--room", "lobby", "--plain"]);
+    eventually("ana is there", TIMEOUT, || members(&peers[0]).contains(&"ana".to_owned()));
     ana.send_line("first");
-    eventually("bob hears it", PATIENCE, || heard(&peers[0], "bob") == ["first"]);
+    eventually("bob hears it", TIMEOUT, || heard(&peers[0], "bob") == ["first"]);
     say(&peers[0], "bob", "second", "").unwrap();
-    ana.stdout.wait_for_line("second", PATIENCE);
+    ana.stdout.wait_for_line("second", TIMEOUT);
     // Where ana is.
-    let is_here = |server: &Program| metric(server, "chat_waiting") + metric(server, "chat_streams") > 0.0;
-    eventually("ana waits somewhere", PATIENCE, || servers.iter().any(is_here));
+    let is_here = |server: &Process| metric(server, "chat_waiting") + metric(server, "chat_streams") > 0.0;
+    eventually("ana waits somewhere", TIMEOUT, || servers.iter().any(is_here));
     let hers = servers.iter().position(is_here).unwrap();
     servers[hers].kill();
     let other = &peers[1 - hers];
     ana.send_line("third");
-    eventually("it is said at the other server", PATIENCE, || heard(other, "bob") == ["first", "second", "third"]);
+    eventually("it is said at the other server", TIMEOUT, || heard(other, "bob") == ["first", "second", "third"]);
     say(other, "bob", "fourth", "").unwrap();
-    ana.stdout.wait_for_line("fourth", PATIENCE);
+    ana.stdout.wait_for_line("fourth", TIMEOUT);
     for text in ["second", "fourth"] {
         let lines = ana.stdout.lines();
         assert_eq!(lines.iter().filter(|line| line.contains(text)).count(), 1, "{lines:?}");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::{CallError, Client, Credentials, Fault, Value};
 use support::engine::Engine;
 use support::peer::contents;
-use support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT};
 
 fn figure(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |figure| figure.parse().unwrap())
@@ -22,12 +22,12 @@ fn figure(variable: &str, default: usize) -> usize {
 
 /// Servers that can be killed and started again, each on its own port.
 struct Servers {
-    programs: Vec<Program>,
+    programs: Vec<Process>,
     options: Vec<String>,
 }
 
 impl Servers {
-    fn start(count: usize, engine: &Engine, binder: &Program) -> Self {
+    fn start(count: usize, engine: &Engine, binder: &Process) -> Self {
         let url = format!("redis://127.0.0.1:{}/test", engine.port);
         let options = ["--share", &url, "--binder", binder.address(), "--history-messages", "100000"];
         let more = ["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0"];
@@ -36,10 +36,10 @@ impl Servers {
         Self { programs, options }
     }
 
-    fn one(listen: &str, options: &[String]) -> Program {
+    fn one(listen: &str, options: &[String]) -> Process {
         let mut all = vec!["--listen".to_owned(), listen.to_owned()];
         all.extend_from_slice(options);
-        Program::serve(SERVER, &all)
+        Process::serve(SERVER, &all)
     }
 
     fn replace(&mut self, index: usize) {
@@ -115,9 +115,9 @@ fn converse(
     disturb: impl FnOnce(&mut Engine, &mut Servers, &dyn Fn() -> bool),
 ) {
     let Some(mut engine) = Engine::start(&["--appendfsync", "everysec"]) else { return };
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let mut servers = Servers::start(servers, &engine, &binder);
-    let deadline = Instant::now() + time + PATIENCE * 3;
+    let deadline = Instant::now() + time + TIMEOUT * 3;
     let guest = |name: String| Guest { name, binder: binder.address(), server: None, deadline };
     let (sent, is_over, ready) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
     let all: Mutex<HashMap<String, Vec<Read>>> = Mutex::default();

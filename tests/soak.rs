@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Connection, last_call};
-use support::process::{descriptors, sleeps, status};
-use support::{ANY_PORT, BINDER, Program, SERVER, eventually};
+use support::procfs::{descriptors, sleeps, status};
+use support::{ANY_PORT, BINDER, Process, SERVER, eventually};
 
 const USERS: usize = 200;
 const ROOMS: usize = 10;
@@ -144,7 +144,7 @@ impl User {
 }
 
 /// Lets all users live for `time`, and checks what they have seen. Answers how many messages there were.
-fn round(server: &Program, number: usize, time: Duration) -> usize {
+fn round(server: &Process, number: usize, time: Duration) -> usize {
     let running = Arc::new(AtomicBool::new(true));
     let results = Arc::new(Mutex::new(Vec::new()));
     let lives: Vec<_> = (0..USERS)
@@ -211,7 +211,7 @@ fn a_soak_loses_nothing_and_leaves_nothing_behind() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS is a number"));
     let options =
         ["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0", "--history-messages", "2000"];
-    let server = Program::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], &options[..]].concat());
+    let server = Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], &options[..]].concat());
     let mut kept = Connection::open(server.address());
     for room in 0..ROOMS {
         kept.call("create_room", &[room_name(room)]).unwrap();
@@ -239,8 +239,8 @@ fn a_soak_loses_nothing_and_leaves_nothing_behind() {
 fn programs_at_rest_hardly_wake_up() {
     const WINDOW: Duration = Duration::from_secs(20);
     let programs = [
-        Program::serve(BINDER, &["--listen", ANY_PORT]),
-        Program::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]),
+        Process::serve(BINDER, &["--listen", ANY_PORT]),
+        Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]),
     ];
     for program in &programs {
         // Something to come to rest after.

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{Client, Value};
-use support::{ANY_PORT, BINDER, CLIENT, CommandLine, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, BINDER, CLIENT, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
-fn serve(options: &[&str]) -> Program {
-    Program::serve(SERVER, &[&["--listen", ANY_PORT], options].concat())
+fn serve(options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT], options].concat())
 }
 
 fn port(address: &str) -> i64 {
@@ -23,7 +23,7 @@ fn offered(binder: &Client) -> Value {
     binder.call("lookup_procedure", &["send_message".into()]).expect("a look-up")
 }
 
-fn at(server: &Program) -> Value {
+fn at(server: &Process) -> Value {
     Value::Array(vec!["127.0.0.1".into(), port(server.address()).into()])
 }
 
@@ -36,72 +36,72 @@ fn an_empty_room_and_a_silent_user_are_forgotten() {
     client.call("join_room", &["ana".into(), "lobby".into()]).unwrap();
     client.call("create_room", &["empty".into()]).unwrap();
     let rooms = |client: &Client| client.call("list_rooms", &[]).unwrap();
-    eventually("the empty room is gone", PATIENCE, || rooms(&client) == Value::Array(vec!["lobby".into()]));
-    eventually("the user and then the room are gone", PATIENCE, || rooms(&client) == Value::Array(vec![]));
+    eventually("the empty room is gone", TIMEOUT, || rooms(&client) == Value::Array(vec!["lobby".into()]));
+    eventually("the user and then the room are gone", TIMEOUT, || rooms(&client) == Value::Array(vec![]));
     client.call("register_user", &["ana".into()]).unwrap();
 }
 
 #[test]
 fn a_lease_ends_and_the_registration_before_it_answers_again() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let client = Client::new(binder.address());
     client.call("register_procedure", &["send_message".into(), "10.0.0.1".into(), 1.into()]).unwrap();
     let service = ["x".into(), "10.0.0.2".into(), 2.into(), Value::Array(vec!["send_message".into()]), 1.into()];
     let started = Instant::now();
     assert_eq!(client.call("register_service", &service).unwrap(), Value::Int(1));
     assert_eq!(offered(&client), Value::Array(vec!["10.0.0.2".into(), 2.into()]));
-    eventually("the lease has ended", PATIENCE, || offered(&client) == Value::Array(vec!["10.0.0.1".into(), 1.into()]));
+    eventually("the lease has ended", TIMEOUT, || offered(&client) == Value::Array(vec!["10.0.0.1".into(), 1.into()]));
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
 #[test]
 fn a_server_starts_without_a_binder_and_comes_back_after_it_was_killed() {
-    let mut binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let mut binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let address = binder.address().to_owned();
     binder.kill();
     let mut server = serve(&["--binder", &address]);
-    server.stderr.wait_for_line("cannot register at the binder", PATIENCE);
+    server.stderr.wait_for_line("cannot register at the binder", TIMEOUT);
     for _ in 0..2 {
-        let mut binder = Program::serve(BINDER, &["--listen", &address]);
+        let mut binder = Process::serve(BINDER, &["--listen", &address]);
         let client = Client::new(&address);
-        eventually("the server has registered", PATIENCE, || offered(&client) == at(&server));
+        eventually("the server has registered", TIMEOUT, || offered(&client) == at(&server));
         binder.kill();
     }
-    let _binder = Program::serve(BINDER, &["--listen", &address]);
+    let _binder = Process::serve(BINDER, &["--listen", &address]);
     let client = Client::new(&address);
-    eventually("the server has registered again", PATIENCE, || offered(&client) == at(&server));
+    eventually("the server has registered again", TIMEOUT, || offered(&client) == at(&server));
     server.signal("TERM");
-    assert!(server.wait_exit(PATIENCE).success());
+    assert!(server.wait_exit(TIMEOUT).success());
     assert_eq!(offered(&client), Value::Nil, "it has unregistered");
 }
 
 #[test]
 fn of_two_servers_the_newer_answers_and_the_older_when_it_ends() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let client = Client::new(binder.address());
     let older = serve(&["--binder", binder.address()]);
-    eventually("the first has registered", PATIENCE, || offered(&client) == at(&older));
+    eventually("the first has registered", TIMEOUT, || offered(&client) == at(&older));
     let mut newer = serve(&["--binder", binder.address()]);
-    eventually("the second has registered", PATIENCE, || offered(&client) == at(&newer));
+    eventually("the second has registered", TIMEOUT, || offered(&client) == at(&newer));
     newer.signal("TERM");
-    newer.wait_exit(PATIENCE);
+    newer.wait_exit(TIMEOUT);
     assert_eq!(offered(&client), at(&older));
 }
 
 #[test]
 fn what_is_advertised_is_what_is_registered() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let client = Client::new(binder.address());
     let server = serve(&["--binder", binder.address(), "--advertise", "chat.example"]);
     let own_port = port(server.address());
-    eventually("a host alone", PATIENCE, || {
+    eventually("a host alone", TIMEOUT, || {
         offered(&client) == Value::Array(vec!["chat.example".into(), own_port.into()])
     });
     let _other = serve(&["--binder", binder.address(), "--advertise", "chat.example:80"]);
-    eventually("host and port", PATIENCE, || offered(&client) == Value::Array(vec!["chat.example".into(), 80.into()]));
-    let anywhere = Program::serve(SERVER, &["--listen", "0.0.0.0:0", "--binder", binder.address()]);
+    eventually("host and port", TIMEOUT, || offered(&client) == Value::Array(vec!["chat.example".into(), 80.into()]));
+    let anywhere = Process::serve(SERVER, &["--listen", "0.0.0.0:0", "--binder", binder.address()]);
     // The address of the interface that reaches the network, or loopback on a machine without one: never the wildcard.
-    eventually("an address of this machine", PATIENCE, || match offered(&client).as_array() {
+    eventually("an address of this machine", TIMEOUT, || match offered(&client).as_array() {
         Some([Value::String(host), registered]) => {
             *registered == port(anywhere.address()).into()
                 && host.parse::<IpAddr>().is_ok_and(|ip| !ip.is_unspecified())
@@ -133,7 +133,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
 
 #[test]
 fn a_port_in_use_is_one_line_and_exit_code_1() {
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     for line in [BINDER, SERVER] {
         let (code, output) = run(line, &["--listen", binder.address()]);
         assert_eq!(code, Some(1), "{output:?}");
@@ -149,8 +149,8 @@ fn help_and_version_go_to_standard_output() {
     for line in [BINDER, SERVER, CLIENT] {
         for (option, part) in [("--help", "--listen"), ("--version", env!("CARGO_PKG_VERSION"))] {
             let part = if line == CLIENT && option == "--help" { "--server" } else { part };
-            let mut program = Program::start(line, &[option]);
-            assert!(program.wait_exit(PATIENCE).success());
+            let mut program = Process::start(line, &[option]);
+            assert!(program.wait_exit(TIMEOUT).success());
             assert!(program.stdout.lines().iter().any(|line| line.contains(part)), "{option} lacks {part}");
             assert!(program.stderr.lines().is_empty());
         }
@@ -159,7 +159,7 @@ fn help_and_version_go_to_standard_output() {
 
 /// Runs a program to its end; answers its exit code and what it wrote to standard error.
 fn run(line: CommandLine, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
-    let mut program = Program::start(line, arguments);
-    let code = program.wait_exit(PATIENCE).code();
+    let mut program = Process::start(line, arguments);
+    let code = program.wait_exit(TIMEOUT).code();
     (code, program.stderr.lines())
 }

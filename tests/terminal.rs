@@ -17,7 +17,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 use support::home::Home;
-use support::{ANY_PORT, CLIENT, PATIENCE, Program, SERVER, eventually};
+use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
 
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
@@ -29,14 +29,14 @@ const CTRL_D: &str = "\x04";
 
 /// A chat server and the clients' files.
 struct Chat {
-    server: Program,
+    server: Process,
     home: Home,
 }
 
 impl Chat {
     fn new() -> Self {
         Self {
-            server: Program::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--message-rate", "0"]),
+            server: Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--message-rate", "0"]),
             home: Home::new(),
         }
     }
@@ -184,7 +184,7 @@ impl Screen {
     /// Waits until the screen shows what is wanted.
     #[track_caller]
     fn wait(&self, what: &str, mut shows: impl FnMut(&Seen) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut seen = lock(&self.shared.0);
         while !shows(&seen) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -211,7 +211,7 @@ impl Screen {
     #[track_caller]
     fn wait_exit(&mut self) -> ExitStatus {
         let mut status = None;
-        eventually("the client ends", PATIENCE, || {
+        eventually("the client ends", TIMEOUT, || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -364,7 +364,7 @@ fn in_tmux_no_resize_erases_a_message() {
         return;
     }
     let screen = || tmux(&["capture-pane", "-p", "-t", "test", "-S", "-100"]).unwrap();
-    let shows = |text: &str| eventually(text, PATIENCE, || screen().replace('\n', "").contains(text));
+    let shows = |text: &str| eventually(text, TIMEOUT, || screen().replace('\n', "").contains(text));
     shows("ana@lobby>");
     chat.say("bob", &["m1", "m2", "m3"]);
     shows("<bob> m3");
@@ -374,7 +374,7 @@ fn in_tmux_no_resize_erases_a_message() {
         tmux(&["resize-window", "-t", "test", "-x", &columns.to_string(), "-y", "24"]).unwrap();
         let mut text = String::new();
         // Where sizes follow each other faster than the client hears of them, a copy of the prompt may stay.
-        eventually("the line", PATIENCE, || {
+        eventually("the line", TIMEOUT, || {
             text = screen();
             text.replace('\n', "").trim_end().ends_with("END")
         });
@@ -515,7 +515,7 @@ fn ctrl_c_twice_leaves_a_server_that_does_not_reply() {
     ana.line("/list");
     ana.wait_for("ana@lobby> /list");
     let started = Instant::now();
-    eventually("the client ends", PATIENCE, || {
+    eventually("the client ends", TIMEOUT, || {
         ana.keys(&[CTRL_C]);
         std::thread::sleep(Duration::from_millis(50));
         ana.child.try_wait().unwrap().is_some()
@@ -656,7 +656,7 @@ fn an_outage_is_one_line_and_what_is_typed_is_sent_after_it() {
     ana.wait_for("trying again in");
     ana.line("typed meanwhile");
     ana.wait_for("…<ana> typed meanwhile");
-    chat.server = Program::serve(SERVER, &["--no-binder", "--listen", &address]);
+    chat.server = Process::serve(SERVER, &["--no-binder", "--listen", &address]);
     bob.wait_for(" <ana> typed meanwhile");
     ana.wait_for("✓<ana> typed meanwhile");
     bob.wait_for("reconnected at");
@@ -867,10 +867,10 @@ fn a_command_hears_of_mentions_one_at_a_time() {
     chat.say("bob", &["nothing", "hello ana; `id` $(id)", "ana, ana"]);
     ana.wait_for("ana, ana");
     let first = "$HOME;echo|bob|lobby|hello ana; `id` $(id)||";
-    eventually("the command has run", PATIENCE, || lines() == [first]);
+    eventually("the command has run", TIMEOUT, || lines() == [first]);
     fs::write(&go, "").unwrap();
     // Until it has ended, another mention is none of its business.
-    eventually("it runs again", PATIENCE, || {
+    eventually("it runs again", TIMEOUT, || {
         chat.say("bob", &["ana?"]);
         lines().len() >= 2
     });

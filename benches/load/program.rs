@@ -14,7 +14,7 @@ use crate::Outcome;
 use crate::peers::Kind;
 
 /// How long a program may take to be ready, and the server to come to rest.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the programs are started.
 pub(crate) struct Programs {
@@ -96,7 +96,7 @@ impl Programs {
         let Some(child) = child else { return Ok(None) };
         let program = Program { child, address, ready: Duration::ZERO };
         while TcpStream::connect(address).is_err() {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 return Err(format!("{name} does not listen").into());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -178,7 +178,7 @@ impl Program {
         let (mut last, mut since) = (self.usage()?.threads, Instant::now());
         let started = Instant::now();
         // tiny_http's threads leave after 5 s without work.
-        while since.elapsed() < Duration::from_secs(6) && started.elapsed() < PATIENCE {
+        while since.elapsed() < Duration::from_secs(6) && started.elapsed() < TIMEOUT {
             std::thread::sleep(Duration::from_millis(100));
             let threads = self.usage()?.threads;
             if threads != last {

@@ -52,8 +52,8 @@ use crate::rpc::Metrics;
 use crate::secret::Salt;
 
 /// How long a change may take before its caller is told that it cannot be stored.
-const PATIENCE: Duration = Duration::from_millis(2700);
-/// A batch that is appended later than this before the end of [`PATIENCE`] does not count: its caller may not hear of it.
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(2700);
+/// A batch that is appended later than this before the end of [`COMMIT_TIMEOUT`] does not count: its caller may not hear of it.
 const MARGIN: Duration = Duration::from_millis(200);
 /// How long to wait for a batch to come back that is certainly in the stream.
 const COMING_BACK: Duration = Duration::from_secs(10);
@@ -210,7 +210,7 @@ impl Share {
 
     /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
     fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Fate {
-        let given_up = Instant::now() + PATIENCE;
+        let given_up = Instant::now() + COMMIT_TIMEOUT;
         let mut wait_until = given_up;
         let mut fate = Fate::IsNotIn;
         loop {

@@ -144,12 +144,12 @@ impl Local {
 /// Ends all waits and unregisters, so that others learn at once that the server has gone.
 impl Drop for Local {
     fn drop(&mut self) {
-        const PATIENCE: Duration = Duration::from_millis(1500);
+        const TIMEOUT: Duration = Duration::from_millis(1500);
         if let Some(server) = self.server.take() {
-            server.stop(PATIENCE);
+            server.stop(TIMEOUT);
         }
         if let Some(binder) = self.binder.take() {
-            binder.stop(PATIENCE);
+            binder.stop(TIMEOUT);
         }
     }
 }

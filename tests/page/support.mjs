@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 // Long enough for a busy machine, and only ever used up by a failure.
-export const PATIENCE = 30_000;
+export const TIMEOUT = 30_000;
 
 const running = new Set();
 const directories = [];
@@ -58,13 +58,13 @@ export function directory() {
 }
 
 export async function eventually(what, condition) {
-  const end = Date.now() + PATIENCE;
+  const end = Date.now() + TIMEOUT;
   for (;;) {
     const result = await condition();
     if (result) {
       return result;
     }
-    assert.ok(Date.now() < end, `not within ${PATIENCE} ms: ${what instanceof Function ? what() : what}`);
+    assert.ok(Date.now() < end, `not within ${TIMEOUT} ms: ${what instanceof Function ? what() : what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -102,7 +102,7 @@ const complaints = [];
 /** A new browser window with nothing kept. What the network does to it, which a test may be about, is no complaint. */
 export async function window(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 800, height: 640 }, ...options });
-  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultTimeout(TIMEOUT);
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(error.stack));
   page.on("console", (message) => {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::home::Home;
-use super::{ANY_PORT, PATIENCE, eventually};
+use super::{ANY_PORT, TIMEOUT, eventually};
 
 /// A running engine that appends to a file, as a service would.
 pub struct Engine {
@@ -46,7 +46,7 @@ impl Engine {
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
         command.arg("--dir").arg(&self.home.0).args(&self.options).stdout(Stdio::null());
         self.child = Some(command.spawn().unwrap());
-        eventually("the engine answers", PATIENCE, || {
+        eventually("the engine answers", TIMEOUT, || {
             TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| {
                 let mut reply = [0; 5];
                 stream.write_all(b"PING\r\n").is_ok()
@@ -95,7 +95,7 @@ impl Engine {
 
     fn calls(&self, commands: &[&[&str]]) -> Vec<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         for words in commands {
             let mut command = format!("*{}\r\n", words.len());
             for word in *words {

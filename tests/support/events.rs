@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{Credentials, DocumentLimits, Value, read_response, write};
 
-use super::{PATIENCE, Program};
+use super::{Process, TIMEOUT};
 
 /// One event; a comment has the name `:`.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +72,7 @@ pub struct Stream {
 impl Stream {
     /// Asks for a stream with these header lines, and reads the head of the reply.
     #[track_caller]
-    pub fn request(server: &Program, query: &str, headers: &str) -> Self {
+    pub fn request(server: &Process, query: &str, headers: &str) -> Self {
         let mut socket = TcpStream::connect(server.address()).expect("connect");
         let request = format!("GET /events?{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         socket.write_all(request.as_bytes()).expect("send");
@@ -82,7 +82,7 @@ impl Stream {
     /// A stream that was asked for on `socket`; reads the head of the reply.
     #[track_caller]
     pub fn of(socket: TcpStream) -> Self {
-        socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("read timeout");
         let mut stream = Self { socket, buffered: Vec::new(), head: String::new() };
         stream.head = stream.until("\r\n\r\n").expect("a head");
         stream
@@ -90,7 +90,7 @@ impl Stream {
 
     /// Opens a stream that takes no thread, and reads its first event.
     #[track_caller]
-    pub fn open(server: &Program, query: &str, headers: &str) -> (Self, Event) {
+    pub fn open(server: &Process, query: &str, headers: &str) -> (Self, Event) {
         let mut stream = Self::request(server, query, &format!("Connection: close\r\n{headers}"));
         assert_eq!(stream.status(), 200, "{}", stream.head);
         let room = stream.next();
@@ -131,7 +131,7 @@ impl Stream {
         self.socket.set_read_timeout(Some(time)).expect("read timeout");
         let silent = self.buffered.is_empty()
             && self.socket.read(&mut [0; 1]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        self.socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        self.socket.set_read_timeout(Some(TIMEOUT)).expect("read timeout");
         silent
     }
 
@@ -144,7 +144,7 @@ impl Stream {
                 self.buffered.drain(..at + end.len());
                 return Some(text);
             }
-            assert!(started.elapsed() < PATIENCE, "nothing whole within {PATIENCE:?}");
+            assert!(started.elapsed() < TIMEOUT, "nothing whole within {TIMEOUT:?}");
             let mut chunk = [0; 64 << 10];
             match self.socket.read(&mut chunk) {
                 Ok(0) => return None,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chat_rpc::rpc::{Client, Value};
 
-use super::{CLIENT, PATIENCE, Program};
+use super::{CLIENT, Process, TIMEOUT};
 
 /// A directory for the files of programs, removed at the end.
 pub struct Home(pub PathBuf);
@@ -23,27 +23,27 @@ impl Home {
 
     /// Starts a client that has its files here.
     #[track_caller]
-    pub fn client(&self, arguments: &[&str]) -> Program {
+    pub fn client(&self, arguments: &[&str]) -> Process {
         self.client_with(&[], arguments)
     }
 
     /// Starts a client with more in its environment, as `NAME=VALUE`.
     #[track_caller]
-    pub fn client_with(&self, environment: &[&str], arguments: &[&str]) -> Program {
+    pub fn client_with(&self, environment: &[&str], arguments: &[&str]) -> Process {
         self.client_reading(Stdio::piped(), environment, arguments)
     }
 
     /// Starts a client with this as its standard input.
     #[track_caller]
-    pub fn client_reading(&self, input: Stdio, environment: &[&str], arguments: &[&str]) -> Program {
+    pub fn client_reading(&self, input: Stdio, environment: &[&str], arguments: &[&str]) -> Process {
         let home = format!("HOME={}", self.0.display());
         let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", "LC_ALL=C", &home];
-        Program::start_with(input, &[&clear, environment, CLIENT].concat(), arguments)
+        Process::start_with(input, &[&clear, environment, CLIENT].concat(), arguments)
     }
 
     /// Starts a client as `user` and waits until they are in `room`.
     #[track_caller]
-    pub fn member(&self, place: &[&str], user: &str, room: &str) -> Program {
+    pub fn member(&self, place: &[&str], user: &str, room: &str) -> Process {
         let mut client = self.client(&[place, &["--user", user]].concat());
         enter(&mut client, room);
         client
@@ -52,14 +52,14 @@ impl Home {
 
 /// Creates `room`, which may exist already, and joins it.
 #[track_caller]
-pub fn enter(client: &mut Program, room: &str) {
+pub fn enter(client: &mut Process, room: &str) {
     client.send_line(&format!("create {room}"));
     client.send_line(&format!("join {room}"));
-    client.stderr.wait_for_line(&format!("Joined {room}"), PATIENCE);
+    client.stderr.wait_for_line(&format!("Joined {room}"), TIMEOUT);
 }
 
 /// How often `client` has printed a line that ends with `text`.
-pub fn count(client: &Program, text: &str) -> usize {
+pub fn count(client: &Process, text: &str) -> usize {
     client.stdout.lines().iter().filter(|line| line.ends_with(text)).count()
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chat_rpc::rpc::{DocumentLimits, Fault, Value, read_response, write};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// The text of a POST to `/RPC2` with `body`; `extra` are further header lines, each with CR LF.
 pub fn post(body: &str, extra: &str) -> String {
@@ -52,8 +52,8 @@ impl Connection {
     pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("connect");
         stream.set_nodelay(true).expect("nodelay");
-        stream.set_read_timeout(Some(PATIENCE)).expect("read time-out");
-        stream.set_write_timeout(Some(PATIENCE)).expect("write time-out");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("read time-out");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("write time-out");
         Self { stream, buffered: Vec::new() }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sched::{CloneFlags, setns};
 
 use super::home::Home;
-use super::{CommandLine, PATIENCE, Program};
+use super::{CommandLine, Process, TIMEOUT};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -87,14 +87,14 @@ impl Lan {
 
     /// Starts a program on a machine.
     #[track_caller]
-    pub fn start(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Program {
+    pub fn start(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Process {
         let machine = self.machine(machine);
-        Program::start(&[&["ip", "netns", "exec", &machine], line].concat(), arguments)
+        Process::start(&[&["ip", "netns", "exec", &machine], line].concat(), arguments)
     }
 
     /// Starts a program that listens on a machine, and waits for its ready line.
     #[track_caller]
-    pub fn serve(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Program {
+    pub fn serve(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Process {
         self.start(machine, line, arguments).ready()
     }
 
@@ -116,7 +116,7 @@ impl Lan {
         let mut program = self.start(machine, &["python3", "-"], &[] as &[&str]);
         program.send_line(script);
         program.end_input();
-        let status = program.wait_exit(PATIENCE * 2);
+        let status = program.wait_exit(TIMEOUT * 2);
         assert!(status.success(), "the Python script failed with {status}");
         program.stdout.lines().join("\n")
     }

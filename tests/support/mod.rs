@@ -11,7 +11,7 @@ pub mod home;
 pub mod http;
 pub mod lan;
 pub mod peer;
-pub mod process;
+pub mod procfs;
 pub mod relay;
 pub mod scene;
 
@@ -24,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long to wait for what should come at once: long enough for a busy machine, and only ever used up by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The command of a program, to which arguments are added.
 pub type CommandLine<'a> = &'a [&'a str];
@@ -36,20 +36,20 @@ pub const SERVER: CommandLine = &[env!("CARGO_BIN_EXE_server")];
 /// Our terminal client.
 pub const CLIENT: CommandLine = &[env!("CARGO_BIN_EXE_client")];
 
-const ORIGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/origin/origin.py");
+const ORIGINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/original/original.py");
 /// The binder of the original project.
-pub const ORIGIN_BINDER: CommandLine = &["python3", ORIGIN, "binder"];
+pub const ORIGINAL_BINDER: CommandLine = &["python3", ORIGINAL, "binder"];
 /// The chat server of the original project.
-pub const ORIGIN_SERVER: CommandLine = &["python3", ORIGIN, "server"];
+pub const ORIGINAL_SERVER: CommandLine = &["python3", ORIGINAL, "server"];
 /// The client of the original project.
-pub const ORIGIN_CLIENT: CommandLine = &["python3", ORIGIN, "client"];
+pub const ORIGINAL_CLIENT: CommandLine = &["python3", ORIGINAL, "client"];
 
 /// A listening address on a port that the system chooses.
 pub const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A running program, killed when dropped. If the test is failing by then, its command, status and both streams are
 /// printed.
-pub struct Program {
+pub struct Process {
     command: Command,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -60,8 +60,8 @@ pub struct Program {
     address: Option<String>,
 }
 
-impl Program {
-    /// Starts a program whose standard input stays open until [`Program::end_input`].
+impl Process {
+    /// Starts a program whose standard input stays open until [`Process::end_input`].
     #[track_caller]
     pub fn start(line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
         Self::start_with(Stdio::piped(), line, arguments)
@@ -96,7 +96,7 @@ impl Program {
     #[track_caller]
     pub fn ready(mut self) -> Self {
         const READY: &str = " listening on ";
-        let ready = self.stdout.wait_for_line(READY, PATIENCE);
+        let ready = self.stdout.wait_for_line(READY, TIMEOUT);
         self.address = ready.split_once(READY).map(|(_, address)| address.trim().to_owned());
         self
     }
@@ -158,7 +158,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for Process {
     fn drop(&mut self) {
         let status = self.child.try_wait();
         self.kill();
@@ -248,25 +248,25 @@ fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
 
 /// Starts a client of the original project and registers `name`.
 #[track_caller]
-pub fn origin_client(binder: &Program, name: &str) -> Program {
-    let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
+pub fn original_client(binder: &Process, name: &str) -> Process {
+    let mut client = Process::start(ORIGINAL_CLIENT, &["--binder", binder.address()]);
     client.send_line(name);
-    client.stdout.wait_for_line(&format!("User {name} registered"), PATIENCE);
+    client.stdout.wait_for_line(&format!("User {name} registered"), TIMEOUT);
     client
 }
 
 /// Writes lines to a program's standard input.
-pub fn send_lines(client: &mut Program, lines: &[&str]) {
+pub fn send_lines(client: &mut Process, lines: &[&str]) {
     lines.iter().for_each(|line| client.send_line(line));
 }
 
 /// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
 #[track_caller]
 pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
-    let mut program = Program::start(&["python3", "-"], arguments);
+    let mut program = Process::start(&["python3", "-"], arguments);
     program.send_line(script);
     program.end_input();
-    let status = program.wait_exit(PATIENCE);
+    let status = program.wait_exit(TIMEOUT);
     assert!(status.success(), "the Python script failed with {status}");
     program.stdout.lines().join("\n")
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{CallError, Client, Credentials, Fault, Value};
 
-use super::process::status;
-use super::{PATIENCE, Program};
+use super::procfs::status;
+use super::{Process, TIMEOUT};
 
 /// Somebody who calls procedures.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub struct Peer {
 
 impl Peer {
     /// Without credentials.
-    pub fn open(server: &Program) -> Self {
-        Self { client: Client::new(server.address()).with_timeout(PATIENCE * 2) }
+    pub fn open(server: &Process) -> Self {
+        Self { client: Client::new(server.address()).with_timeout(TIMEOUT * 2) }
     }
 
     /// With credentials.
-    pub fn with(server: &Program, user: &str, secret: &str) -> Self {
+    pub fn with(server: &Process, user: &str, secret: &str) -> Self {
         let credentials = Credentials { user: user.to_owned(), secret: secret.to_owned() };
-        Self { client: Client::new(server.address()).with_timeout(PATIENCE * 2).with_credentials(&credentials) }
+        Self { client: Client::new(server.address()).with_timeout(TIMEOUT * 2).with_credentials(&credentials) }
     }
 
     /// Makes a call that reaches the server and comes back.
@@ -91,7 +91,7 @@ pub fn contents(value: &Value) -> Vec<&str> {
 
 /// What a program uses while something is done to it.
 pub struct Usage<'a> {
-    program: &'a Program,
+    program: &'a Process,
     resident: u64,
     start: Instant,
 }
@@ -99,7 +99,7 @@ pub struct Usage<'a> {
 impl<'a> Usage<'a> {
     /// From now on.
     #[track_caller]
-    pub fn of(program: &'a Program) -> Self {
+    pub fn of(program: &'a Process) -> Self {
         // 5 sets the peak of resident memory to what is resident now.
         fs::write(format!("/proc/{}/clear_refs", program.id()), "5").expect("a child's peak can be reset");
         Self { program, resident: resident_kb(program), start: Instant::now() }
@@ -118,6 +118,6 @@ impl<'a> Usage<'a> {
 
 /// Resident memory in kB.
 #[track_caller]
-pub fn resident_kb(program: &Program) -> u64 {
+pub fn resident_kb(program: &Process) -> u64 {
     status(program.id(), "VmRSS")
 }

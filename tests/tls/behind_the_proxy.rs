@@ -8,13 +8,13 @@ use std::process::Command;
 
 use super::client;
 use super::support::home::Home;
-use super::support::{ANY_PORT, BINDER, PATIENCE, Program, SERVER, eventually, send_lines};
+use super::support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, send_lines};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/nginx/chat-rpc.conf");
 
 /// nginx before a program, with the recipe.
 struct Proxy {
-    _nginx: Program,
+    _nginx: Process,
     url: String,
 }
 
@@ -79,8 +79,8 @@ impl Proxy {
         );
         fs::write(work.join("nginx.conf"), config).unwrap();
         let (log, config) = (format!("{at}/error.log"), format!("{at}/nginx.conf"));
-        let nginx = Program::start(&["nginx", "-e", &log, "-c", &config], &["-g", "daemon off; master_process off;"]);
-        eventually("nginx listens", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let nginx = Process::start(&["nginx", "-e", &log, "-c", &config], &["-g", "daemon off; master_process off;"]);
+        eventually("nginx listens", TIMEOUT, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { _nginx: nginx, url: format!("https://127.0.0.1:{port}") }
     }
 }
@@ -95,8 +95,8 @@ fn metrics(address: &str) -> String {
 }
 
 /// A server of its own.
-fn server(options: &[&str]) -> Program {
-    Program::serve(SERVER, &[&["--listen", ANY_PORT, "--require-auth"], options].concat())
+fn server(options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--require-auth"], options].concat())
 }
 
 #[test]
@@ -111,18 +111,18 @@ fn a_chat_goes_through_the_proxy() {
     let proxy = Proxy::start(&home.0, free_port(), server.address(), &files);
     let place = ["--server", &proxy.url, "--ca-file", trusted, "--room", "lobby"];
     let mut ana = client(&home, &[&place[..], &["--user", "ana"]].concat());
-    ana.stderr.wait_for_line("Joined lobby", PATIENCE);
+    ana.stderr.wait_for_line("Joined lobby", TIMEOUT);
     let mut bob = client(&other, &[&place[..], &["--user", "bob"]].concat());
-    bob.stderr.wait_for_line("Joined lobby. Also here: ana", PATIENCE);
+    bob.stderr.wait_for_line("Joined lobby. Also here: ana", TIMEOUT);
     send_lines(&mut ana, &["through the proxy"]);
-    bob.stdout.wait_for_line("through the proxy", PATIENCE);
+    bob.stdout.wait_for_line("through the proxy", TIMEOUT);
     // Both hear by streams of events, which the proxy passes on.
-    eventually("two streams are open", PATIENCE, || metrics(server.address()).contains("\nchat_streams 2\n"));
+    eventually("two streams are open", TIMEOUT, || metrics(server.address()).contains("\nchat_streams 2\n"));
     // More than one record of TLS.
     let long = "x".repeat(4000);
     send_lines(&mut bob, &[&long, "and back"]);
-    ana.stdout.wait_for_line(&long, PATIENCE);
-    ana.stdout.wait_for_line("and back", PATIENCE);
+    ana.stdout.wait_for_line(&long, TIMEOUT);
+    ana.stdout.wait_for_line("and back", TIMEOUT);
 }
 
 #[test]
@@ -132,16 +132,16 @@ fn a_server_behind_a_binder_with_tls_is_reached_by_tls_too() {
     }
     let home = Home::new();
     let files = certificate(&home.0, "IP:127.0.0.1");
-    let binder = Program::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let port = free_port();
     let server = server(&["--binder", binder.address(), "--advertise", &format!("127.0.0.1:{port}")]);
     let _before_server = Proxy::start(&home.0, port, server.address(), &files);
     let before_binder = Proxy::start(&home.0, free_port(), binder.address(), &files);
-    server.stderr.wait_for_line("registered at the binder", PATIENCE);
+    server.stderr.wait_for_line("registered at the binder", TIMEOUT);
     let options =
         ["--binder", &before_binder.url, "--ca-file", files.1.to_str().unwrap(), "--user", "ana", "--room", "lobby"];
     let ana = client(&home, &options);
-    ana.stderr.wait_for_line("Joined lobby", PATIENCE);
+    ana.stderr.wait_for_line("Joined lobby", TIMEOUT);
 }
 
 #[test]
@@ -165,14 +165,14 @@ fn whoever_has_no_trusted_certificate_for_the_name_is_told_nothing() {
         let mut options = vec!["--server", url, "--user", "ana"];
         options.extend(trusted.iter().flat_map(|file| ["--ca-file", file.to_str().unwrap()]));
         let mut client = client(&home, &options);
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(1), "{url}");
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1), "{url}");
         let said = client.stderr.lines();
         let [line] = &said[..] else { panic!("{said:?}") };
         assert!(line.contains(part), "{line}");
     }
     let mut misled = client(&home, &["--server", &proxy.url, "--ca-file", "/dev/null", "--user", "ana"]);
-    assert_eq!(misled.wait_exit(PATIENCE).code(), Some(1));
-    misled.stderr.wait_for_line("/dev/null: it must have a certificate", PATIENCE);
+    assert_eq!(misled.wait_exit(TIMEOUT).code(), Some(1));
+    misled.stderr.wait_for_line("/dev/null: it must have a certificate", TIMEOUT);
 
     // What openssl makes if it is not told otherwise.
     let third = Home::new();
@@ -180,6 +180,6 @@ fn whoever_has_no_trusted_certificate_for_the_name_is_told_nothing() {
     let proxy = Proxy::start(&other.0, free_port(), server.address(), &authority);
     let trusted = authority.1.to_str().unwrap();
     let mut client = client(&home, &["--server", &proxy.url, "--ca-file", trusted, "--user", "ana"]);
-    assert_eq!(client.wait_exit(PATIENCE).code(), Some(1));
-    client.stderr.wait_for_line("basicConstraints=critical,CA:FALSE", PATIENCE);
+    assert_eq!(client.wait_exit(TIMEOUT).code(), Some(1));
+    client.stderr.wait_for_line("basicConstraints=critical,CA:FALSE", TIMEOUT);
 }

@@ -13,15 +13,15 @@ mod support;
 mod behind_the_proxy;
 
 #[cfg(not(feature = "tls"))]
-use support::PATIENCE;
+use support::TIMEOUT;
 use support::home::Home;
-use support::{CLIENT, Program};
+use support::{CLIENT, Process};
 
 /// Starts a client in a home of its own.
-fn client(home: &Home, arguments: &[&str]) -> Program {
+fn client(home: &Home, arguments: &[&str]) -> Process {
     let state = format!("XDG_STATE_HOME={}", home.0.display());
     let line = [&["env", "-u", "CHAT_SECRET", "-u", "SSL_CERT_FILE", "LC_ALL=C", &state], CLIENT].concat();
-    Program::start(&line, arguments)
+    Process::start(&line, arguments)
 }
 
 #[cfg(not(feature = "tls"))]
@@ -30,7 +30,7 @@ fn a_client_without_tls_says_so_and_names_the_tunnel() {
     let home = Home::new();
     for option in ["--server", "--binder"] {
         let mut client = client(&home, &[option, "https://chat.example", "--user", "ana"]);
-        assert_eq!(client.wait_exit(PATIENCE).code(), Some(2));
+        assert_eq!(client.wait_exit(TIMEOUT).code(), Some(2));
         let said = client.stderr.lines();
         let [line] = &said[..] else { panic!("{said:?}") };
         assert!(line.contains("built without TLS") && line.contains("connect=chat.example:443"), "{line}");

@@ -9,7 +9,7 @@ use super::{Caller, Finder, Peers, Sender, Taken, enter_hall, number};
 use crate::Outcome;
 use crate::audience::name;
 use crate::http::Connection;
-use crate::program::PATIENCE;
+use crate::program::TIMEOUT;
 
 pub(super) struct Events {
     pub(super) address: SocketAddr,
@@ -35,7 +35,7 @@ impl Peers for Events {
         let mut probe = Connection::open(self.address)?;
         let started = Instant::now();
         while probe.metric("chat_streams")? < count as u64 {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 return Err("not all receivers got a stream".into());
             }
             thread::sleep(Duration::from_millis(20));

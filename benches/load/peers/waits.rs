@@ -9,7 +9,7 @@ use super::{Caller, Finder, Peers, Sender, Taken, enter_hall, number};
 use crate::Outcome;
 use crate::audience::name;
 use crate::http::{Connection, body_of, post};
-use crate::program::PATIENCE;
+use crate::program::TIMEOUT;
 
 pub(super) struct Waits {
     pub(super) address: SocketAddr,
@@ -37,7 +37,7 @@ impl Peers for Waits {
         let mut probe = Connection::open(self.address)?;
         let started = Instant::now();
         while probe.metric("chat_waiting")? < count as u64 {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 return Err("not all receivers could wait".into());
             }
             thread::sleep(Duration::from_millis(20));

@@ -10,7 +10,7 @@ const COMMENT: &[u8] = b":\n\n";
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(5);
 pub(super) const LAST_PAUSE: Duration = Duration::from_millis(320);
 /// A stream that takes nothing for this long is ended.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const STUCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time between the two comments to a reader who may be gone: only the second write to a closed connection fails.
 const SUSPICION: Duration = Duration::from_millis(200);
@@ -77,7 +77,7 @@ impl<W: Write> Stream<W> {
             let has_moved = before != (self.position, self.offset, self.first.len());
             let stuck = self.stuck.take().filter(|_| !has_moved);
             let (since, pause) = stuck.map_or((now, FIRST_PAUSE), |stuck| (stuck.since, stuck.pause * 2));
-            if now.saturating_duration_since(since) > PATIENCE {
+            if now.saturating_duration_since(since) > STUCK_TIMEOUT {
                 return Standing::Ended;
             }
             let pause = pause.min(LAST_PAUSE);

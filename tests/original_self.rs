@@ -4,64 +4,64 @@ mod support;
 
 use chrono::Local;
 use support::{
-    ANY_PORT, ORIGIN_BINDER, ORIGIN_CLIENT, ORIGIN_SERVER, PATIENCE, Program, eventually, origin_client, python,
+    ANY_PORT, ORIGINAL_BINDER, ORIGINAL_CLIENT, ORIGINAL_SERVER, Process, TIMEOUT, eventually, original_client, python,
     send_lines,
 };
 
 /// Its stamps have whole seconds: a message in the second of the one seen last is lost on it.
 fn wait_for_the_next_second() {
     let start = Local::now().timestamp();
-    eventually("the clock goes on", PATIENCE, || Local::now().timestamp() > start);
+    eventually("the clock goes on", TIMEOUT, || Local::now().timestamp() > start);
 }
 
 #[test]
 fn two_clients_talk_to_all_and_in_private() {
-    let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
-    let _server = Program::serve(ORIGIN_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
-    let mut alice = origin_client(&binder, "alice");
-    let mut bob = origin_client(&binder, "bob");
-    let mut carol = origin_client(&binder, "carol");
+    let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
+    let _server = Process::serve(ORIGINAL_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
+    let mut alice = original_client(&binder, "alice");
+    let mut bob = original_client(&binder, "bob");
+    let mut carol = original_client(&binder, "carol");
 
     send_lines(&mut alice, &["create", "lobby"]);
-    alice.stdout.wait_for_line("Room lobby created", PATIENCE);
+    alice.stdout.wait_for_line("Room lobby created", TIMEOUT);
     for client in [&mut alice, &mut bob, &mut carol] {
         send_lines(client, &["join", "lobby"]);
-        client.stdout.wait_for_line("Joined lobby", PATIENCE);
+        client.stdout.wait_for_line("Joined lobby", TIMEOUT);
     }
     wait_for_the_next_second();
 
     send_lines(&mut alice, &["send", "hello all", ""]);
-    bob.stdout.wait_for_line("] alice: hello all", PATIENCE);
-    carol.stdout.wait_for_line("] alice: hello all", PATIENCE);
+    bob.stdout.wait_for_line("] alice: hello all", TIMEOUT);
+    carol.stdout.wait_for_line("] alice: hello all", TIMEOUT);
     wait_for_the_next_second();
     send_lines(&mut bob, &["send", "just for you", "alice"]);
-    alice.stdout.wait_for_line("] bob (private): just for you", PATIENCE);
+    alice.stdout.wait_for_line("] bob (private): just for you", TIMEOUT);
     wait_for_the_next_second();
     send_lines(&mut bob, &["send", "good bye", ""]);
-    carol.stdout.wait_for_line("] bob: good bye", PATIENCE);
+    carol.stdout.wait_for_line("] bob: good bye", TIMEOUT);
     assert!(!carol.stdout.lines().iter().any(|line| line.contains("just for you")));
 
     alice.end_input();
-    assert!(alice.wait_exit(PATIENCE).success());
+    assert!(alice.wait_exit(TIMEOUT).success());
     send_lines(&mut bob, &["users", "lobby", "exit"]);
-    bob.stdout.wait_for_line("Users: bob, carol", PATIENCE);
-    assert!(bob.wait_exit(PATIENCE).success());
+    bob.stdout.wait_for_line("Users: bob, carol", TIMEOUT);
+    assert!(bob.wait_exit(TIMEOUT).success());
 }
 
 #[test]
 fn a_client_without_a_server_says_that_nobody_offers_the_procedure() {
-    let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
-    let mut client = Program::start(ORIGIN_CLIENT, &["--binder", binder.address()]);
+    let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
+    let mut client = Process::start(ORIGINAL_CLIENT, &["--binder", binder.address()]);
     client.send_line("alice");
-    client.stdout.wait_for_line("nobody offers the procedure register_user", PATIENCE);
+    client.stdout.wait_for_line("nobody offers the procedure register_user", TIMEOUT);
     client.end_input();
-    assert!(client.wait_exit(PATIENCE).success());
+    assert!(client.wait_exit(TIMEOUT).success());
 }
 
 #[test]
 fn its_server_answers_refusals_as_plain_strings() {
-    let binder = Program::serve(ORIGIN_BINDER, &["--listen", ANY_PORT]);
-    let server = Program::serve(ORIGIN_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
+    let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
+    let server = Process::serve(ORIGINAL_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let script = r#"
 import sys, xmlrpc.client
 server = xmlrpc.client.ServerProxy("http://" + sys.argv[1], allow_none=True)

@@ -1,8 +1,8 @@
 """The original chat project, as far as its peers can tell: binder, server and client.
 
-    origin.py binder [--listen HOST:PORT]
-    origin.py server [--listen HOST:PORT] [--binder HOST:PORT]
-    origin.py client [--binder HOST:PORT]
+    original.py binder [--listen HOST:PORT]
+    original.py server [--listen HOST:PORT] [--binder HOST:PORT]
+    original.py client [--binder HOST:PORT]
 
 It keeps the habits that a peer has to live with: HTTP/1.0, procedures registered and looked up one by one without a
 lease, refusals as plain strings instead of faults, messages without an id that are stamped to the second and kept for
