@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use super::super::reader::{LAST_PAUSE, PATIENCE};
+use super::super::reader::{LAST_PAUSE, STUCK_TIMEOUT};
 use super::*;
 
 /// A connection that takes as much as it has room for.
@@ -170,7 +170,7 @@ fn a_reader_who_takes_nothing_for_too_long_is_ended() {
     let (slow, quick) = (bench.open(1, 7), bench.open(2, usize::MAX));
     bench.publish(Audience::All, "event;");
     bench.write();
-    bench.pass(PATIENCE);
+    bench.pass(STUCK_TIMEOUT);
     assert!(slow.is_open());
     bench.pass(LAST_PAUSE * 2);
     assert!(!slow.is_open() && quick.is_open());
