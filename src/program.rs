@@ -1,4 +1,4 @@
-//! What the three programs share: the command line, the log, the signals, and how they end.
+//! The common parts of the three programs: the command line, the log, the signals, and how they end.
 
 pub mod options;
 pub(crate) mod service_manager;
@@ -28,7 +28,7 @@ use crate::stamp::Stamp;
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// How a program can fail.
+/// The failure of a program.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {

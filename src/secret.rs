@@ -107,7 +107,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What verifiers are made with: another salt in every chat, so that nothing worked out for one helps with another.
+/// The salt of verifiers: another one in every chat, so that nothing worked out for one helps with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Salt {
     bytes: [u8; 16],
@@ -137,7 +137,7 @@ impl Salt {
     }
 }
 
-/// What a secret is checked against, for as long as its chat is kept. Comparing two takes the same time wherever they differ.
+/// A verifier: a secret is checked against it for as long as its chat is kept. Comparing two takes the same time wherever they differ.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Verifier([u8; 32]);
 

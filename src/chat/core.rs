@@ -28,7 +28,7 @@ use super::waits::{Delivery, Ticket, Wait, Waits};
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
 
-/// What is known of a user in this process.
+/// The volatile part of a user.
 #[derive(Debug)]
 struct Presence {
     last_call: Instant,

@@ -61,11 +61,11 @@ pub struct Message {
     pub origin: PersonId,
     /// The one who alone may read it beside the sender; `None` for the whole room.
     pub recipient: Option<PersonId>,
-    /// What makes it known again when its sender repeats the call.
+    /// The idempotency key, by which a repeated call is recognised.
     pub key: Option<Key>,
     /// When it was sent.
     pub time: Time,
-    /// What it says.
+    /// The text.
     pub content: String,
 }
 
@@ -78,7 +78,7 @@ pub enum Entry {
         person: PersonId,
         /// The name.
         name: UserName,
-        /// What their secret is checked against; `None` for an open user.
+        /// The verifier of their secret; `None` for an open user.
         secret: Option<Verifier>,
     },
     /// A user leaves the chat, by a call or because of long silence.
@@ -95,14 +95,14 @@ pub enum Entry {
     },
     /// A user joins a room, and leaves the one before.
     Join {
-        /// Who.
+        /// The user.
         person: PersonId,
-        /// Which.
+        /// The room.
         room: RoomId,
     },
     /// A user leaves their room.
     Leave {
-        /// Who.
+        /// The user.
         person: PersonId,
     },
     /// A message is sent.
@@ -119,25 +119,25 @@ pub enum Entry {
         /// Which.
         room: RoomId,
     },
-    /// What only a snapshot has. A snapshot is entries from which the state can be made again: these, and those above.
+    /// A part that only a snapshot has. A snapshot is entries from which the state can be made again: these, and those above.
     Kept(Kept),
 }
 
 /// A part of a snapshot that no command makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kept {
-    /// What the chat has counted.
+    /// The counts of the chat.
     Counts {
         /// Messages sent.
         messages: u64,
     },
     /// Somebody who is no longer registered, and of whom messages are kept.
     Person {
-        /// Who.
+        /// The user.
         person: PersonId,
         /// The name that they had.
         name: UserName,
-        /// What their secret is checked against.
+        /// The verifier of their secret.
         secret: Option<Verifier>,
     },
     /// A room.
@@ -150,7 +150,7 @@ pub enum Kept {
         last_id: u64,
         /// The timestamp of its last message, in milliseconds of local time.
         last_stamp: i64,
-        /// Whether it is on the list; else until when its history is kept.
+        /// `None` while it is on the list; else the time until which its history is kept.
         removed: Option<Time>,
     },
     /// A message that is kept, with its timestamp in milliseconds of local time.
@@ -166,7 +166,7 @@ pub enum Kept {
         /// The recipient.
         recipient: PersonId,
     },
-    /// What a user has sent lately: the count of all messages, and of those with a key the count and the key's digest.
+    /// The latest messages of a user: the count of all messages, and of those with a key the count and the key's digest.
     Recent {
         /// The user.
         person: PersonId,

@@ -1,11 +1,11 @@
-//! Who may act as whom: what a caller has to show, held against what the user registered with.
+//! The proof that a caller may act as a user: the credentials of the call, compared with those of the registration.
 
 use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
 use crate::rpc::Credentials;
 use crate::secret::{Digest, Key};
 
-/// What a caller has to show.
+/// The credentials of a call, as far as they count.
 #[derive(Debug)]
 pub struct Proof {
     /// The user part of the credentials, where it is a name, and the digest of the secret.

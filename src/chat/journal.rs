@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::entry::{Entry, Key, PersonId};
 use super::refusal::Refusal;
 
-/// Where entries go before they are applied.
+/// The log into which entries go before they are applied.
 pub trait Log: Send + Sync + fmt::Debug {
     /// Appends `entries` in this order. When it returns, no end of this process loses them.
     ///
@@ -49,7 +49,7 @@ pub trait Log: Send + Sync + fmt::Debug {
     }
 }
 
-/// Where no log is shared, nothing of it is in the program.
+/// In a build without the feature no log is shared, and nothing of it is in the program.
 #[cfg(not(feature = "share"))]
 impl dyn Log {
     #[inline]
@@ -96,7 +96,7 @@ pub(super) struct Journal {
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// What has come, with a number for each.
+    /// The entries that have come, each with a number.
     queue: VecDeque<(u64, Entry)>,
     outcomes: HashMap<u64, Outcome>,
     next: u64,

@@ -1,11 +1,11 @@
-//! How much of everything: each limit an option of the server with a default that fits a device with 64 MB of memory.
+//! The limits, each an option of the server with a default that fits a device with 64 MB of memory.
 
 use std::time::Duration;
 
 use super::wire::largest_message;
 use crate::program::{Failure, Flag, Options};
 
-/// What a limit can be: a number, or a time in whole seconds.
+/// The types of a limit: a number, or a time in whole seconds.
 trait Quantity: Copy {
     fn from_number(number: u64) -> Self;
     fn number(self) -> i64;
@@ -46,7 +46,7 @@ macro_rules! limits {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
             $(#[doc = $help] pub $field: $type,)+
-            /// How long the history of a room is kept that has left the list. Nothing is kept where there is no log.
+            /// The time for which the history of a room is kept that has left the list. Nothing is kept without a log.
             pub keep_history: Duration,
         }
 
@@ -76,7 +76,7 @@ macro_rules! limits {
         }
 
         impl Default for Limits {
-            /// What the options say by default.
+            /// Returns the defaults of the options.
             fn default() -> Self {
                 Self { $($field: Quantity::from_number($default),)+ keep_history: Duration::ZERO }
             }

@@ -26,7 +26,7 @@ impl Param for RoomName {
     }
 }
 
-/// What a message says: without the characters that XML forbids, which no answer could carry.
+/// The text of a message, without the characters that XML forbids: no response could carry them.
 #[derive(Debug)]
 pub(super) struct Text(pub(super) String);
 

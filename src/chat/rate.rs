@@ -9,9 +9,9 @@ use super::refusal::Refusal;
 /// A rate a minute for each address, with as much at once.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// What there may be so many of, in words that name the time.
+    /// The things that are counted, in words that name the time.
     what: &'static str,
-    /// How many; 0 is no limit.
+    /// The most in that time; 0 for no limit.
     limit: u32,
     buckets: HashMap<IpAddr, Bucket>,
 }

@@ -37,7 +37,7 @@ pub enum Refusal {
     Unknown,
     /// A rate is exceeded.
     TooFast {
-        /// What there may be `limit` of, in words that name the time.
+        /// The things that are limited, in words that name the time.
         what: &'static str,
         /// The rate.
         limit: u32,

@@ -57,7 +57,7 @@ pub(super) struct DroppedUnicast {
     pub(super) recipient: Arc<Person>,
 }
 
-/// What a user can read from a cursor on.
+/// The messages that a user can read from a cursor on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The life of the room that the cursor is of.

@@ -64,12 +64,12 @@ const FLAGS: &[&[Flag]] = &[
     page::FLAGS,
 ];
 
-/// What a server is to do.
+/// The settings of a chat server.
 #[derive(Debug)]
 pub struct ServerConfig {
-    /// Where and how to listen.
+    /// The address and the settings of HTTP.
     pub http: HttpConfig,
-    /// How much of everything.
+    /// The limits in force.
     pub limits: Limits,
     /// Whether users may register without credentials.
     pub open_allowed: bool,
@@ -77,9 +77,9 @@ pub struct ServerConfig {
     pub binder: Option<Endpoint>,
     /// The address to register.
     pub advertise: Option<Endpoint>,
-    /// Where the log is kept.
+    /// The place of the log.
     pub keeper: KeeperConfig,
-    /// What to show the binder.
+    /// The credentials for the binder.
     pub binder_credentials: Option<Credentials>,
 }
 
@@ -158,7 +158,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.http.address()

@@ -18,7 +18,7 @@ use super::room::{DroppedUnicast, Page, Person, Room, StoredMessage};
 use crate::stamp::Time;
 use recent::Recent;
 
-/// A message's header: what there is of it beside its content, before it is written for the wire.
+/// A message's header, that is all of it but the content, before it is written for the wire.
 #[derive(Debug)]
 pub struct Envelope<'a> {
     /// Its number in the room.
@@ -35,7 +35,7 @@ pub struct Envelope<'a> {
     pub key: Option<&'a Key>,
 }
 
-/// How messages are written for the wire, and read again for a snapshot.
+/// The functions that write messages for the wire, and read them again for a snapshot.
 #[derive(Debug, Clone, Copy)]
 pub struct WireForm {
     /// Writes a message with its content.
@@ -45,7 +45,7 @@ pub struct WireForm {
     pub read: fn(&str) -> Option<(String, Option<Key>)>,
 }
 
-/// What applying an entry has changed, for those who wait for it.
+/// The changes that an entry has made, for those who wait for them.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Somebody left a room.
@@ -81,7 +81,7 @@ pub struct State {
     /// All rooms, also those that have left the list and whose history is kept.
     rooms: BTreeMap<RoomId, Room>,
     room_names: BTreeMap<NameKey, RoomId>,
-    /// How many rooms have left the list.
+    /// The number of rooms that have left the list.
     removed_rooms: usize,
     history_bytes: usize,
     messages: u64,

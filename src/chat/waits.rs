@@ -17,7 +17,7 @@ pub const DELIVERY_GAP: Duration = Duration::from_millis(15);
 /// The longest wait.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// What a waiting call leaves behind in order to be answered later.
+/// The right to answer a waiting call later.
 pub trait Ticket {
     /// Identifies the connection of a call.
     type Connection: Copy + Eq + Hash + std::fmt::Debug;

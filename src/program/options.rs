@@ -19,7 +19,7 @@ pub struct Flag {
     pub long: &'static str,
     /// `h` for `-h`.
     pub short: Option<char>,
-    /// What the value stands for in help, for example `HOST:PORT`; without one the option is a switch.
+    /// The name of the value in help, for example `HOST:PORT`; without one the option is a switch.
     pub value: Option<&'static str>,
     /// The value where the option is not given.
     pub default: Option<&'static str>,
@@ -69,7 +69,7 @@ pub struct Subcommand {
     pub examples: &'static [(&'static str, &'static str)],
 }
 
-/// What a program is, for parsing, for help, and for what is generated from both.
+/// The tables of a program, for parsing, for help, and for the manual and completions that are generated from them.
 #[derive(Debug)]
 pub struct Program {
     /// Its name.
@@ -104,7 +104,7 @@ impl Program {
 /// A command line, checked against a program's table.
 #[derive(Debug, Default, Clone)]
 pub struct Options {
-    /// What was given, by name; the first of a name counts.
+    /// The values given, by name; the first of a name counts.
     values: Vec<(&'static str, String)>,
     defaults: Vec<(&'static str, &'static str)>,
     /// The arguments that are not options, in order.
@@ -280,7 +280,7 @@ impl Options {
         self.text(long).map(parse).transpose()
     }
 
-    /// What `--help` or `--version` print, if one of them was given.
+    /// Returns the text of `--help` or `--version`, if one of them was given.
     #[must_use]
     pub fn answer(&self, program: &Program) -> Option<String> {
         if self.has("help") {

@@ -1,4 +1,4 @@
-//! What a service manager, such as systemd, and a program say to each other: when the program is ready, that it still serves,
+//! The messages between a service manager, such as systemd, and a program: when the program is ready, that it still serves,
 //! and when it stops (sd_notify(3)), and the socket that the manager listens on in its stead (sd_listen_fds(3)).
 
 use std::io::{self, Read as _, Write as _};

@@ -20,9 +20,9 @@ pub(crate) const THREAD_STACK: Flag = Flag::value(
     "Stack of every thread, 64 to 8192 KiB. Without it, own threads have 256 and those of connections what the environment's \
      RUST_MIN_STACK says, in bytes, or 2048.",
 );
-/// What it may be. The deepest document that is read needs 32 (x86_64), and 112 in a build that is not optimised.
+/// The allowed stack sizes. The deepest document that is read needs 32 (x86_64), and 112 in a build that is not optimised.
 const STACK_KIB: std::ops::RangeInclusive<usize> = 64..=8192;
-/// Where std reads the stack of threads that say nothing of their own.
+/// The variable from which std takes the stack size of threads that have none of their own.
 const STACK_VARIABLE: &str = "RUST_MIN_STACK";
 /// Stack of our own threads, in bytes: parsing and dispatch stay far below the 256 KiB.
 static STACK: AtomicUsize = AtomicUsize::new(256 << 10);

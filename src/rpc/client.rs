@@ -34,7 +34,7 @@ const MAX_ANSWER_ELEMENTS: usize = 350_000;
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// What is wrong with an address is told by its first call.
+    /// An address that is wrong fails the first call.
     server: Result<Endpoint, &'static str>,
     authorization: Option<String>,
     timeout: Duration,

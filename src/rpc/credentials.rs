@@ -9,9 +9,9 @@ use super::read::base64;
 /// A user name and its secret. Neither `Debug` nor anything else prints the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Who the caller says to be.
+    /// The name of the user.
     pub user: String,
-    /// What proves it.
+    /// The secret that proves it.
     pub secret: String,
 }
 

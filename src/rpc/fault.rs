@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Fault {
     /// One of the constants of this type, or whatever a foreign server chose.
     pub code: i32,
-    /// What was wrong, and where it helps what would be right.
+    /// The error, and where it helps the right way.
     pub message: String,
 }
 

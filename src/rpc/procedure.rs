@@ -86,22 +86,22 @@ pub struct ParamSpec {
 pub struct Procedure<S: 'static> {
     /// The name on the wire.
     pub name: &'static str,
-    /// What it does, for `system.methodHelp`: the row's doc comment.
+    /// The help for `system.methodHelp`: the row's doc comment.
     pub help: &'static str,
     /// The XML-RPC types that its answer can have.
     pub answers: &'static [&'static str],
     /// Its parameters.
     pub params: &'static [ParamSpec],
-    /// What runs it.
+    /// The function that runs it.
     pub run: Handler<S>,
 }
 
-/// What runs a procedure.
+/// The function that runs a procedure.
 #[derive(Debug)]
 pub enum Handler<S: 'static> {
     /// Appends the answer's `<value>`.
     Now(fn(&S, &Caller, Vec<Value>, &mut String) -> Result<(), Fault>),
-    /// Answers through the [`Deferred`], now or later.
+    /// Replies through the [`Deferred`], now or later.
     Later(fn(&S, &Caller, Vec<Value>, Deferred)),
 }
 

@@ -1,4 +1,4 @@
-//! What the two sources hand to the grammar, so that they can differ in nothing but tokens.
+//! The tokens of a document. Both sources hand these to the grammar, so that they can differ in nothing else.
 
 use std::borrow::Cow;
 

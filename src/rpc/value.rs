@@ -171,7 +171,7 @@ impl fmt::Display for DateTime {
     }
 }
 
-/// What is left of the text of a date.
+/// The rest of the text of a date.
 struct Digits<'a>(&'a [u8]);
 
 impl Digits<'_> {

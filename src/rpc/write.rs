@@ -1,6 +1,6 @@
 //! Writing: every function appends to a `String`, so that a message is turned into XML once and copied from then on.
 //!
-//! What is written is what the strictest peers read: no white space between tags, `<int>` as long as 32 bits are enough, no
+//! The strictest peers can read the result: no white space between tags, `<int>` as long as 32 bits are enough, no
 //! attributes, no comments, UTF-8.
 
 use std::fmt::Write as _;

@@ -109,7 +109,7 @@ impl<'d> Source<'d> for XmlRsReader<'d> {
 
 const DOCTYPE: &str = "a document type declaration, which is not accepted,";
 
-/// What is wrong, without anything that the peer wrote: only texts that are known here.
+/// Returns the error in words that are known here, without anything that the peer wrote.
 fn words(error: &Error) -> &'static str {
     const KNOWN: [(&str, &str); 10] = [
         ("Unexpected closing tag", "an end tag that does not match"),
@@ -144,7 +144,7 @@ struct Guarded<'d> {
     at: usize,
     /// No element has begun yet.
     in_prolog: bool,
-    /// What is still to be read of [`Self::BINDING`].
+    /// The part of [`Self::BINDING`] that is still to be read.
     inserted: &'static [u8],
     /// How often the word was read that declares a namespace, wherever that was.
     namespaces: usize,

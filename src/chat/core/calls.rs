@@ -1,4 +1,4 @@
-//! What calls bring with them, and what becomes of them.
+//! The parameters of calls, and the results of handling them.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct Now {
     pub time: Time,
 }
 
-/// How many of everything there are.
+/// The numbers of users, rooms, waits, streams and messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Registered users.
@@ -35,7 +35,7 @@ pub struct Counts {
     pub history_bytes: usize,
 }
 
-/// What a registration still needs.
+/// The outcome of the first step of a registration.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Registration {
     /// Nothing: the session of an earlier one goes on.
@@ -53,7 +53,7 @@ pub struct SendCall<'a> {
     pub room: &'a RoomName,
     /// The one who alone may read it; `None` for the whole room.
     pub recipient: Option<&'a UserName>,
-    /// What makes it known again.
+    /// The idempotency key.
     pub key: Option<Key>,
     /// The message.
     pub content: String,
@@ -68,13 +68,13 @@ pub struct WaitCall<'a> {
     pub room: &'a RoomName,
     /// The cursor.
     pub after: u64,
-    /// How long to wait, at most [`MAX_WAIT`](crate::chat::MAX_WAIT).
+    /// The time to wait, at most [`MAX_WAIT`](crate::chat::MAX_WAIT).
     pub time: Duration,
     /// The address of the caller.
     pub address: Option<IpAddr>,
 }
 
-/// What follows from an entry that was applied.
+/// The consequences of an entry that was applied.
 #[derive(Debug)]
 pub struct Applied<T> {
     /// The wait of a user who has left the room.

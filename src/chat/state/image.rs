@@ -10,7 +10,7 @@ impl State {
     /// Hands the entries to `take` from which this state can be made again, in their order, until it fails.
     ///
     /// # Errors
-    /// What `take` fails with.
+    /// The error of `take`.
     pub fn image<E>(&self, mut take: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
         take(Entry::Kept(Kept::Counts { messages: self.messages }))?;
         for user in self.users.values() {

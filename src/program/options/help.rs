@@ -7,7 +7,7 @@ use super::{Flag, Program, Subcommand};
 /// The words of one language in a help text; what it lacks is in English, in the tables.
 #[derive(Debug)]
 pub struct HelpWords {
-    /// What the program is for.
+    /// The purpose of the program.
     pub about: Option<&'static str>,
     /// Stands before the usage.
     pub usage: &'static str,
@@ -21,11 +21,11 @@ pub struct HelpWords {
     pub default: &'static str,
     /// Stands before the examples.
     pub examples: &'static str,
-    /// What an example does.
+    /// Returns what an example does.
     pub example: fn(&str) -> Option<&'static str>,
-    /// What an option does.
+    /// Returns what an option does.
     pub option: fn(&str) -> Option<&'static str>,
-    /// What a command does, and the arguments that it takes.
+    /// Returns what a command does, and the arguments that it takes.
     pub command: fn(&str) -> Option<(&'static str, &'static str)>,
     /// Returns a text of an error in this language, as far as it is known.
     pub translated: fn(&str) -> String,
@@ -53,7 +53,7 @@ impl HelpWords {
         more_options: |program| format!("All other options: {program} --help"),
     };
 
-    /// What `flag` does.
+    /// Returns what `flag` does.
     #[must_use]
     pub fn option(&self, flag: &Flag) -> &'static str {
         (self.option)(flag.long).unwrap_or(flag.help)

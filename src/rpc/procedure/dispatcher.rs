@@ -1,4 +1,4 @@
-//! What makes calls of procedures, and meters them.
+//! The dispatcher: finds the procedure of a call, runs it and meters it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    /// Answers with a whole document, which many calls can share. What is returned is dropped once all of them are
-    /// answered, see [`Responder::xml`].
+    /// Replies with a whole document, which many calls can share. Drop the returned value once all of them have
+    /// their reply, see [`Responder::xml`].
     pub fn document(mut self, document: &str) -> Option<Sent> {
         self.responder.take()?.xml(document.as_bytes())
     }
 
-    /// Answers with a fault.
+    /// Replies with a fault.
     pub fn fault(mut self, fault: &Fault) {
         self.fail(fault);
     }
@@ -35,7 +35,7 @@ impl Deferred {
         self.responder.as_ref().and_then(Responder::connection)
     }
 
-    /// Whether another request waits on the same connection for this answer.
+    /// Returns whether another request waits on the same connection for this reply.
     #[must_use]
     pub fn has_pipelined_request(&self) -> bool {
         self.responder.as_ref().is_some_and(Responder::has_pipelined_request)
@@ -59,7 +59,7 @@ fn internal_error() -> Fault {
     Fault::new(Fault::INTERNAL, "internal error; the server's log has the cause")
 }
 
-/// How often a procedure was called, and how often it answered a fault.
+/// The counts of a procedure's calls and faults.
 #[derive(Debug, Default)]
 struct Meter {
     calls: AtomicU64,
@@ -85,13 +85,13 @@ pub(super) struct Entry {
     run: BoundHandler,
 }
 
-/// Answers calls from tables of procedures, and the `system.*` procedures about them.
+/// Runs calls of the procedures in tables, and the `system.*` procedures about them.
 pub struct Dispatcher {
     /// In the order of their tables. There are so few that a search through all of them takes no longer than a hash.
     pub(super) entries: Vec<Entry>,
-    /// What `system.getCapabilities` publishes under `limits`.
+    /// The `limits` of `system.getCapabilities`.
     pub(super) published: Vec<(String, i64)>,
-    /// What it publishes as `server_id`.
+    /// Its `server_id`.
     pub(super) server_id: Option<String>,
     limits: DocumentLimits,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,

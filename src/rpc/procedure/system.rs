@@ -16,16 +16,16 @@ procedures! { pub(super) SYSTEM for Dispatcher {
     "system.listMethods" = list_methods() -> Vec<String>;
     /// The signatures of a procedure: arrays with the type of the answer, followed by those of the parameters.
     "system.methodSignature" = method_signature(procedure_name: String) -> Vec<Value>;
-    /// What a procedure does.
+    /// The help text of a procedure.
     "system.methodHelp" = method_help(procedure_name: String) -> String;
-    /// Makes several calls, structs of methodName and params, at most 100. Answers an array with a one-element array for
+    /// Makes several calls, structs of methodName and params, at most 100. Returns an array with a one-element array for
     /// each answer, and a struct of faultCode and faultString for each fault. Cannot be nested, nor carry calls that wait.
     "system.multicall" = writes multicall(calls: Vec<Value>) -> Written<false>;
     /// What this server can do: a struct with a struct of specUrl and specVersion for each capability, and its limits.
     "system.getCapabilities" = get_capabilities() -> Written<true>;
 } }
 
-/// What every dispatcher can do, and where that is specified; all in version 1.
+/// The capabilities of every dispatcher and their specifications, all in version 1.
 const CAPABILITIES: [(&str, &str); 5] = [
     ("xmlrpc", "http://www.xmlrpc.com/spec"),
     ("introspection", "http://xmlrpc-c.sourceforge.net/introspection.html"),
