@@ -4,6 +4,7 @@
 
 mod support;
 
+use chat_rpc::client::locale::{ENGLISH, Locale, PORTUGUESE};
 use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, python};
 
 const PROCEDURES: &str = include_str!("../docs/procedures.md");
@@ -44,4 +45,41 @@ fn the_python_of_the_readme_runs() {
         let printed = python(&script.replace("127.0.0.1:5000", binder.address()), &[] as &[&str]);
         assert!(printed.contains("bob broadcast hello all") && printed.contains("bob unicast only you"), "{printed}");
     }
+}
+
+/// The text of a picture, or of a part of a document, without what each recording changes.
+fn words(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_ascii_digit()).collect()
+}
+
+/// The texts of a picture, one after the other.
+fn texts(svg: &str) -> String {
+    let texts = svg.split("<text ").skip(1).filter_map(|rest| rest.split_once('>')?.1.split_once("</text>"));
+    let text: String = texts.map(|(text, _)| text).collect();
+    words(&text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+#[test]
+fn the_pictures_of_the_readme_show_what_the_programs_say() {
+    let english = texts(include_str!("../docs/pictures/en.svg"));
+    let portuguese = texts(include_str!("../docs/pictures/pt.svg"));
+    let shows = |picture: &str, text: &str| assert!(picture.contains(&words(text)), "{text:?}: {picture}");
+    for (picture, locale, room) in [(&english, &ENGLISH, "lobby"), (&portuguese, &PORTUGUESE, "varanda")] {
+        let Locale { welcome, where_to, created_to_join, joined, joined_alone, came, finding, .. } = locale;
+        for text in [
+            finding.looking,
+            &(finding.found)("|", "|"),
+            &welcome("ana"),
+            where_to,
+            &created_to_join(room),
+            &joined_alone(room),
+            &joined(room, "ana"),
+            &came("joão", false),
+        ] {
+            // A bar stands for what each recording changes.
+            text.split('|').for_each(|part| shows(picture, part));
+        }
+    }
+    let as_text = include_str!("../README.md").split("```text\n").find(|block| block.starts_with("ana> ")).unwrap();
+    shows(&english, as_text.split("```").next().unwrap());
 }
