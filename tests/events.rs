@@ -20,6 +20,7 @@ use support::home::Home;
 use support::peer::{Peer, Usage};
 use support::procfs::{sleeps, threads};
 use support::scene::{Scene, room, user};
+use support::tools::needs;
 use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually, python};
 
 #[path = "corpus/terminal.rs"]
@@ -473,6 +474,7 @@ fn after_a_kill_everybody_continues_with_nothing_missing_and_nothing_twice() {
 
 #[test]
 fn python_reads_a_stream_with_its_standard_library() {
+    needs!("python3");
     let (server, _peer) = server(&[], &[]);
     python(PYTHON_READER, &[server.address()]);
 }

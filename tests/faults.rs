@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::Value;
 use support::http::{Connection, call, last_call, post};
 use support::procfs::{descriptors, threads};
+use support::tools::needs;
 use support::{ANY_PORT, CommandLine, Process, SERVER, TIMEOUT, eventually, python};
 
 fn server(options: &[&str]) -> Process {
@@ -337,6 +338,7 @@ fn a_wait_longer_than_the_idle_time_is_answered() {
 
 #[test]
 fn python_goes_on_after_a_wait_longer_than_the_idle_time() {
+    needs!("python3");
     let server = server(&["--connection-idle", "4"]);
     let _ana = someone(&server);
     let script = "\

@@ -17,6 +17,7 @@ use support::http::{Connection, call, last_call};
 use support::lan::Lan;
 use support::peer::{Peer, Usage};
 use support::procfs::{descriptors, threads};
+use support::tools::needs;
 use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually};
 
 /// Within this a call of somebody else is answered, on a busy machine with an unoptimised build too.
@@ -263,6 +264,7 @@ fn a_body_that_trickles_makes_room_for_those_that_come() {
 
 #[test]
 fn one_address_may_have_so_many_connections_and_others_have_theirs() {
+    needs!("python3");
     let Some(lan) = Lan::of(3) else { return };
     let options =
         ["--listen", "0.0.0.0:9000", "--no-binder", "--connections-per-address", "20", "--trusted-proxy", "10.77.0.3"];

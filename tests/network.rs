@@ -5,6 +5,7 @@
 mod support;
 
 use support::lan::Lan;
+use support::tools::needs;
 use support::{BINDER, CLIENT, ORIGINAL_SERVER, Process, SERVER, TIMEOUT, send_lines};
 
 /// The options of the README for a network.
@@ -69,6 +70,7 @@ fn the_recipe_for_a_network_works_between_machines() {
 
 #[test]
 fn a_server_is_found_at_the_address_that_it_has_in_the_network() {
+    needs!("python3");
     let Some(lan) = Lan::of(3) else { return };
     let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
     let near = lan.serve(1, SERVER, SERVER_FOR_ALL);
@@ -85,6 +87,7 @@ fn a_server_is_found_at_the_address_that_it_has_in_the_network() {
 
 #[test]
 fn a_server_follows_the_address_of_its_machine() {
+    needs!("python3");
     let Some(lan) = Lan::of(2) else { return };
     lan.ip(1, "addr del 10.77.0.1/24 dev eth0");
     let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
@@ -98,6 +101,7 @@ fn a_server_follows_the_address_of_its_machine() {
 
 #[test]
 fn the_binder_takes_the_callers_address_for_one_that_nobody_else_can_reach() {
+    needs!("python3");
     let Some(lan) = Lan::of(3) else { return };
     let _binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
     for given in ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"] {
@@ -119,6 +123,7 @@ fn the_binder_takes_the_callers_address_for_one_that_nobody_else_can_reach() {
 
 #[test]
 fn a_server_for_its_own_machine_is_named_to_others_and_never_given_to_them() {
+    needs!("python3");
     let Some(lan) = Lan::of(2) else { return };
     let binder = lan.serve(1, BINDER, BINDER_FOR_ALL);
     let server = lan.serve(1, SERVER, &[] as &[&str]);
@@ -214,6 +219,7 @@ fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
 
 #[test]
 fn a_port_that_another_program_has_is_named() {
+    needs!("python3");
     let Some(lan) = Lan::of(1) else { return };
     for (port, share) in [("5000", false), ("9000", false), ("9000", true)] {
         let serve = ["python3", "-u", "-m", "http.server", "--bind", "127.0.0.1"];

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use chat_rpc::rpc::{Client, Value};
 use chrono::Local;
+use support::tools::needs;
 use support::{
     ANY_PORT, BINDER, CLIENT, CommandLine, ORIGINAL_BINDER, ORIGINAL_SERVER, Process, SERVER, TIMEOUT, eventually,
     original_client, python, send_lines,
@@ -85,16 +86,19 @@ fn their_clients_talk_through_our_server(binder: &Process) {
 
 #[test]
 fn their_client_our_server_and_our_binder() {
+    needs!("python3");
     their_clients_talk_through_our_server(&binder(BINDER));
 }
 
 #[test]
 fn their_client_our_server_and_their_binder() {
+    needs!("python3");
     their_clients_talk_through_our_server(&binder(ORIGINAL_BINDER));
 }
 
 #[test]
 fn our_server_comes_back_to_their_binder_after_it_was_restarted() {
+    needs!("python3");
     let mut first = binder(ORIGINAL_BINDER);
     let server = server(SERVER, &first);
     server.stderr.wait_for_line("which knows no leases", TIMEOUT);
@@ -105,6 +109,7 @@ fn our_server_comes_back_to_their_binder_after_it_was_restarted() {
 
 #[test]
 fn our_server_moves_from_their_binder_to_ours() {
+    needs!("python3");
     let mut theirs = binder(ORIGINAL_BINDER);
     let server = server(SERVER, &theirs);
     theirs.kill();
@@ -193,26 +198,31 @@ fn everybody_talks(binder_line: CommandLine, server_line: CommandLine) {
 
 #[test]
 fn our_client_and_theirs_at_our_server_and_our_binder() {
+    needs!("python3");
     everybody_talks(BINDER, SERVER);
 }
 
 #[test]
 fn our_client_and_theirs_at_our_server_and_their_binder() {
+    needs!("python3");
     everybody_talks(ORIGINAL_BINDER, SERVER);
 }
 
 #[test]
 fn our_client_and_theirs_at_their_server_and_our_binder() {
+    needs!("python3");
     everybody_talks(BINDER, ORIGINAL_SERVER);
 }
 
 #[test]
 fn our_client_and_theirs_at_their_server_and_their_binder() {
+    needs!("python3");
     everybody_talks(ORIGINAL_BINDER, ORIGINAL_SERVER);
 }
 
 #[test]
 fn our_client_loses_nothing_where_many_messages_have_one_stamp() {
+    needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");
@@ -238,6 +248,7 @@ server.send_message("bob", "lobby", "that was all")
 
 #[test]
 fn our_client_shows_the_refusals_that_their_server_answers_as_strings() {
+    needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");
@@ -259,6 +270,7 @@ fn our_client_shows_the_refusals_that_their_server_answers_as_strings() {
 
 #[test]
 fn our_client_leaves_a_room_of_their_server_which_has_no_procedure_for_it() {
+    needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");
@@ -272,6 +284,7 @@ fn our_client_leaves_a_room_of_their_server_which_has_no_procedure_for_it() {
 
 #[test]
 fn our_client_comes_back_to_their_server_after_it_was_restarted() {
+    needs!("python3");
     let binder = binder(ORIGINAL_BINDER);
     let mut first = server(ORIGINAL_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");
@@ -288,6 +301,7 @@ fn our_client_comes_back_to_their_server_after_it_was_restarted() {
 /// Their server has no sessions to resume: it says that the name is in use, and it is ours.
 #[test]
 fn our_client_without_a_room_comes_back_to_their_server_that_knows_it_still() {
+    needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
     let mut alice = our_client(&binder, "alice");

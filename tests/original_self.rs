@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Local;
+use support::tools::needs;
 use support::{
     ANY_PORT, ORIGINAL_BINDER, ORIGINAL_CLIENT, ORIGINAL_SERVER, Process, TIMEOUT, eventually, original_client, python,
     send_lines,
@@ -16,6 +17,7 @@ fn wait_for_the_next_second() {
 
 #[test]
 fn two_clients_talk_to_all_and_in_private() {
+    needs!("python3");
     let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
     let _server = Process::serve(ORIGINAL_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let mut alice = original_client(&binder, "alice");
@@ -50,6 +52,7 @@ fn two_clients_talk_to_all_and_in_private() {
 
 #[test]
 fn a_client_without_a_server_says_that_nobody_offers_the_procedure() {
+    needs!("python3");
     let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
     let mut client = Process::start(ORIGINAL_CLIENT, &["--binder", binder.address()]);
     client.send_line("alice");
@@ -60,6 +63,7 @@ fn a_client_without_a_server_says_that_nobody_offers_the_procedure() {
 
 #[test]
 fn its_server_answers_refusals_as_plain_strings() {
+    needs!("python3");
     let binder = Process::serve(ORIGINAL_BINDER, &["--listen", ANY_PORT]);
     let server = Process::serve(ORIGINAL_SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let script = r#"

@@ -11,11 +11,11 @@ mod corpus;
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use support::http::{Answer, Connection};
+use support::tools::{installed, is_made, needs};
 use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, python};
 
 fn programs(options: &[&str]) -> [Process; 2] {
@@ -61,6 +61,7 @@ print(page)
 
 #[test]
 fn a_page_is_one_document_whose_policy_allows_nothing_else() {
+    needs!("python3");
     for (program, part) in programs(&[]).iter().zip(["id=\"composer\"", "id=\"servers\""]) {
         let page = python(&format!("{CHECK}\n"), &[program.address()]);
         assert!(page.contains(part), "{page}");
@@ -141,15 +142,8 @@ static BROWSER: Mutex<()> = Mutex::new(());
 #[track_caller]
 fn in_a_browser(name: &str, environment: &[&str], line: &str) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
-    let missing = [
-        (!is_installed("chromium"), "chromium"),
-        (!is_installed("node"), "node"),
-        (!scripts.join("node_modules/playwright-core").exists(), "npm ci --prefix tests/page"),
-    ];
-    let missing: Vec<_> = missing.iter().filter(|(is_missing, _)| *is_missing).map(|(_, what)| *what).collect();
-    if !missing.is_empty() {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "missing: {missing:?}");
-        eprintln!("skipped, because this is missing: {}", missing.join(", "));
+    let tools = [installed(&["chromium"]).is_some(), installed(&["node"]).is_some()];
+    if tools.contains(&false) || !is_made(&scripts.join("node_modules/playwright-core"), "npm ci --prefix tests/page") {
         return;
     }
     let _one = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,10 +154,6 @@ fn in_a_browser(name: &str, environment: &[&str], line: &str) {
     let mut node = Process::start(&["env"], &arguments.chain(["node", script.to_str().unwrap()]).collect::<Vec<_>>());
     node.send_line(line);
     assert!(node.wait_exit(Duration::from_secs(180)).success(), "{name}");
-}
-
-fn is_installed(program: &str) -> bool {
-    Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success()
 }
 
 /// A text as JSON, all of it in escapes.

@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{CallError, Client, Fault, Value};
+use support::tools::needs;
 use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, python};
 
 const EVERY_PROCEDURE: &str = include_str!("python/every_procedure.py");
@@ -15,18 +16,21 @@ const NO_ARGUMENTS: &[&str] = &[];
 
 #[test]
 fn python_calls_every_procedure_of_the_binder() {
+    needs!("python3");
     let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     python(EVERY_PROCEDURE, &["binder", binder.address()]);
 }
 
 #[test]
 fn python_calls_every_procedure_of_the_chat_server() {
+    needs!("python3");
     let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
     python(EVERY_PROCEDURE, &["server", server.address()]);
 }
 
 #[test]
 fn our_client_side_reads_every_type_that_python_writes() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let answer = Client::new(server.address()).call("types", &[]).unwrap();
     let member = |name| answer.member(name).unwrap();
@@ -45,6 +49,7 @@ fn our_client_side_reads_every_type_that_python_writes() {
 
 #[test]
 fn python_gives_back_every_type_that_our_client_side_writes() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let client = Client::new(server.address());
     let types = client.call("types", &[]).unwrap();
@@ -58,6 +63,7 @@ fn python_gives_back_every_type_that_our_client_side_writes() {
 
 #[test]
 fn python_reads_our_integers_past_32_bits() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     // Python reads them, but refuses to write them back: that is a fault on its side, and reaches us as one.
     let answer = Client::new(server.address()).call("echo", &[(1_i64 << 40).into()]);
@@ -67,6 +73,7 @@ fn python_reads_our_integers_past_32_bits() {
 
 #[test]
 fn faults_of_a_python_server_arrive_with_code_and_text() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let client = Client::new(server.address());
     let answer = client.call("refuse", &[(-7).into(), "não".into()]);
@@ -77,6 +84,7 @@ fn faults_of_a_python_server_arrive_with_code_and_text() {
 
 #[test]
 fn an_answer_of_a_megabyte_is_read() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let answer = Client::new(server.address()).call("much", &[(1 << 20).into()]).unwrap();
     assert_eq!(answer.as_str().map(str::len), Some(1 << 20));
@@ -84,6 +92,7 @@ fn an_answer_of_a_megabyte_is_read() {
 
 #[test]
 fn a_server_that_never_answers_is_given_up_when_the_time_is_over() {
+    needs!("python3");
     let server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     let start = Instant::now();
     let answer = Client::new(server.address()).with_timeout(Duration::from_millis(300)).call("never", &[]);
@@ -93,6 +102,7 @@ fn a_server_that_never_answers_is_given_up_when_the_time_is_over() {
 
 #[test]
 fn a_server_that_is_gone_was_certainly_not_reached() {
+    needs!("python3");
     let mut server = Process::serve(PYTHON_SERVER, NO_ARGUMENTS);
     server.kill();
     let answer = Client::new(server.address()).call("echo", &["anybody?".into()]);

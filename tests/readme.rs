@@ -5,12 +5,14 @@
 mod support;
 
 use chat_rpc::client::locale::{ENGLISH, Locale, PORTUGUESE};
+use support::tools::needs;
 use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, python};
 
 const PROCEDURES: &str = include_str!("../docs/procedures.md");
 
 #[test]
 fn every_procedure_and_its_parameters_are_documented() {
+    needs!("python3");
     let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
     for program in [&binder, &server] {
@@ -31,6 +33,7 @@ fn every_procedure_and_its_parameters_are_documented() {
 
 #[test]
 fn the_python_of_the_readme_runs() {
+    needs!("python3");
     let documents = [include_str!("../README.md"), PROCEDURES];
     let blocks = documents.iter().flat_map(|document| document.split("```python\n").skip(1));
     let script = blocks.map(|block| block.split("```").next().unwrap()).collect::<Vec<_>>().join("\n");

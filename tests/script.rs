@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use support::home::{Home, history};
 use support::peer::Usage;
+use support::tools::needs;
 use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
 
 /// Starts a client that sends all of `input` as the user `bot`, from a file.
@@ -28,6 +29,7 @@ fn server() -> Process {
 
 #[test]
 fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
+    needs!("python3");
     let (home, server) = (Home::new(), server());
     let place = ["--server", server.address(), "--room", "ops"];
     let mut tail = home.client(&[&["tail"], &place[..]].concat());
@@ -67,6 +69,7 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
 
 #[test]
 fn times_are_true_wherever_the_server_is() {
+    needs!("python3");
     let home = Home::new();
     let abroad: Vec<&str> = ["env", "TZ=<+05>-5"].iter().chain(SERVER).copied().collect();
     let server = Process::serve(&abroad, &["--no-binder", "--listen", ANY_PORT]);
@@ -349,6 +352,7 @@ fn a_second_signal_ends_a_client_whose_output_is_stuck() {
 
 #[test]
 fn a_person_at_a_terminal_sees_how_far_many_lines_are() {
+    needs!("python3");
     let home = Home::new();
     let options = ["--no-binder", "--listen", ANY_PORT, "--message-rate", "5", "--message-burst", "1"];
     let server = Process::serve(SERVER, &options);

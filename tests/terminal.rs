@@ -17,6 +17,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 use support::home::Home;
+use support::tools::needs;
 use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
 
 const UP: &str = "\x1b[A";
@@ -347,9 +348,10 @@ fn no_resize_erases_a_message() {
     ana.wait_for("✓<ana> xxx");
 }
 
-/// On a terminal that wraps lines anew. Without tmux this is left out, and says so.
+/// On a terminal that wraps lines anew.
 #[test]
 fn in_tmux_no_resize_erases_a_message() {
+    needs!("tmux");
     let chat = Chat::new();
     let socket = chat.home.0.join("tmux");
     let tmux = |arguments: &[&str]| {
@@ -359,10 +361,7 @@ fn in_tmux_no_resize_erases_a_message() {
         command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let client = format!("{} --server {} --user ana --room lobby", CLIENT[0], chat.server.address());
-    if tmux(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", &client]).is_err() {
-        eprintln!("left out: tmux is not installed");
-        return;
-    }
+    tmux(&["new-session", "-d", "-s", "test", "-x", "80", "-y", "24", &client]).unwrap();
     let screen = || tmux(&["capture-pane", "-p", "-t", "test", "-S", "-100"]).unwrap();
     let shows = |text: &str| eventually(text, TIMEOUT, || screen().replace('\n', "").contains(text));
     shows("ana@lobby>");

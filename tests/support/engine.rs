@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::home::Home;
+use super::tools::installed;
 use super::{ANY_PORT, TIMEOUT, eventually};
 
 /// A running engine that appends to a file, as a service would.
@@ -24,13 +25,7 @@ impl Engine {
     /// Starts one on a free port, or says on standard error that the test is left out because none is installed.
     #[track_caller]
     pub fn start(options: &[&str]) -> Option<Self> {
-        let is_there = |program: &&&str| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
-        let Some(program) = ["valkey-server", "redis-server"].iter().find(is_there) else {
-            let test = thread::current().name().unwrap_or("a test").to_owned();
-            assert!(std::env::var_os("CI").is_none(), "{test} needs valkey-server or redis-server");
-            eprintln!("SKIPPED {test}: needs valkey-server or redis-server, of which none is installed");
-            return None;
-        };
+        let program = installed(&["valkey-server", "redis-server"])?;
         let port = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap().port();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut engine = Self { program, home: Home::new(), child: None, options, port };

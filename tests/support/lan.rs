@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sched::{CloneFlags, setns};
 
 use super::home::Home;
+use super::tools::left_out;
 use super::{CommandLine, Process, TIMEOUT};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -35,8 +36,7 @@ impl Lan {
         let lan = Self { name: format!("chat{}-{number}", std::process::id()), machines, homes: Home::new() };
         let bridge = lan.bridge();
         if let Err(error) = ip(&format!("netns add {bridge}")) {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            eprintln!("SKIPPED {test}: needs network namespaces, which root can make with iproute2 ({error})");
+            left_out(&format!("network namespaces, which root can make with iproute2 ({error})"));
             return None;
         }
         lan.wire().unwrap_or_else(|error| panic!("the namespaces are made, but not their network: {error}"));

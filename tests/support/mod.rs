@@ -1,4 +1,4 @@
-//! What the tests of whole programs share: starting one, talking to it, and showing all of it when a test fails.
+//! The common parts of the tests of whole programs: starting one, talking to it, and showing all of it when a test fails.
 
 // Every test file compiles its own copy of this module, and none uses all of it.
 #![allow(dead_code, unreachable_pub)]
@@ -14,10 +14,11 @@ pub mod peer;
 pub mod procfs;
 pub mod relay;
 pub mod scene;
+pub mod tools;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -73,13 +74,7 @@ impl Process {
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).args(arguments);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound && line[0] == "python3" => {
-                panic!("python3 is not on the PATH; these tests need 3.8 or newer with its standard library")
-            }
-            Err(error) => panic!("cannot start {command:?}: {error}"),
-        };
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdin = child.stdin.take();
         let stdout = Output::capture(child.stdout.take());
         let stderr = Output::capture(child.stderr.take());
