@@ -6,20 +6,20 @@
 //!            +----- render (locale) <- Event <- channel <--+
 //! ```
 
-pub mod api;
+mod api;
 mod cluster;
 pub mod command;
 mod conversation;
-pub mod event;
+mod event;
 mod extras;
 mod finding;
-pub mod local;
+mod local;
 pub mod locale;
 mod plain;
-pub mod render;
+mod render;
 mod script;
-pub mod secret;
-pub mod session;
+mod secret;
+mod session;
 #[cfg(feature = "terminal")]
 mod terminal;
 

@@ -8,9 +8,9 @@ mod stream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use capabilities::{Capabilities, MessageRate};
+pub(crate) use capabilities::{Capabilities, MessageRate};
 use decode::{messages, number, text, texts, unlike};
-pub use stream::{RoomEvent, RoomStream};
+pub(crate) use stream::{RoomEvent, RoomStream};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
@@ -18,7 +18,7 @@ use crate::network::is_loopback;
 use crate::rpc::{CALL_TIMEOUT, CallError, Client, Credentials, Fault, Value};
 
 /// The code of a refusal that came without one: a plain string, or an exception of a Python server.
-pub const UNNUMBERED: i32 = 0;
+pub(crate) const UNNUMBERED: i32 = 0;
 
 pub(super) use decode::SECONDS;
 
@@ -27,7 +27,7 @@ pub(super) use decode::SECONDS;
 ///
 /// # Errors
 /// If the binder does not answer, or not as a binder does.
-pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
+pub(crate) fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
     let wrong = || CallError::Malformed("a look-up answers an address and a port, or nil".into());
     let client = Client::new(&binder.to_string());
     match persist(CALL_TIMEOUT, || client.call("lookup_procedure", &["send_message".into()]))? {
@@ -42,8 +42,7 @@ pub fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
 
 /// Returns the chat server that the binder keeps from callers on other machines, because they could not reach it. `None` if there
 /// is none, or the binder cannot say it.
-#[must_use]
-pub fn out_of_reach(binder: &Endpoint) -> Option<Endpoint> {
+pub(crate) fn out_of_reach(binder: &Endpoint) -> Option<Endpoint> {
     let offers = Client::new(&binder.to_string()).call("list_procedures", &[]).ok()?;
     let offers = offers.as_array()?.iter();
     let mut chats = offers.filter(|offer| offer.member("name").and_then(Value::as_str) == Some("send_message"));
@@ -77,7 +76,7 @@ fn persist<T>(patience: Duration, call: impl Fn() -> Result<T, CallError>) -> Re
 /// One user's calls to one server. Where the server is busy, or a proxy does not reach it, all but `send_message` and
 /// `wait_messages` are made again for a while.
 #[derive(Debug, Clone)]
-pub struct Api {
+pub(crate) struct Api {
     client: Client,
     user: String,
     /// How long calls are made again.
@@ -87,34 +86,33 @@ pub struct Api {
 
 /// The reply of `join_room`.
 #[derive(Debug)]
-pub struct Joined {
+pub(crate) struct Joined {
     /// The users in the room.
-    pub users: Vec<String>,
+    pub(crate) users: Vec<String>,
     /// The newest messages.
-    pub messages: Vec<Message>,
+    pub(crate) messages: Vec<Message>,
     /// The cursor; `None` from a server that does not number messages.
-    pub last_id: Option<u64>,
+    pub(crate) last_id: Option<u64>,
     /// Names this life of the room; `None` from a server that does not name it.
-    pub room_id: Option<String>,
+    pub(crate) room_id: Option<String>,
 }
 
 /// The reply of `wait_messages`.
 #[derive(Debug)]
-pub struct WaitReply {
+pub(crate) struct WaitReply {
     /// The messages past the cursor.
-    pub messages: Vec<Message>,
+    pub(crate) messages: Vec<Message>,
     /// The next cursor.
-    pub last_id: u64,
+    pub(crate) last_id: u64,
     /// The number of messages that were dropped before they could be read.
-    pub missed: u64,
+    pub(crate) missed: u64,
     /// Names this life of the room; `None` from a server that does not name it.
-    pub room_id: Option<String>,
+    pub(crate) room_id: Option<String>,
 }
 
 impl Api {
     /// Returns the calls that `user` makes to `server`, which has these capabilities.
-    #[must_use]
-    pub fn new(server: &Endpoint, capabilities: &Capabilities, user: &str, secret: &str) -> Self {
+    pub(crate) fn new(server: &Endpoint, capabilities: &Capabilities, user: &str, secret: &str) -> Self {
         let credentials = Credentials { user: user.to_owned(), secret: secret.to_owned() };
         Self {
             client: Client::new(&server.to_string()).with_credentials(&credentials),
@@ -125,40 +123,27 @@ impl Api {
     }
 
     /// Returns the same calls, each taking at most `time` and made once.
-    #[must_use]
-    pub fn with_timeout(&self, time: Duration) -> Self {
+    pub(crate) fn with_timeout(&self, time: Duration) -> Self {
         Self { client: self.client.with_timeout(time), patience: Duration::ZERO, ..self.clone() }
     }
 
     /// Registers the user, or resumes their session.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn register_user(&self) -> Result<(), CallError> {
+    pub(crate) fn register_user(&self) -> Result<(), CallError> {
         self.confirmed("register_user", &[self.user()])
     }
 
     /// Unregisters the user, who leaves the room too.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn unregister_user(&self) -> Result<(), CallError> {
+    pub(crate) fn unregister_user(&self) -> Result<(), CallError> {
         self.confirmed("unregister_user", &[self.user()])
     }
 
     /// Creates a room.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn create_room(&self, room: &str) -> Result<(), CallError> {
+    pub(crate) fn create_room(&self, room: &str) -> Result<(), CallError> {
         self.confirmed("create_room", &[room.into()])
     }
 
     /// Joins a room and leaves the one before.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn join_room(&self, room: &str) -> Result<Joined, CallError> {
+    pub(crate) fn join_room(&self, room: &str) -> Result<Joined, CallError> {
         let answer = self.call("join_room", &[self.user(), room.into()])?;
         let member = |name| answer.member(name).ok_or_else(|| unlike("a struct of users and messages", &answer));
         let room_id = answer.member("room_id").map(text).transpose()?;
@@ -171,10 +156,7 @@ impl Api {
     }
 
     /// Leaves the room. The original's server has no such call; there the user unregisters and comes back.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn leave_room(&self) -> Result<(), CallError> {
+    pub(crate) fn leave_room(&self) -> Result<(), CallError> {
         match self.confirmed("leave_room", &[self.user()]) {
             Err(CallError::Fault(fault)) if fault.code == Fault::NO_SUCH_PROCEDURE => {
                 self.unregister_user()?;
@@ -186,10 +168,13 @@ impl Api {
 
     /// Sends a message to `recipient`, or to the whole room. Where the server takes keys, `key` makes it safe to make the same
     /// call again.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn send_message(&self, room: &str, text: &str, recipient: Option<&str>, key: &str) -> Result<(), CallError> {
+    pub(crate) fn send_message(
+        &self,
+        room: &str,
+        text: &str,
+        recipient: Option<&str>,
+        key: &str,
+    ) -> Result<(), CallError> {
         // Not nil for the whole room: not every server reads it.
         let recipient = recipient.unwrap_or_default();
         let mut params = vec![self.user(), room.into(), text.into(), recipient.into()];
@@ -200,26 +185,17 @@ impl Api {
     }
 
     /// Returns all messages that are kept in `room`, whose life is `room_id`.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn receive_messages(&self, room: &str, room_id: Option<&str>) -> Result<Vec<Message>, CallError> {
+    pub(crate) fn receive_messages(&self, room: &str, room_id: Option<&str>) -> Result<Vec<Message>, CallError> {
         messages(&self.call("receive_messages", &[self.user(), room.into()])?, room_id)
     }
 
     /// Returns the messages later than `stamp`.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn receive_new_messages(&self, room: &str, stamp: &str) -> Result<Vec<Message>, CallError> {
+    pub(crate) fn receive_new_messages(&self, room: &str, stamp: &str) -> Result<Vec<Message>, CallError> {
         messages(&self.call("receive_new_messages", &[self.user(), room.into(), stamp.into()])?, None)
     }
 
     /// Waits for messages past the cursor `after`, at most for `time`, in whole seconds.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<WaitReply, CallError> {
+    pub(crate) fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<WaitReply, CallError> {
         // Time for the answer beside the wait.
         const MARGIN: Duration = Duration::from_secs(10);
         let params = [self.user(), room.into(), after.cast_signed().into(), time.as_secs().cast_signed().into()];
@@ -241,7 +217,7 @@ impl Api {
     ///
     /// # Errors
     /// If the server refuses or has no streams.
-    pub fn events(&self, room: &str, room_id: &str, after: u64) -> Result<RoomStream, CallError> {
+    pub(crate) fn events(&self, room: &str, room_id: &str, after: u64) -> Result<RoomStream, CallError> {
         let after = format!("{room_id}:{after}");
         let query = [("username", self.user.as_str()), ("room", room), ("after", &after)];
         let events = self.client.events("/events", &query, stream::FIRST_EVENT)?;
@@ -249,18 +225,12 @@ impl Api {
     }
 
     /// Returns the names of all rooms.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn list_rooms(&self) -> Result<Vec<String>, CallError> {
+    pub(crate) fn list_rooms(&self) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_rooms", &[])?)
     }
 
     /// Returns the names of the users in a room.
-    ///
-    /// # Errors
-    /// If the server refuses or does not answer.
-    pub fn list_users(&self, room: &str) -> Result<Vec<String>, CallError> {
+    pub(crate) fn list_users(&self, room: &str) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_users", &[room.into()])?)
     }
 

@@ -36,7 +36,7 @@ fn store() -> Option<StoreConfig> {
 }
 
 /// The programs inside this process.
-pub struct Local {
+pub(crate) struct Local {
     share: bool,
     words: &'static FindingWords,
     binder: Option<binder::Running>,
@@ -53,20 +53,17 @@ fn here(port: u16) -> Endpoint {
 
 impl Local {
     /// Starts nothing yet. With `share`, the programs will serve the whole network.
-    #[must_use]
-    pub fn new(share: bool, words: &'static FindingWords) -> Self {
+    pub(crate) fn new(share: bool, words: &'static FindingWords) -> Self {
         Self { share, words, binder: None, server: None, is_guest: false, looks: 0 }
     }
 
     /// Returns whether the chat is in this process.
-    #[must_use]
-    pub fn is_host(&self) -> bool {
+    pub(crate) fn is_host(&self) -> bool {
         self.server.is_some()
     }
 
     /// Returns where browsers in the network find the chat.
-    #[must_use]
-    pub fn page(&self) -> String {
+    pub(crate) fn page(&self) -> String {
         let ip = network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into());
         format!("http://{}", SocketAddr::new(ip, SERVER_PORT))
     }
@@ -76,7 +73,7 @@ impl Local {
     ///
     /// # Errors
     /// If another program has one of the ports, or the network does not show who has the chat now.
-    pub fn ensure(&mut self) -> Result<Endpoint, Failure> {
+    pub(crate) fn ensure(&mut self) -> Result<Endpoint, Failure> {
         if self.binder.is_none() && self.is_free(BINDER_PORT, Occupant::of_binder_port)? {
             if let Some(host) = self.host_elsewhere()? {
                 return Ok(host);

@@ -32,19 +32,19 @@ use said::{Mark, Said};
 use style::{BOLD, DIM};
 use unseen::Unseen;
 
-pub use names::{list, sanitized};
-pub use style::{Size, Style};
-pub use unseen::ReadPosition;
+pub(crate) use names::{list, sanitized};
+pub(crate) use style::{Size, Style};
+pub(crate) use unseen::ReadPosition;
 
 /// Something to write to the screen, or to one of the two outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
+pub(crate) struct Rendered {
     /// Whole lines. On a screen they may begin with taking back the last ones.
-    pub text: String,
+    pub(crate) text: String,
     /// If set, it is a message, which belongs on standard output.
-    pub is_message: bool,
+    pub(crate) is_message: bool,
     /// Plain lines with their dates for a log; nothing for what does not belong there.
-    pub log: String,
+    pub(crate) log: String,
 }
 
 /// The subject of the last lines, where newer lines about the same subject take their place.
@@ -66,7 +66,7 @@ struct Last {
 
 /// Makes lines.
 #[derive(Debug)]
-pub struct Renderer {
+pub(crate) struct Renderer {
     locale: &'static Locale,
     style: Style,
     size: Option<Size>,
@@ -85,8 +85,7 @@ pub struct Renderer {
 
 impl Renderer {
     /// Returns a renderer for the user `name`; `now` is the local time, here and below.
-    #[must_use]
-    pub fn new(locale: &'static Locale, style: Style, name: &str, now: NaiveDateTime) -> Self {
+    pub(crate) fn new(locale: &'static Locale, style: Style, name: &str, now: NaiveDateTime) -> Self {
         Self {
             locale,
             style,
@@ -105,70 +104,64 @@ impl Renderer {
     }
 
     /// Returns the user's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Sets the user's name.
-    pub fn set_name(&mut self, name: &str) {
+    pub(crate) fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
     }
 
     /// Returns the room that the user is in, as the events say.
-    #[must_use]
-    pub fn room(&self) -> Option<&str> {
+    pub(crate) fn room(&self) -> Option<&str> {
         self.room.as_deref()
     }
 
     /// Returns the others in the room.
-    #[must_use]
-    pub fn others(&self) -> Vec<String> {
+    pub(crate) fn others(&self) -> Vec<String> {
         self.presence.others.clone()
     }
 
     /// Returns a list of the others in the room, cut short if they are many, and whether they are several; `None` if the user
     /// is alone.
-    #[must_use]
-    pub fn audience(&self) -> Option<(String, bool)> {
+    pub(crate) fn audience(&self) -> Option<(String, bool)> {
         let others = &self.presence.others;
         (!others.is_empty()).then(|| (few(self.locale, others), others.len() > 1))
     }
 
     /// Returns the author of the newest private message.
-    #[must_use]
-    pub fn last_private(&self) -> Option<&str> {
+    pub(crate) fn last_private(&self) -> Option<&str> {
         self.last_private.as_deref()
     }
 
     /// Sets the size of the terminal, without which lines are not wrapped. Returns whether it is another one.
-    pub fn resize(&mut self, size: Option<Size>) -> bool {
+    pub(crate) fn resize(&mut self, size: Option<Size>) -> bool {
         std::mem::replace(&mut self.size, size) != size
     }
 
     /// Notes that something else was written to the screen: what is there is left alone.
-    pub fn scrolled(&mut self) {
+    pub(crate) fn scrolled(&mut self) {
         self.last = None;
     }
 
     /// Notes that the user has done something, and so has seen what is on the screen.
-    pub fn active(&mut self, now: NaiveDateTime) {
+    pub(crate) fn active(&mut self, now: NaiveDateTime) {
         self.unseen.active(now);
     }
 
     /// Returns how far the user has read rooms, to be given to [`Renderer::remember`] the next time.
-    #[must_use]
-    pub fn positions(&self) -> &[ReadPosition] {
+    pub(crate) fn positions(&self) -> &[ReadPosition] {
         self.unseen.positions()
     }
 
     /// Sets how far the user had read rooms the last time.
-    pub fn remember(&mut self, positions: Vec<ReadPosition>) {
+    pub(crate) fn remember(&mut self, positions: Vec<ReadPosition>) {
         self.unseen.remember(positions);
     }
 
     /// Ignores a user, or shows the user again; returns whether the user is ignored now.
-    pub fn ignore(&mut self, name: &str) -> bool {
+    pub(crate) fn ignore(&mut self, name: &str) -> bool {
         let key = name.to_lowercase();
         match self.ignored.iter().position(|ignored| *ignored == key) {
             Some(index) => {
@@ -183,22 +176,19 @@ impl Renderer {
     }
 
     /// Returns the ignored users.
-    #[must_use]
-    pub fn ignored(&self) -> &[String] {
+    pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
     /// Returns whether a message is private for the user, or mentions the user, and is not from an ignored one.
-    #[must_use]
-    pub fn is_call(&self, message: &Message) -> bool {
+    pub(crate) fn is_call(&self, message: &Message) -> bool {
         !self.is_me(&message.origin)
             && !self.ignored.contains(&message.origin.to_lowercase())
             && (message.destination.is_some() || mentions(&message.content, &self.name))
     }
 
     /// Returns the prompt without and with colours: the name and the room, in at most half of the screen.
-    #[must_use]
-    pub fn prompt(&self) -> (String, String) {
+    pub(crate) fn prompt(&self) -> (String, String) {
         let place = self.room.as_ref().map_or_else(|| self.name.clone(), |room| format!("{}@{room}", self.name));
         let width = self.size.map_or(40, |size| (size.columns / 2).saturating_sub(2).max(4));
         let plain = format!("{place:.width$}> ", place = Sanitized(&place));
@@ -207,7 +197,7 @@ impl Renderer {
     }
 
     /// Returns the lines about an event.
-    pub fn event(&mut self, event: &Event, now: NaiveDateTime) -> Vec<Rendered> {
+    pub(crate) fn event(&mut self, event: &Event, now: NaiveDateTime) -> Vec<Rendered> {
         let locale = self.locale;
         match event {
             Event::Joined { room, users, messages } => self.joined(room, users, messages, now),
@@ -278,12 +268,12 @@ impl Renderer {
     }
 
     /// Returns older messages.
-    pub fn messages(&mut self, messages: &[Message]) -> Vec<Rendered> {
+    pub(crate) fn messages(&mut self, messages: &[Message]) -> Vec<Rendered> {
         messages.iter().flat_map(|message| self.message(message, false, false)).collect()
     }
 
     /// Returns a line that is not a message and has no time. `text` is sanitized.
-    pub fn note(&mut self, text: &str) -> Rendered {
+    pub(crate) fn note(&mut self, text: &str) -> Rendered {
         self.lines(4, &Head::default(), text, "", None, false)
     }
 
@@ -293,12 +283,12 @@ impl Renderer {
     }
 
     /// Returns an entry of a list: `left` in a column of its own.
-    pub fn entry(&mut self, left: &str, text: &str) -> Rendered {
+    pub(crate) fn entry(&mut self, left: &str, text: &str) -> Rendered {
         self.lines(2, &Head::plain(left), text, "", None, false)
     }
 
     /// Returns a line about a message that was not sent before the session was closed.
-    pub fn unsent(&mut self, text: &str) -> Rendered {
+    pub(crate) fn unsent(&mut self, text: &str) -> Rendered {
         let told = (self.locale.unsent)(&sanitized(text));
         self.note(&told)
     }

@@ -17,7 +17,7 @@ use crate::secret;
 const ID: &str = "id=";
 
 /// The source of secrets. `Debug` shows none.
-pub enum Secrets {
+pub(crate) enum Secrets {
     /// One for every server and name, from the user.
     Given(String),
     /// One for each server and name, in files of this directory; without a directory they last as long as the program.
@@ -35,7 +35,7 @@ impl Secrets {
     ///
     /// # Errors
     /// If the file cannot be read, or what it or the variable holds is no secret.
-    pub fn find(file: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn find(file: Option<&str>) -> Result<Self, Failure> {
         if let Some(path) = file {
             return secret::read_file(Path::new(path)).map(Self::Given);
         }
@@ -52,7 +52,7 @@ impl Secrets {
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub fn open(&self, server: &Endpoint, server_id: Option<&str>, user: &str) -> Result<ActiveSecret, Failure> {
+    pub(crate) fn open(&self, server: &Endpoint, server_id: Option<&str>, user: &str) -> Result<ActiveSecret, Failure> {
         match self {
             Self::Given(secret) => Ok(ActiveSecret { secret: secret.clone(), file: None }),
             Self::Kept(directory) => {
@@ -102,7 +102,7 @@ fn prune(directory: &Path, time: SystemTime) -> io::Result<()> {
 }
 
 /// A secret that is in use.
-pub struct ActiveSecret {
+pub(crate) struct ActiveSecret {
     secret: String,
     file: Option<KeptFile>,
 }
@@ -115,13 +115,12 @@ impl fmt::Debug for ActiveSecret {
 
 impl ActiveSecret {
     /// Returns the secret itself.
-    #[must_use]
-    pub fn secret(&self) -> &str {
+    pub(crate) fn secret(&self) -> &str {
         &self.secret
     }
 
     /// Keeps it for the next time. Call when the server has accepted it.
-    pub fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         if let Some(file) = &mut self.file
             && let Err(error) = file.write(&self.secret)
         {
@@ -130,7 +129,7 @@ impl ActiveSecret {
     }
 
     /// Removes it from the disk. Call when the name is free again.
-    pub fn forget(mut self) {
+    pub(crate) fn forget(mut self) {
         if let Some(file) = &mut self.file {
             file.is_of_use = false;
         }

@@ -37,7 +37,7 @@ use worker::{Request, Task, Worker};
 
 /// How to find the server.
 #[derive(Debug, Clone)]
-pub enum Discovery {
+pub(crate) enum Discovery {
     /// At this address.
     Server(Endpoint),
     /// By asking this binder.
@@ -45,17 +45,16 @@ pub enum Discovery {
 }
 
 /// The configuration of a session.
-pub struct SessionConfig {
+pub(crate) struct SessionConfig {
     /// The secrets that prove that a name is ours.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// Called before each attempt to reach the server; returns how to find it.
-    pub discover: Box<dyn FnMut() -> Result<Discovery, Failure> + Send>,
+    pub(crate) discover: Box<dyn FnMut() -> Result<Discovery, Failure> + Send>,
 }
 
 /// Why a command has failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionError {
+pub(crate) enum SessionError {
     /// The server refuses it, and nothing has changed there.
     Refused(Fault),
     /// There is no connection, or it broke: the cause, in the words of the system.
@@ -95,11 +94,11 @@ impl From<CallError> for SessionError {
 }
 
 /// The texts that were typed and not sent when the session was closed.
-pub type Unsent = Vec<String>;
+pub(crate) type Unsent = Vec<String>;
 
 /// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's reply.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     requests: Sender<Request>,
 }
 
@@ -108,7 +107,7 @@ impl Session {
     ///
     /// # Errors
     /// If a thread cannot be started, or the system has no random numbers.
-    pub fn start(config: SessionConfig) -> Result<(Self, Receiver<Event>), Failure> {
+    pub(crate) fn start(config: SessionConfig) -> Result<(Self, Receiver<Event>), Failure> {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
         let worker = Worker::new(config, random::hex::<8>()?, received, events);
@@ -121,25 +120,19 @@ impl Session {
     ///
     /// # Errors
     /// If the server refuses the name, or cannot be reached.
-    pub fn register(&self, name: &str) -> Result<(), SessionError> {
+    pub(crate) fn register(&self, name: &str) -> Result<(), SessionError> {
         let name = name.to_owned();
         self.ask(Request::AtOnce, move |worker| worker.register(name))
     }
 
     /// Creates a room.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached.
-    pub fn create_room(&self, room: &str) -> Result<(), SessionError> {
+    pub(crate) fn create_room(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
         self.ask(Request::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
     }
 
     /// Joins a room, once everything typed before has been sent. [`Event::Joined`] says what is there.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached.
-    pub fn join(&self, room: &str) -> Result<(), SessionError> {
+    pub(crate) fn join(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
         self.ask(Request::InOrder, move |worker| worker.join(room))
     }
@@ -148,13 +141,13 @@ impl Session {
     ///
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
-    pub fn leave(&self) -> Result<(), SessionError> {
+    pub(crate) fn leave(&self) -> Result<(), SessionError> {
         self.ask(Request::InOrder, Worker::leave)
     }
 
     /// Sends to `recipient`, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
     /// [`Event::Refused`] of this draft follows, and while there is no connection neither.
-    pub fn send(&self, draft: DraftId, text: &str, recipient: Option<&str>) {
+    pub(crate) fn send(&self, draft: DraftId, text: &str, recipient: Option<&str>) {
         let (text, recipient) = (text.to_owned(), recipient.map(str::to_owned));
         let task: Task = Box::new(move |worker| worker.post(draft, text, recipient));
         // After the end of the session, `Event::Ended` has said so.
@@ -165,17 +158,14 @@ impl Session {
     ///
     /// # Errors
     /// If there is no user yet.
-    pub fn message_rate(&self) -> Result<Option<MessageRate>, SessionError> {
+    pub(crate) fn message_rate(&self) -> Result<Option<MessageRate>, SessionError> {
         self.ask(Request::AtOnce, |worker| {
             worker.login.as_ref().map(|login| login.capabilities.message_rate).ok_or(SessionError::Ended)
         })
     }
 
     /// Returns the names of all rooms.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached.
-    pub fn rooms(&self) -> Result<Vec<String>, SessionError> {
+    pub(crate) fn rooms(&self) -> Result<Vec<String>, SessionError> {
         self.ask(Request::AtOnce, |worker| worker.call(super::api::Api::list_rooms))
     }
 
@@ -183,7 +173,7 @@ impl Session {
     ///
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] without a room.
-    pub fn users(&self, room: Option<&str>) -> Result<Vec<String>, SessionError> {
+    pub(crate) fn users(&self, room: Option<&str>) -> Result<Vec<String>, SessionError> {
         let room = room.map(str::to_owned);
         self.ask(Request::AtOnce, move |worker| worker.users(room))
     }
@@ -192,7 +182,7 @@ impl Session {
     ///
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
-    pub fn history(&self, count: usize) -> Result<Vec<Message>, SessionError> {
+    pub(crate) fn history(&self, count: usize) -> Result<Vec<Message>, SessionError> {
         self.ask(Request::AtOnce, move |worker| worker.history(count))
     }
 
@@ -201,7 +191,7 @@ impl Session {
     ///
     /// # Errors
     /// If the session has ended before, or does not end in time, because a call waits for its reply.
-    pub fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
+    pub(crate) fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
         let (reply, answer) = bounded(1);
         self.requests.send(Request::Close { patience, reply }).map_err(|_| SessionError::Ended)?;

@@ -6,22 +6,22 @@ use crate::rpc::{CALL_TIMEOUT, CallError, Client, Value};
 /// The capabilities of a server, which decide how it is spoken to. The default is those of the original's server, which says
 /// nothing of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Capabilities {
+pub(crate) struct Capabilities {
     /// Identifies the server's memory of names, also under another address.
-    pub server_id: Option<String>,
+    pub(crate) server_id: Option<String>,
     /// Whether a message may carry a key, by which the server knows a call that is made again.
-    pub takes_keys: bool,
+    pub(crate) takes_keys: bool,
     /// Messages that one user may send a second, and how many at once; `None` without a limit.
-    pub message_rate: Option<MessageRate>,
+    pub(crate) message_rate: Option<MessageRate>,
 }
 
 /// A limit on the messages of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageRate {
+pub(crate) struct MessageRate {
     /// Messages a second, 1 or more.
-    pub per_second: u32,
+    pub(crate) per_second: u32,
     /// Messages at once, 1 or more.
-    pub burst: u32,
+    pub(crate) burst: u32,
 }
 
 impl Capabilities {
@@ -29,7 +29,7 @@ impl Capabilities {
     ///
     /// # Errors
     /// If the server does not answer.
-    pub fn ask(server: &Endpoint) -> Result<Self, CallError> {
+    pub(crate) fn ask(server: &Endpoint) -> Result<Self, CallError> {
         let client = Client::new(&server.to_string());
         let ask = |procedure, params: &[Value]| match super::call(&client, CALL_TIMEOUT, procedure, params) {
             // An original server knows neither procedure.

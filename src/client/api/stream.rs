@@ -11,7 +11,7 @@ pub(super) const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 /// An event of a room.
 #[derive(Debug, PartialEq, Eq)]
-pub enum RoomEvent {
+pub(crate) enum RoomEvent {
     /// The first one: the room as it is.
     Room {
         /// Names this life of the room.
@@ -34,7 +34,7 @@ pub enum RoomEvent {
 }
 
 /// The open stream of one room.
-pub struct RoomStream {
+pub(crate) struct RoomStream {
     pub(super) events: EventStream,
     pub(super) room_id: String,
 }
@@ -44,7 +44,7 @@ impl RoomStream {
     ///
     /// # Errors
     /// If the stream ends or is silent for too long, or is not one of events of a room.
-    pub fn next_event(&mut self) -> Result<RoomEvent, CallError> {
+    pub(crate) fn next_event(&mut self) -> Result<RoomEvent, CallError> {
         match self.events.next_event()? {
             Some(event) => read(&event, &self.room_id),
             None => Ok(RoomEvent::Nothing),

@@ -68,12 +68,12 @@ pub(super) enum Outcome {
 
 impl Renderer {
     /// Records a typed message and returns its draft. Call before sending, so that the outcome finds it.
-    pub fn typed(&mut self, text: &str, to: Option<&str>) -> DraftId {
+    pub(crate) fn typed(&mut self, text: &str, to: Option<&str>) -> DraftId {
         self.drafts.add(text, to)
     }
 
     /// Returns the lines that say that a draft has not arrived at once; none if it has.
-    pub fn pending(&mut self, draft: DraftId, now: NaiveDateTime) -> Vec<Rendered> {
+    pub(crate) fn pending(&mut self, draft: DraftId, now: NaiveDateTime) -> Vec<Rendered> {
         match self.drafts.get(draft).cloned() {
             Some(typed) if !self.style.plain => self.own(&typed, Mark::Pending, now, draft),
             _ => Vec::new(),
@@ -81,14 +81,12 @@ impl Renderer {
     }
 
     /// Returns whether the server has not replied yet.
-    #[must_use]
-    pub fn is_open(&self, draft: DraftId) -> bool {
+    pub(crate) fn is_open(&self, draft: DraftId) -> bool {
         self.drafts.get(draft).is_some()
     }
 
     /// Returns the line that the user would type for a draft that is open.
-    #[must_use]
-    pub fn line_of(&self, draft: DraftId) -> Option<String> {
+    pub(crate) fn line_of(&self, draft: DraftId) -> Option<String> {
         self.drafts.get(draft).map(Typed::line)
     }
 

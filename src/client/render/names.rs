@@ -9,14 +9,12 @@ const MAX_NAMES: usize = 5;
 const MAX_NAME: usize = 64;
 
 /// Returns a list of names.
-#[must_use]
-pub fn list(names: &[String]) -> String {
+pub(crate) fn list(names: &[String]) -> String {
     names.iter().map(|user| name(user)).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns text from the network so that it can only be read.
-#[must_use]
-pub fn sanitized(text: &str) -> String {
+pub(crate) fn sanitized(text: &str) -> String {
     Sanitized(text).to_string()
 }
 

@@ -14,17 +14,17 @@ const COLORS: [&str; 10] = ["32", "33", "34", "35", "36", "92", "93", "94", "95"
 
 /// The style of lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// If set, lines have colours.
-    pub color: bool,
+    pub(crate) color: bool,
     /// If set, lines have words instead of signs, and nothing is redrawn.
-    pub plain: bool,
+    pub(crate) plain: bool,
     /// If set, messages are JSON objects and everything else is plain lines.
-    pub json: bool,
+    pub(crate) json: bool,
     /// If set, private messages and mentions ring the bell.
-    pub bell: bool,
+    pub(crate) bell: bool,
     /// If set, there are lines for a log too.
-    pub log: bool,
+    pub(crate) log: bool,
 }
 
 impl Style {
@@ -45,11 +45,11 @@ impl Style {
 
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(crate) struct Size {
     /// Its width.
-    pub columns: usize,
+    pub(crate) columns: usize,
     /// Its height.
-    pub rows: usize,
+    pub(crate) rows: usize,
 }
 
 /// Returns the colour of a user, which is the same in every client: FNV-1a of the name in small letters.

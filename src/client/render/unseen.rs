@@ -13,13 +13,13 @@ const MAX_ROOMS: usize = 100;
 
 /// How far a user has read a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadPosition {
+pub(crate) struct ReadPosition {
     /// The user.
-    pub user: String,
+    pub(crate) user: String,
     /// The room.
-    pub room: String,
+    pub(crate) room: String,
     /// The timestamp of the newest message that was shown.
-    pub timestamp: String,
+    pub(crate) timestamp: String,
 }
 
 /// How far the user has read, and whether the line has been drawn.
