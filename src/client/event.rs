@@ -39,8 +39,26 @@ impl Message {
     }
 }
 
-/// Identifies a typed message until the server accepts or refuses it.
-pub(crate) type DraftId = u64;
+/// A message that was typed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Draft {
+    /// Its number in this session.
+    pub(crate) id: u64,
+    pub(crate) text: String,
+    /// The only recipient; `None` for the whole room.
+    pub(crate) to: Option<String>,
+}
+
+impl Draft {
+    /// Returns the line that the user would type for it.
+    pub(crate) fn line(&self) -> String {
+        match &self.to {
+            Some(to) => format!("@{to} {}", self.text),
+            None if self.text.starts_with('/') => format!("/{}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
 
 /// An event to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +70,9 @@ pub(crate) enum Event {
     /// A new message; those typed here, private ones too, come as [`Event::Confirmed`].
     Message(Message),
     /// The server has a message that was typed here.
-    Confirmed { draft: DraftId },
-    /// The server refuses a message that was typed here. The text is to be given back to the user.
-    Refused { draft: DraftId, text: String, fault: Fault },
+    Confirmed(Draft),
+    /// The server refuses a message that was typed here, which is to be given back to the user.
+    Refused { draft: Draft, fault: Fault },
     /// Others have come into the room, or left it.
     Presence { came: Vec<String>, went: Vec<String> },
     /// The server dropped so many messages before they could be read.

@@ -175,8 +175,7 @@ impl Screen for Console {
     }
 
     fn send(&mut self, text: &str, to: Option<&str>) {
-        let draft = self.renderer.typed(text, to);
-        self.session.send(draft, text, to);
+        self.session.send(text, to);
     }
 }
 

@@ -20,10 +20,9 @@ mod wrap;
 
 use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 
-use super::event::{DraftId, Event, Message};
+use super::event::{Event, Message};
 use super::locale::Locale;
 use crate::sanitize::Sanitized;
-use drafts::{Drafts, Outcome};
 use layout::{Head, layout};
 use names::{few, is_same, mentions};
 use outage::OutageLine;
@@ -52,7 +51,8 @@ pub(crate) struct Rendered {
 enum Topic {
     Outage,
     Presence,
-    Own(DraftId),
+    /// The draft with this number.
+    Own(u64),
 }
 
 /// The last lines on the screen.
@@ -76,7 +76,6 @@ pub(crate) struct Renderer {
     day: NaiveDate,
     ignored: Vec<String>,
     last_private: Option<String>,
-    drafts: Drafts,
     outage: OutageLine,
     presence: Presence,
     unseen: Unseen,
@@ -95,7 +94,6 @@ impl Renderer {
             day: now.date(),
             ignored: Vec::new(),
             last_private: None,
-            drafts: Drafts::default(),
             outage: OutageLine::default(),
             presence: Presence::default(),
             unseen: Unseen::default(),
@@ -211,8 +209,8 @@ impl Renderer {
                 shown.extend(self.message(message, true, true));
                 shown
             }
-            Event::Confirmed { draft } => self.outcome(*draft, Outcome::Confirmed, now),
-            Event::Refused { draft, fault, .. } => self.outcome(*draft, Outcome::Refused(fault.clone()), now),
+            Event::Confirmed(draft) => self.confirmed(draft, now),
+            Event::Refused { draft, fault } => self.refused(draft, fault, now),
             Event::Presence { came, went } => self.presence(came, went, now),
             Event::Missed { count } => vec![self.logged_note(&(locale.missed)(*count), now)],
             Event::Lost { .. } => {

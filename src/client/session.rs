@@ -22,12 +22,13 @@ mod unshown;
 mod worker;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::api::MessageRate;
-use super::event::{DraftId, Event, Message};
+use super::event::{Draft, Event, Message};
 use super::secret::Secrets;
 use crate::endpoint::Endpoint;
 use crate::program::Failure;
@@ -100,6 +101,8 @@ pub(crate) type Unsent = Vec<String>;
 #[derive(Debug)]
 pub(crate) struct Session {
     requests: Sender<Request>,
+    /// The number of the next draft.
+    drafts: AtomicU64,
 }
 
 impl Session {
@@ -113,7 +116,7 @@ impl Session {
         let worker = Worker::new(config, random::hex::<8>()?, received, events);
         crate::program::spawn("session", move || worker.run())
             .map_err(|error| Failure::while_doing("cannot start", error))?;
-        Ok((Self { requests }, shown))
+        Ok((Self { requests, drafts: AtomicU64::new(1) }, shown))
     }
 
     /// Finds the server and registers the user. After a refusal another name may be tried.
@@ -145,13 +148,16 @@ impl Session {
         self.ask(Request::InOrder, Worker::leave)
     }
 
-    /// Sends to `recipient`, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
-    /// [`Event::Refused`] of this draft follows, and while there is no connection neither.
-    pub(crate) fn send(&self, draft: DraftId, text: &str, recipient: Option<&str>) {
-        let (text, recipient) = (text.to_owned(), recipient.map(str::to_owned));
-        let task: Task = Box::new(move |worker| worker.post(draft, text, recipient));
+    /// Sends to one user, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
+    /// [`Event::Refused`] of the draft follows, and while there is no connection neither.
+    pub(crate) fn send(&self, text: &str, to: Option<&str>) -> Draft {
+        let id = self.drafts.fetch_add(1, Ordering::Relaxed);
+        let draft = Draft { id, text: text.to_owned(), to: to.map(str::to_owned) };
+        let posted = draft.clone();
+        let task: Task = Box::new(move |worker| worker.post(posted));
         // After the end of the session, `Event::Ended` has said so.
         let _ = self.requests.send(Request::AtOnce(task));
+        draft
     }
 
     /// Returns the limit of the server on the messages of one user; `None` without one, or if the server does not say it.
@@ -227,7 +233,7 @@ mod tests {
     #[test]
     fn a_request_whose_session_ends_gets_an_error() {
         let (requests, received) = unbounded();
-        let session = Session { requests };
+        let session = Session { requests, drafts: AtomicU64::new(1) };
         let asking = thread::spawn(move || session.rooms());
         while received.is_empty() {
             thread::yield_now();

@@ -194,14 +194,16 @@ impl Screen for Terminal {
 
     fn send(&mut self, text: &str, to: Option<&str>) {
         self.catch_up();
-        let draft = self.renderer.typed(text, to);
-        self.session.send(draft, text, to);
+        let sent = self.session.send(text, to);
         let deadline = Instant::now() + SEND_TIMEOUT;
-        while self.renderer.is_open(draft) && !self.is_away && self.end.is_none() {
+        while !self.is_away && self.end.is_none() {
             let Ok(event) = self.events.recv_deadline(deadline) else { break };
             self.happened(&event);
+            if matches!(&event, Event::Confirmed(draft) | Event::Refused { draft, .. } if draft.id == sent.id) {
+                return;
+            }
         }
-        let lines = self.renderer.pending(draft, now());
+        let lines = self.renderer.pending(&sent, now());
         self.write(&lines);
     }
 }
@@ -342,7 +344,7 @@ impl Terminal {
         match event {
             Event::Lost { .. } => self.is_away = true,
             Event::Back { .. } => self.is_away = false,
-            Event::Refused { draft, .. } => refused = self.renderer.line_of(*draft),
+            Event::Refused { draft, .. } => refused = Some(draft.line()),
             Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use super::drafts::Typed;
+use super::super::event::Draft;
 use super::layout::layout;
 use super::said::{Mark, Said};
 use super::{Renderer, Style};
@@ -23,9 +23,9 @@ impl Renderer {
         layout(Style { plain: true, ..Style::default() }, None, 4, &head, &text, "").text
     }
 
-    pub(super) fn log_of_own(&self, typed: &Typed, now: NaiveDateTime) -> String {
-        let to = typed.to.as_deref();
-        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &typed.text, is_mine: true };
+    pub(super) fn log_of_own(&self, draft: &Draft, now: NaiveDateTime) -> String {
+        let to = draft.to.as_deref();
+        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &draft.text, is_mine: true };
         self.log_of(&said, now)
     }
 }

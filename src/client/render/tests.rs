@@ -5,6 +5,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
+use crate::client::event::Draft;
 use crate::client::locale::{ENGLISH, PORTUGUESE};
 use crate::rpc::Fault;
 use crate::stamp::Stamp;
@@ -47,6 +48,10 @@ fn text(shown: &[Rendered]) -> String {
     shown.iter().map(|shown| shown.text.as_str()).collect()
 }
 
+fn draft(id: u64, text: &str, to: Option<&str>) -> Draft {
+    Draft { id, text: text.into(), to: to.map(str::to_owned) }
+}
+
 fn presence(came: &[&str], went: &[&str]) -> Event {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Event::Presence { came: names(came), went: names(went) }
@@ -80,8 +85,7 @@ fn plain_lines_say_it_in_words() {
     ] {
         assert_eq!(text(&renderer.event(&event, now())), line);
     }
-    assert_eq!(renderer.typed("hello", None), 1);
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 1 }, now())), "14:03 sent\n");
+    assert_eq!(text(&renderer.event(&Event::Confirmed(draft(1, "hello", None)), now())), "14:03 sent\n");
     renderer.event(&Event::Lost { cause: "x".into() }, now());
     let retry = Event::Retrying { pause: Duration::from_secs(2) };
     assert_eq!(text(&renderer.event(&retry, now())), "14:03 Trying again in 2 s\n");
@@ -110,14 +114,13 @@ fn nothing_from_the_network_reaches_the_terminal_raw() {
     for style in [Style::default(), Style { plain: true, ..Style::default() }, Style { json: true, ..Style::default() }]
     {
         let mut renderer = renderer(style, None);
-        let draft = renderer.typed(evil, Some(evil));
         let mut all = Vec::new();
         for event in [
             message(evil, Some(evil), evil),
             message(evil, None, evil),
             Event::Joined { room: evil.into(), users: vec![evil.into()], messages: Vec::new() },
             presence(&[evil], &["bob"]),
-            Event::Refused { draft, text: evil.into(), fault: fault.clone() },
+            Event::Refused { draft: draft(1, evil, Some(evil)), fault: fault.clone() },
             Event::Lost { cause: evil.into() },
             Event::Forgotten { room: evil.into() },
             Event::Left { room: evil.into() },
@@ -157,34 +160,30 @@ fn a_day_has_a_line_of_its_own() {
 #[test]
 fn what_is_typed_is_marked_when_the_server_has_it() {
     let mut renderer = on_screen();
-    assert_eq!(renderer.typed("hello", None), 1);
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 1 }, now())), "14:03✓<ana> hello\n");
-    assert_eq!(renderer.typed("again", Some("bob")), 2);
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 2 }, now())), "14:03✓[ana → bob] again\n");
-    assert_eq!(text(&renderer.pending(2, now())), "");
+    let mut confirm = |draft| text(&renderer.event(&Event::Confirmed(draft), now()));
+    assert_eq!(confirm(draft(1, "hello", None)), "14:03✓<ana> hello\n");
+    assert_eq!(confirm(draft(2, "again", Some("bob"))), "14:03✓[ana → bob] again\n");
 }
 
 #[test]
 fn what_is_late_takes_its_place_only_if_nothing_came_between() {
     let mut renderer = on_screen();
-    renderer.typed("one", None);
-    assert_eq!(text(&renderer.pending(1, now())), "14:03…<ana> one\n");
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 1 }, now())), "\x1b[1A\r\x1b[J14:03✓<ana> one\n");
-    renderer.typed("two", None);
-    renderer.pending(2, now());
+    let [one, two, three] = [(1, "one"), (2, "two"), (3, "three")].map(|(id, text)| draft(id, text, None));
+    assert_eq!(text(&renderer.pending(&one, now())), "14:03…<ana> one\n");
+    assert_eq!(text(&renderer.event(&Event::Confirmed(one), now())), "\x1b[1A\r\x1b[J14:03✓<ana> one\n");
+    renderer.pending(&two, now());
     renderer.event(&message("bob", None, "hello"), now());
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 2 }, now())), "14:03✓<ana> two\n");
-    renderer.typed("three", None);
-    renderer.pending(3, now());
+    assert_eq!(text(&renderer.event(&Event::Confirmed(two), now())), "14:03✓<ana> two\n");
+    renderer.pending(&three, now());
     renderer.scrolled();
-    assert_eq!(text(&renderer.event(&Event::Confirmed { draft: 3 }, now())), "14:03✓<ana> three\n");
+    assert_eq!(text(&renderer.event(&Event::Confirmed(three), now())), "14:03✓<ana> three\n");
 }
 
 #[test]
 fn a_refusal_says_why() {
     let mut renderer = on_screen();
-    renderer.typed("hi", Some("bob"));
-    let refused = Event::Refused { draft: 1, text: "hi".into(), fault: Fault::new(Fault::NO_SUCH_RECIPIENT, "x") };
+    let fault = Fault::new(Fault::NO_SUCH_RECIPIENT, "x");
+    let refused = Event::Refused { draft: draft(1, "hi", Some("bob")), fault };
     let shown = text(&renderer.event(&refused, now()));
     assert_eq!(shown, "14:03✗[ana → bob] hi\n      this user is not in the room\n");
 }

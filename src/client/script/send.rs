@@ -196,8 +196,7 @@ impl Sending<'_> {
     /// Sends one text, and waits until the server has it.
     fn one(&mut self, text: &str) -> Result<(), String> {
         let locale = self.script.locale;
-        let draft = self.script.renderer.typed(text, self.recipient);
-        self.script.session.send(draft, text, self.recipient);
+        self.script.session.send(text, self.recipient);
         // The session sends no faster than the server wants, so it may begin this much later.
         let interval = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.per_second);
         let expired = at(Instant::now() + interval + SENDING);
@@ -208,7 +207,7 @@ impl Sending<'_> {
                 recv(expired) -> _ => return Err((locale.no_reply)(SENDING.as_secs())),
             };
             match event {
-                Ok(event @ Event::Confirmed { .. }) => {
+                Ok(event @ Event::Confirmed(_)) => {
                     if self.json {
                         // Whoever reads it may stop; the lines are sent nevertheless.
                         let _ = write(&self.script.renderer.event(&event, now()));

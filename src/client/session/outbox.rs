@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::super::api::MessageRate;
-use super::super::event::{DraftId, Message};
+use super::super::event::{Draft, Message};
 use super::pace::Pace;
 use crate::chat::name::UserName;
 
@@ -16,10 +16,8 @@ const MAX_TRIES: u8 = 3;
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Letter {
-    pub(super) draft: DraftId,
+    pub(super) draft: Draft,
     pub(super) room: String,
-    pub(super) text: String,
-    pub(super) recipient: Option<String>,
     /// How often it was sent without a reply.
     tries: u8,
     /// Whether the server may have it: it was sent, and the reply was lost.
@@ -27,13 +25,13 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn new(draft: DraftId, room: String, text: String, recipient: Option<String>) -> Self {
-        Self { draft, room, text, recipient, tries: 0, in_doubt: false }
+    pub(super) fn new(draft: Draft, room: String) -> Self {
+        Self { draft, room, tries: 0, in_doubt: false }
     }
 
     fn is(&self, message: &Message) -> bool {
-        self.text == message.content
-            && match (&self.recipient, &message.destination) {
+        self.draft.text == message.content
+            && match (&self.draft.to, &message.destination) {
                 (None, None) => true,
                 (Some(recipient), Some(destination)) => is_same_name(recipient, destination),
                 _ => false,
@@ -47,7 +45,7 @@ pub(super) enum Echo {
     /// Known to have arrived.
     Known,
     /// The one whose reply was lost: it has arrived.
-    Confirms(DraftId),
+    Confirms(Draft),
     /// Sent by another program of this user.
     Foreign,
 }
@@ -96,7 +94,7 @@ impl Outbox {
 
     /// Returns the key of a letter: the same one each time it is sent.
     pub(super) fn key(&self, letter: &Letter) -> String {
-        format!("{}-{}", self.session, letter.draft)
+        format!("{}-{}", self.session, letter.draft.id)
     }
 
     pub(super) fn push(&mut self, letter: Letter) {
@@ -123,10 +121,10 @@ impl Outbox {
     }
 
     /// Takes the first one, which the server has.
-    pub(super) fn sent(&mut self, now: Instant) -> Option<DraftId> {
+    pub(super) fn sent(&mut self, now: Instant) -> Option<Draft> {
         self.not_before = Some(self.pace.sent(now));
         let letter = self.queue.pop_front()?;
-        let draft = letter.draft;
+        let draft = letter.draft.clone();
         if self.recognition == Recognition::ByText {
             self.echoes.push_back(letter);
             if self.echoes.len() > MAX_ECHOES {
@@ -172,8 +170,8 @@ impl Outbox {
 
     fn match_key(&mut self, message: &Message) -> Echo {
         let number = message.key.as_deref().and_then(|key| key.strip_prefix(&self.session)?.strip_prefix('-'));
-        let Some(draft) = number.and_then(|number| number.parse::<DraftId>().ok()) else { return Echo::Foreign };
-        match self.queue.pop_front_if(|first| first.draft == draft) {
+        let Some(id) = number.and_then(|number| number.parse::<u64>().ok()) else { return Echo::Foreign };
+        match self.queue.pop_front_if(|first| first.draft.id == id) {
             Some(first) => Echo::Confirms(first.draft),
             None => Echo::Known,
         }
@@ -208,10 +206,18 @@ mod tests {
 
     fn outbox(texts: &[&str]) -> Outbox {
         let mut outbox = Outbox::new("s".into());
-        for (draft, text) in texts.iter().enumerate() {
-            outbox.push(Letter::new(draft as DraftId, "r".into(), (*text).into(), None));
+        for (id, text) in (0..).zip(texts) {
+            outbox.push(letter(id, text, None));
         }
         outbox
+    }
+
+    fn letter(id: u64, text: &str, to: Option<&str>) -> Letter {
+        Letter::new(Draft { id, text: text.into(), to: to.map(str::to_owned) }, "r".into())
+    }
+
+    fn confirms(outcome: &Echo, id: u64) -> bool {
+        matches!(outcome, Echo::Confirms(draft) if draft.id == id)
     }
 
     fn echo(text: &str) -> Message {
@@ -230,7 +236,7 @@ mod tests {
     #[test]
     fn a_confirmed_message_comes_back_once() {
         let mut outbox = outbox(&["a"]);
-        assert_eq!(outbox.sent(Instant::now()), Some(0));
+        assert_eq!(outbox.sent(Instant::now()).map(|draft| draft.id), Some(0));
         assert_eq!(outbox.match_echo(&echo("a")), Echo::Known);
         assert_eq!(outbox.match_echo(&echo("a")), Echo::Foreign);
     }
@@ -240,19 +246,19 @@ mod tests {
         let mut outbox = outbox(&["a", "b"]);
         assert_eq!(outbox.mark_in_doubt(), None);
         assert_eq!(outbox.match_echo(&echo("b")), Echo::Foreign, "it has not been sent yet");
-        assert_eq!(outbox.match_echo(&echo("a")), Echo::Confirms(0));
+        assert!(confirms(&outbox.match_echo(&echo("a")), 0));
         assert_eq!(outbox.mark_in_doubt(), None);
         outbox.clear_doubt();
         assert_eq!(outbox.match_echo(&echo("b")), Echo::Foreign);
-        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
+        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft.id), Some(1));
     }
 
     #[test]
     fn what_never_gets_an_answer_is_given_back() {
         let mut outbox = outbox(&["a", "b"]);
         assert_eq!((outbox.mark_in_doubt(), outbox.mark_in_doubt()), (None, None));
-        assert_eq!(outbox.mark_in_doubt().map(|letter| letter.text), Some("a".into()));
-        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft), Some(1));
+        assert_eq!(outbox.mark_in_doubt().map(|letter| letter.draft.text), Some("a".into()));
+        assert_eq!(outbox.next(Instant::now()).map(|letter| letter.draft.id), Some(1));
     }
 
     #[test]
@@ -266,7 +272,7 @@ mod tests {
     #[test]
     fn recipients_are_compared_as_names() {
         let mut outbox = Outbox::new("s".into());
-        outbox.push(Letter::new(1, "r".into(), "x".into(), Some("Bob".into())));
+        outbox.push(letter(1, "x", Some("Bob")));
         outbox.sent(Instant::now());
         assert_eq!(outbox.match_echo(&echo("x")), Echo::Foreign);
         assert_eq!(outbox.match_echo(&Message { destination: Some("bob".into()), ..echo("x") }), Echo::Known);
@@ -283,8 +289,8 @@ mod tests {
             assert_eq!(outbox.match_echo(&foreign), Echo::Foreign, "{foreign:?}");
         }
         outbox.mark_in_doubt();
-        assert_eq!(outbox.match_echo(&keyed("s-0")), Echo::Confirms(0), "it arrived though its reply was lost");
-        assert_eq!(outbox.sent(Instant::now()), Some(1));
+        assert!(confirms(&outbox.match_echo(&keyed("s-0")), 0), "it arrived though its reply was lost");
+        assert_eq!(outbox.sent(Instant::now()).map(|draft| draft.id), Some(1));
         assert_eq!((outbox.match_echo(&keyed("s-1")), outbox.match_echo(&keyed("s-1"))), (Echo::Known, Echo::Known));
     }
 }

@@ -144,7 +144,7 @@ impl Worker {
             let is_own = self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));
             match if is_own { self.outbox.match_echo(&message) } else { Echo::Foreign } {
                 Echo::Known => {}
-                Echo::Confirms(draft) => self.tell(Event::Confirmed { draft }),
+                Echo::Confirms(draft) => self.tell(Event::Confirmed(draft)),
                 Echo::Foreign if self.room.as_mut().is_some_and(|room| room.has_shown(&message)) => {}
                 Echo::Foreign => self.tell(Event::Message(message)),
             }

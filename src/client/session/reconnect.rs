@@ -167,7 +167,7 @@ impl Worker {
             && since.is_some_and(|since| now.saturating_duration_since(since) >= REFUSED_FOR)
         {
             for letter in self.outbox.take() {
-                self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault: fault.clone() });
+                self.tell(Event::Refused { draft: letter.draft, fault: fault.clone() });
             }
             self.tell(Event::Ended { cause: error.to_string() });
             return false;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::api::UNNUMBERED;
-use super::super::event::{DraftId, Event};
+use super::super::event::{Draft, Event};
 use super::outbox::Letter;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
@@ -14,12 +14,12 @@ const SLOWER: Duration = Duration::from_millis(250);
 const RESTORES: u32 = 3;
 
 impl Worker {
-    pub(super) fn post(&mut self, draft: DraftId, text: String, recipient: Option<String>) {
+    pub(super) fn post(&mut self, draft: Draft) {
         match &self.room {
-            Some(room) => self.outbox.push(Letter::new(draft, room.name.clone(), text, recipient)),
+            Some(room) => self.outbox.push(Letter::new(draft, room.name.clone())),
             None => {
                 let fault = Fault::new(Fault::NOT_IN_ROOM, "the user is not in a room");
-                self.tell(Event::Refused { draft, text, fault });
+                self.tell(Event::Refused { draft, fault });
             }
         }
     }
@@ -30,10 +30,10 @@ impl Worker {
             let Ok(api) = self.api() else { return };
             let Some(letter) = self.outbox.next(Instant::now()) else { return };
             let key = self.outbox.key(letter);
-            match api.send_message(&letter.room, &letter.text, letter.recipient.as_deref(), &key) {
+            match api.send_message(&letter.room, &letter.draft.text, letter.draft.to.as_deref(), &key) {
                 Ok(()) => {
                     if let Some(draft) = self.outbox.sent(Instant::now()) {
-                        self.tell(Event::Confirmed { draft });
+                        self.tell(Event::Confirmed(draft));
                     }
                     return;
                 }
@@ -62,7 +62,7 @@ impl Worker {
                         && let Some(letter) = self.outbox.mark_in_doubt()
                     {
                         let fault = Fault::new(UNNUMBERED, error.to_string());
-                        self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault });
+                        self.tell(Event::Refused { draft: letter.draft, fault });
                     }
                     return self.lose(error.to_string());
                 }
@@ -73,7 +73,7 @@ impl Worker {
 
     fn give_back(&mut self, fault: Fault) {
         if let Some(letter) = self.outbox.give_back() {
-            self.tell(Event::Refused { draft: letter.draft, text: letter.text, fault });
+            self.tell(Event::Refused { draft: letter.draft, fault });
         }
     }
 }

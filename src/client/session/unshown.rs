@@ -62,11 +62,12 @@ fn size(event: &Event) -> usize {
                 room.len() + names(users) + messages.iter().map(message).sum::<usize>()
             }
             Event::Message(said) => message(said),
-            Event::Refused { text, fault, .. } => text.len() + fault.message.len(),
+            Event::Refused { draft, fault } => draft.text.len() + fault.message.len(),
+            Event::Confirmed(draft) => draft.text.len(),
             Event::Presence { came, went } => names(came) + names(went),
             Event::Lost { cause } | Event::Ended { cause } => cause.len(),
             Event::Left { room } | Event::Forgotten { room } => room.len(),
-            Event::Confirmed { .. } | Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
+            Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
         }
 }
 
@@ -89,7 +90,7 @@ mod tests {
         while shown.try_recv().is_ok() {}
         for _ in 0..=MAX_EVENTS {
             assert!(!unshown.is_full());
-            unshown.send(Event::Confirmed { draft: 1 });
+            unshown.send(Event::Missed { count: 1 });
         }
         assert!(unshown.is_full());
         while shown.try_recv().is_ok() {}

@@ -194,6 +194,6 @@ impl Worker {
         {
             login.secret.forget();
         }
-        self.outbox.take().into_iter().map(|letter| letter.text).collect()
+        self.outbox.take().into_iter().map(|letter| letter.draft.text).collect()
     }
 }
