@@ -1,8 +1,12 @@
 //! Finding a binder in the local network without its address: DNS-SD (RFC 6763) over multicast DNS (RFC 6762).
 //!
 //! A binder announces the service `_chat-rpc._tcp` ([`Announcer`]), which every browser of such services shows; a client asks for
-//! it ([`browse()`]). This is the part of the protocol that the two need, over IPv4:
+//! it ([`browse()`]). This is the part of the protocol that the two need:
 //!
+//! * IPv4 and IPv6 are networks of their own: in each the addresses of its family are announced and heard, never the other's. A
+//!   binder found in both is shown with its IPv4 address.
+//! * IPv6 link-local addresses are not announced: servers register addresses that are passed on from machine to machine, and a
+//!   link-local one means nothing without the interface. Where there are only those, there is nothing to announce.
 //! * Announcements, replies and goodbyes, with known answers left out, at most one reply a second to each network.
 //! * Names are unique because they carry random digits, so they are not probed for first.
 //! * `packet` alone names simple-dns. Packets over `MAX_PACKET` bytes or from another network are dropped. Nothing in the others

@@ -35,9 +35,12 @@ pub fn interfaces() -> Vec<Interface> {
         let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) || ip.is_loopback();
         let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST)
             && !entry.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
-        let mask =
-            entry.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in().map(|v4| v4.ip().to_bits().leading_ones()));
-        let prefix = mask.unwrap_or(if ip.is_ipv4() { 32 } else { 64 });
+        let mask = entry.netmask.as_ref();
+        let prefix = if ip.is_ipv4() {
+            mask.and_then(|mask| mask.as_sockaddr_in()).map_or(32, |v4| v4.ip().to_bits().leading_ones())
+        } else {
+            mask.and_then(|mask| mask.as_sockaddr_in6()).map_or(64, |v6| v6.ip().to_bits().leading_ones())
+        };
         let index = if_nametoindex(entry.interface_name.as_str()).ok()?;
         (up && !loopback).then_some(Interface { index, ip, prefix, multicast })
     };

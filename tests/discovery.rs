@@ -115,6 +115,34 @@ fn binders_are_found_in_their_network_until_they_end() {
 }
 
 #[test]
+fn binders_are_found_by_ipv6_where_there_is_nothing_else() {
+    let Some(lan) = Lan::of(3) else { return };
+    lan.only_ipv6();
+    let first = lan.serve(1, BINDER, &["--listen", "[::]:5000"]);
+    let _second = lan.serve(3, BINDER, &["--listen", "[fd77::3]:5001"]);
+    // Nobody can reach it.
+    let _third = lan.serve(3, BINDER, FOR_ALL);
+    finds(&lan, 2, &["[fd77::1]:5000", "[fd77::3]:5001"]);
+    drop(first);
+    finds(&lan, 2, &["[fd77::3]:5001"]);
+}
+
+#[test]
+fn a_binder_found_by_both_families_is_found_once() {
+    let Some(lan) = Lan::of(2) else { return };
+    lan.ip(2, "addr add fd77::2/64 dev eth0 nodad");
+    lan.ip(1, "addr add fd77::1/64 dev eth0 nodad");
+    let binder = lan.serve(1, BINDER, &["--listen", "[::]:5000"]);
+    binder.stderr.wait_for_line("this machine is fd77::1", TIMEOUT);
+    finds(&lan, 2, &["10.77.0.1:5000"]);
+    // A binder for IPv4 alone is announced there alone.
+    let other = lan.serve(1, BINDER, &["--listen", "0.0.0.0:5001"]);
+    other.stderr.wait_for_line("this machine is 10.77.0.1", TIMEOUT);
+    finds(&lan, 2, &["10.77.0.1:5000", "10.77.0.1:5001"]);
+    assert!(!other.stderr.lines().join("\n").contains("fd77"));
+}
+
+#[test]
 fn a_binder_for_its_own_machine_or_with_no_announce_is_not_announced() {
     let Some(lan) = Lan::of(2) else { return };
     let listener = ear(&lan, 2, GROUP.1);

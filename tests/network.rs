@@ -170,6 +170,23 @@ fn a_client_without_an_option_finds_the_chat_of_its_network() {
 }
 
 #[test]
+fn a_network_of_ipv6_alone_has_its_chat_too() {
+    let Some(lan) = Lan::of(3) else { return };
+    lan.only_ipv6();
+    let mut ana = client(&lan, 1, "ana", &["--share"]);
+    ana.stderr.wait_for_line("http://[fd77::1]:9000", TIMEOUT);
+    ana.stderr.wait_for_line("Joined lobby", TIMEOUT);
+    let bob = client(&lan, 2, "bob", &[]);
+    bob.stderr.wait_for_line("at [fd77::1]:5000", TIMEOUT);
+    bob.stderr.wait_for_line("Joined lobby. Also here: ana", TIMEOUT);
+    let eve = client(&lan, 3, "eve", &["--share"]);
+    eve.stderr.wait_for_line("Joined lobby", TIMEOUT);
+    send_lines(&mut ana, &["by IPv6"]);
+    bob.stdout.wait_for_line("by IPv6", TIMEOUT);
+    eve.stdout.wait_for_line("by IPv6", TIMEOUT);
+}
+
+#[test]
 fn several_chats_are_a_list_and_none_is_one_line() {
     let Some(lan) = Lan::of(3) else { return };
     let end = |mut client: Process| {

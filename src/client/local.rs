@@ -2,7 +2,7 @@
 //! network join them, or this client joins theirs.
 
 use std::fs::DirBuilder;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::time::{Duration, Instant};
 
@@ -133,8 +133,13 @@ impl Local {
     }
 
     fn listen(&self, port: u16) -> SocketAddr {
-        let ip = if self.share { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-        SocketAddr::new(IpAddr::V4(ip), port)
+        let ip = match network::outward() {
+            _ if !self.share => Ipv4Addr::LOCALHOST.into(),
+            // Both families; not every system has the newer one.
+            Some(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            _ => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        SocketAddr::new(ip, port)
     }
 }
 

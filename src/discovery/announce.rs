@@ -32,17 +32,15 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Announces the binder that listens on `listening`. Returns `None` if only this machine can reach it, or nobody by IPv4.
+    /// Announces the binder that listens on `listening`. Returns `None` if only this machine can reach it.
     ///
     /// # Errors
     /// If the system has no random numbers, or no thread.
     pub fn start(listening: SocketAddr) -> Result<Option<Self>, Failure> {
-        let only = match listening.ip().to_canonical() {
-            IpAddr::V4(ip) if ip.is_unspecified() => None,
-            IpAddr::V6(ip) if ip.is_unspecified() => None,
-            ip @ IpAddr::V4(_) if !ip.is_loopback() => Some(ip),
-            _ => return Ok(None),
-        };
+        let listening = SocketAddr::new(listening.ip().to_canonical(), listening.port());
+        if listening.ip().is_loopback() {
+            return Ok(None);
+        }
         let failed = |error| Failure::while_doing("cannot announce the binder", error);
         let digits = random::hex::<2>()?;
         let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -51,7 +49,7 @@ impl Announcer {
         let service = Service { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };
         let (stop, stopped) = UnixStream::pair().map_err(failed)?;
         stopped.set_nonblocking(true).map_err(failed)?;
-        let announcement = Announcement { service, only, audiences: Vec::new(), refused: Vec::new() };
+        let announcement = Announcement { service, ip: listening.ip(), audiences: Vec::new(), refused: Vec::new() };
         let thread = spawn("announce", move || announcement.run(&stopped)).map_err(failed)?;
         Ok(Some(Self { stop: Some(stop), thread: Some(thread) }))
     }
@@ -81,8 +79,8 @@ struct Audience {
 /// An announcement in progress.
 struct Announcement {
     service: Service,
-    /// The address that the binder listens on, unless it listens on all.
-    only: Option<IpAddr>,
+    /// The address that the binder listens on.
+    ip: IpAddr,
     audiences: Vec<Audience>,
     /// The networks that could not be joined.
     refused: Vec<Network>,
@@ -116,8 +114,12 @@ impl Announcement {
 
     /// Joins networks that are new, and forgets those that have gone.
     fn follow_networks(&mut self) {
-        let mut networks = Network::all();
-        networks.retain(|network| self.only.is_none_or(|only| only == network.ip));
+        let mut networks = Network::all(|own| match self.ip {
+            IpAddr::V4(ip) if ip.is_unspecified() => own.is_ipv4(),
+            // It takes both families.
+            IpAddr::V6(ip) if ip.is_unspecified() => true,
+            ip => ip == own,
+        });
         self.audiences.retain(|audience| networks.contains(&audience.link.network));
         networks.retain(|network| self.audiences.iter().all(|audience| audience.link.network != *network));
         for network in networks {

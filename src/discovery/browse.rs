@@ -16,7 +16,7 @@ const OTHERS: Duration = Duration::from_millis(400);
 /// at the latest.
 #[must_use]
 pub fn browse(patience: Duration) -> Vec<Found> {
-    let links: Vec<_> = Network::all().into_iter().filter_map(|network| Link::open(network).ok()).collect();
+    let links: Vec<_> = Network::all(|_| true).into_iter().filter_map(|network| Link::open(network).ok()).collect();
     if links.is_empty() {
         return Vec::new();
     }
@@ -33,7 +33,9 @@ pub fn browse(patience: Duration) -> Vec<Found> {
         let mut is_new = false;
         for link in &links {
             // Replies come from the port of multicast DNS, which other users' programs cannot take where it is in use.
-            link.receive(|received| is_new |= is_multicast(received.from) && heard.hear(received.bytes));
+            link.receive(|received| {
+                is_new |= is_multicast(received.from) && heard.hear(received.bytes, received.from.is_ipv4())
+            });
         }
         let found = heard.found().len();
         if found > count {

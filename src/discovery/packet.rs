@@ -1,9 +1,9 @@
 //! The packets, by simple-dns.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use simple_dns::rdata::{A, PTR, RData, SRV, TXT};
+use simple_dns::rdata::{A, AAAA, PTR, RData, SRV, TXT};
 use simple_dns::{CLASS, Label, Name, Packet, PacketFlag, QTYPE, Question, ResourceRecord, SimpleDnsError, TYPE};
 
 use super::{Found, MAX_PACKET};
@@ -54,6 +54,27 @@ fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
     Packet::parse(bytes).ok()
 }
 
+fn address<'a>(ip: IpAddr) -> RData<'a> {
+    match ip {
+        IpAddr::V4(ip) => RData::A(A { address: ip.to_bits() }),
+        IpAddr::V6(ip) => RData::AAAA(AAAA { address: ip.to_bits() }),
+    }
+}
+
+/// Returns the address in a record, if a host elsewhere can have it.
+fn host_address(data: &RData<'_>) -> Option<IpAddr> {
+    let ip: IpAddr = match data {
+        RData::A(A { address }) => Ipv4Addr::from_bits(*address).into(),
+        RData::AAAA(AAAA { address }) => Ipv6Addr::from_bits(*address).into(),
+        _ => return None,
+    };
+    let is_special = match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_broadcast() || ip.is_ipv6(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    (!is_special && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback()).then_some(ip)
+}
+
 impl Service {
     fn instance(&self) -> Result<Name<'_>> {
         let mut labels = vec![Label::new(self.label.as_bytes())?];
@@ -66,7 +87,7 @@ impl Service {
     }
 
     /// Returns a record. With `flush`, others forget what they knew under its name: only this service has it.
-    fn record(&self, part: Part, ip: Ipv4Addr, lifetime: u32, flush: bool) -> Result<ResourceRecord<'_>> {
+    fn record(&self, part: Part, ip: IpAddr, lifetime: u32, flush: bool) -> Result<ResourceRecord<'_>> {
         let (name, data) = match part {
             Part::Pointer => (Name::new_unchecked(SERVICE), RData::PTR(PTR(self.instance()?))),
             Part::Listing => (Name::new_unchecked(ALL_SERVICES), RData::PTR(PTR(Name::new_unchecked(SERVICE)))),
@@ -75,14 +96,14 @@ impl Service {
                 (self.instance()?, RData::SRV(place))
             }
             Part::Text => (self.instance()?, RData::TXT(TXT::new().with_string("txtvers=1")?)),
-            Part::Address => (self.host()?, RData::A(A::from(ip))),
+            Part::Address => (self.host()?, address(ip)),
         };
         let is_shared = matches!(part, Part::Pointer | Part::Listing);
         Ok(ResourceRecord::new(name, CLASS::IN, lifetime, data).with_cache_flush(flush && !is_shared))
     }
 
     /// Returns the packet that announces this service in the network where it has `ip`; with a `lifetime` of 0, that it ends.
-    pub(super) fn announcement(&self, ip: Ipv4Addr, lifetime: u32) -> Option<Vec<u8>> {
+    pub(super) fn announcement(&self, ip: IpAddr, lifetime: u32) -> Option<Vec<u8>> {
         let mut packet = Packet::new_reply(0);
         packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
         for part in [Part::Pointer, Part::Place, Part::Text, Part::Address] {
@@ -93,12 +114,12 @@ impl Service {
 
     /// Returns the reply to a query; `None` if it asks for nothing of this service, or knows it. A program that takes no part in
     /// multicast DNS (`is_multicast`) gets its question repeated, and records that expire soon.
-    pub(super) fn reply(&self, query: &[u8], ip: Ipv4Addr, is_multicast: bool) -> Option<Vec<u8>> {
+    pub(super) fn reply(&self, query: &[u8], ip: IpAddr, is_multicast: bool) -> Option<Vec<u8>> {
         let query = parse(query)?;
         if query.has_flags(PacketFlag::RESPONSE) {
             return None;
         }
-        let mut parts: Vec<Part> = query.questions.iter().flat_map(|question| self.asked_for(question)).collect();
+        let mut parts: Vec<Part> = query.questions.iter().flat_map(|question| self.asked_for(question, ip)).collect();
         let lifetime = if is_multicast { LIFETIME } else { LEGACY_LIFETIME };
         if is_multicast {
             let instance = self.instance().ok()?;
@@ -127,7 +148,7 @@ impl Service {
         reply.build_bytes_vec_compressed().ok()
     }
 
-    fn asked_for(&self, question: &Question<'_>) -> Vec<Part> {
+    fn asked_for(&self, question: &Question<'_>, ip: IpAddr) -> Vec<Part> {
         let name = &question.qname;
         let named = |own: Result<Name<'_>>| own.is_ok_and(|own| own == *name);
         let parts: &[(Part, TYPE)] = if *name == Name::new_unchecked(SERVICE) {
@@ -137,7 +158,7 @@ impl Service {
         } else if named(self.instance()) {
             &[(Part::Place, TYPE::SRV), (Part::Text, TYPE::TXT)]
         } else if named(self.host()) {
-            &[(Part::Address, TYPE::A)]
+            &[(Part::Address, address(ip).type_code())]
         } else {
             &[]
         };
@@ -151,7 +172,7 @@ impl Service {
 pub(super) struct Heard {
     instances: Vec<Name<'static>>,
     places: BTreeMap<Vec<u8>, (Name<'static>, u16)>,
-    addresses: BTreeMap<Vec<u8>, Ipv4Addr>,
+    addresses: BTreeMap<Vec<u8>, IpAddr>,
 }
 
 /// A name in a form that can be compared: names are the same in capitals (RFC 1035).
@@ -174,15 +195,17 @@ impl Heard {
         for instance in &self.instances {
             match self.places.get(&key(instance)) {
                 None => ask(instance.clone(), TYPE::SRV),
-                Some((host, _)) if !self.addresses.contains_key(&key(host)) => ask(host.clone(), TYPE::A),
+                Some((host, _)) if !self.addresses.contains_key(&key(host)) => {
+                    [TYPE::A, TYPE::AAAA].into_iter().for_each(|kind| ask(host.clone(), kind));
+                }
                 Some(_) => {}
             }
         }
         query.build_bytes_vec_compressed().ok()
     }
 
-    /// Keeps the records of a reply. Returns whether there was a new one.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
+    /// Keeps the records of a reply, which came by IPv4 or by IPv6, as its addresses have to be. Returns whether there was a new one.
+    pub(super) fn hear(&mut self, bytes: &[u8], is_ipv4: bool) -> bool {
         let Some(packet) = parse(bytes).filter(|packet| packet.has_flags(PacketFlag::RESPONSE)) else { return false };
         let mut is_new = false;
         for record in packet.answers.iter().chain(&packet.additional_records) {
@@ -202,15 +225,24 @@ impl Heard {
                     let place = (place.target.clone().into_owned(), place.port);
                     is_new |= self.places.insert(name, place).is_none();
                 }
-                RData::A(address) if record.ttl > 0 && self.addresses.len() < MAX_KEPT => {
-                    let ip = Ipv4Addr::from_bits(address.address);
-                    let is_host = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() && !ip.is_loopback();
-                    is_new |= is_host && self.addresses.insert(name, ip).is_none();
+                data if record.ttl > 0 && self.addresses.len() < MAX_KEPT => {
+                    if let Some(ip) = host_address(data).filter(|ip| ip.is_ipv4() == is_ipv4) {
+                        is_new |= self.insert_address(name, ip);
+                    }
                 }
                 _ => {}
             }
         }
         is_new
+    }
+
+    /// Keeps an address, one for each host: the IPv4 one, if there is one. Returns whether it is the first.
+    fn insert_address(&mut self, host: Vec<u8>, ip: IpAddr) -> bool {
+        let known = self.addresses.get(&host).copied();
+        if known.is_none_or(|_| ip.is_ipv4()) {
+            self.addresses.insert(host, ip);
+        }
+        known.is_none()
     }
 
     /// Returns the binders whose addresses are known.
@@ -232,7 +264,8 @@ mod tests {
 
     use super::*;
 
-    const IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+    const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+    const IP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7));
 
     fn service() -> Service {
         Service { label: "attic (0001)".into(), host: "chat-rpc-1".into(), port: 5000 }
@@ -241,12 +274,30 @@ mod tests {
     #[test]
     fn a_browser_hears_what_a_service_announces_and_its_end() {
         let mut heard = Heard::default();
-        assert!(heard.hear(&service().announcement(IP, LIFETIME).unwrap()));
+        assert!(heard.hear(&service().announcement(IP, LIFETIME).unwrap(), true));
         let found = Found { name: "attic (0001)".into(), endpoint: "10.0.0.7:5000".parse().unwrap() };
         assert_eq!(heard.found(), [found]);
-        assert!(!heard.hear(&service().announcement(IP, LIFETIME).unwrap()), "nothing new");
-        heard.hear(&service().announcement(IP, 0).unwrap());
+        assert!(!heard.hear(&service().announcement(IP, LIFETIME).unwrap(), true), "nothing new");
+        heard.hear(&service().announcement(IP, 0).unwrap(), true);
         assert_eq!(heard.found(), []);
+    }
+
+    #[test]
+    fn each_family_has_its_own_addresses_and_ipv4_is_shown() {
+        let found = |announced: &[(IpAddr, bool)]| {
+            let mut heard = Heard::default();
+            for (ip, over_ipv4) in announced {
+                heard.hear(&service().announcement(*ip, LIFETIME).unwrap(), *over_ipv4);
+            }
+            heard.found().iter().map(|found| found.endpoint.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[(IP6, false)]), ["[fd00::7]:5000"]);
+        assert_eq!(found(&[(IP6, true), (IP, false)]), [""; 0]);
+        assert_eq!(found(&[(IP6, false), (IP, true)]), ["10.0.0.7:5000"]);
+        assert_eq!(found(&[(IP, true), (IP6, false)]), ["10.0.0.7:5000"]);
+        for ip in ["fe80::7", "::1", "ff02::fb", "::", "::ffff:10.0.0.7"] {
+            assert_eq!(found(&[(ip.parse().unwrap(), false)]), [""; 0], "{ip}");
+        }
     }
 
     #[test]
@@ -254,7 +305,7 @@ mod tests {
         let mut heard = Heard::default();
         let query = heard.query().unwrap();
         let reply = service().reply(&query, IP, true).unwrap();
-        assert!(heard.hear(&reply));
+        assert!(heard.hear(&reply, true));
         assert_eq!(heard.found().len(), 1, "all that is needed comes at once");
         assert_eq!(service().reply(&reply, IP, true), None, "a reply is no query");
         let mut knowing = parse(&query).unwrap();
@@ -275,10 +326,10 @@ mod tests {
         while let Some(part) = next.next() {
             let mut reply = Packet::new_reply(0);
             reply.answers.push(service.record(part, IP, LIFETIME, true).unwrap());
-            assert!(heard.hear(&reply.build_bytes_vec().unwrap()));
+            assert!(heard.hear(&reply.build_bytes_vec().unwrap(), true));
             let query = heard.query().unwrap();
             let asked: Vec<_> =
-                parse(&query).unwrap().questions.iter().flat_map(|question| service.asked_for(question)).collect();
+                parse(&query).unwrap().questions.iter().flat_map(|question| service.asked_for(question, IP)).collect();
             let expected: Vec<_> = [Part::Pointer].into_iter().chain(next.as_slice().first().copied()).collect();
             assert_eq!(asked, expected);
         }
@@ -288,11 +339,12 @@ mod tests {
     /// A packet of ours with some bytes changed, or anything at all.
     fn packets() -> impl Strategy<Value = Vec<u8>> {
         let changes = proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6);
-        let ours = (0..3, changes).prop_map(|(which, changes)| {
+        let ours = (0..4, changes).prop_map(|(which, changes)| {
             let query = Heard::default().query().unwrap();
             let mut packet = match which {
                 0 => service().announcement(IP, LIFETIME).unwrap(),
-                1 => service().reply(&query, IP, false).unwrap(),
+                1 => service().announcement(IP6, LIFETIME).unwrap(),
+                2 => service().reply(&query, IP, false).unwrap(),
                 _ => query,
             };
             for (at, value) in changes {
@@ -309,7 +361,8 @@ mod tests {
         fn whatever_comes_does_no_harm(packets in proptest::collection::vec(packets(), 1..20)) {
             let mut heard = Heard::default();
             for packet in packets {
-                heard.hear(&packet);
+                heard.hear(&packet, true);
+                heard.hear(&packet, false);
                 let reply = service().reply(&packet, IP, true);
                 prop_assert!(reply.is_none_or(|reply| reply.len() < 512));
                 let _ = service().reply(&packet, IP, false);

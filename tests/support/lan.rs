@@ -74,6 +74,15 @@ impl Lan {
         format!("10.77.0.{machine}")
     }
 
+    /// Takes the addresses of all machines away, and gives them fd77::1, fd77::2 and so on.
+    #[track_caller]
+    pub fn only_ipv6(&self) {
+        for machine in 1..=self.machines {
+            self.ip(machine, &format!("addr del {}/24 dev eth0", self.address(machine)));
+            self.ip(machine, &format!("addr add fd77::{machine}/64 dev eth0 nodad"));
+        }
+    }
+
     /// The directory for the files of the clients on a machine.
     pub fn home(&self, machine: usize) -> PathBuf {
         self.homes.0.join(machine.to_string())
