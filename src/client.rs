@@ -22,6 +22,7 @@ mod secret;
 mod session;
 #[cfg(feature = "terminal")]
 mod terminal;
+mod view;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;

@@ -1,11 +1,13 @@
 //! Executes the lines of a user, wherever they come from.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::command::{self, Argument, COMMANDS, Command, CommandSpec, Line};
+use super::extras;
 use super::locale::Locale;
-use super::render::{Rendered, Renderer, list, sanitized};
+use super::render::{list, sanitized};
 use super::session::{Session, SessionError};
+use super::view::{End, SIGNAL_TIMEOUT, Screen};
 use crate::program::{Failure, Options};
 
 /// How many messages `history` shows unless it is told.
@@ -15,49 +17,33 @@ const FOUND: usize = 50;
 /// More pasted lines than this are not sent before the user was asked.
 pub(super) const PASTED_LINES: usize = 3;
 
-/// Where lines come from, and where replies go.
-pub(super) trait Screen {
-    /// Returns the session.
-    fn session(&self) -> &Session;
+/// How long leaving waits for typed messages to be sent, for a person and for a program.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
+const END_OF_INPUT_TIMEOUT: Duration = Duration::from_secs(15);
 
-    /// Returns whether a person is there to answer questions.
-    fn is_interactive(&self) -> bool;
-
-    /// Reads the next line. `None` if there are no more, or the user wants to leave.
-    fn read(&mut self) -> Option<String>;
-
-    /// Asks a question. `None` if the user gives no answer, or there are no more lines.
-    fn ask(&mut self, question: &str) -> Option<String>;
-
-    /// Shows what `make` makes.
-    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>);
-
-    /// Returns the renderer, which knows all that has happened up to now.
-    fn renderer(&mut self) -> &mut Renderer;
-
-    /// Puts `line` into the next prompt, if there can be something in it.
-    fn give_back(&mut self, line: &str);
-
-    /// Sends what the user typed, and shows it if that is not done elsewhere.
-    fn send(&mut self, text: &str, to: Option<&str>);
-}
-
-/// Registers the user, joins the room that the options name, and executes lines until there are no more or the user wants to
-/// leave.
+/// Registers the user, joins the room that the options name, executes lines until there are no more or the user wants to
+/// leave, and unregisters.
 ///
 /// # Errors
-/// If the server cannot be reached, or refuses what the options say.
-pub(super) fn run(screen: &mut dyn Screen, locale: &'static Locale, options: &Options) -> Result<(), Failure> {
-    let Some(name) = register(screen, locale, options)? else { return Ok(()) };
+/// If the server cannot be reached or refuses what the options say, if the session has ended by itself, or without a person,
+/// if something could not be sent.
+pub(super) fn run(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
+    let outcome = converse(screen, options);
+    outcome.and(close(screen))
+}
+
+fn converse(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
+    let locale = screen.view().locale;
+    let Some(name) = register(screen, options)? else { return Ok(()) };
     screen.renderer().set_name(&name);
     let mut conversation = Conversation { screen, locale, offered: None };
     conversation.say(&(locale.welcome)(&sanitized(&name)));
     if let Some(room) = options.text("room") {
-        conversation.join(room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
-    } else if conversation.screen.is_interactive() {
+        conversation.session().join(room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
+    } else if conversation.is_interactive() {
         conversation.say(locale.where_to);
     }
-    while let Some(line) = conversation.screen.read() {
+    while let Some(line) = conversation.screen.read(None) {
         if !conversation.lines(&line) {
             break;
         }
@@ -66,25 +52,26 @@ pub(super) fn run(screen: &mut dyn Screen, locale: &'static Locale, options: &Op
 }
 
 /// Registers the name of the options, or what the user types until the server takes it. `None` if the user types nothing more.
-fn register(screen: &mut dyn Screen, locale: &Locale, options: &Options) -> Result<Option<String>, Failure> {
+fn register(screen: &mut dyn Screen, options: &Options) -> Result<Option<String>, Failure> {
+    let (locale, is_interactive) = (screen.view().locale, screen.view().is_interactive);
     let mut given = options.text("user").map(str::to_owned);
     loop {
         let is_given = given.is_some();
         let Some(name) = given.take().or_else(|| screen.ask(locale.ask_name)) else {
-            return if screen.is_interactive() { Ok(None) } else { Err(Failure::Failed(locale.no_name.into())) };
+            return if is_interactive { Ok(None) } else { Err(Failure::Failed(locale.no_name.into())) };
         };
         let name = name.trim();
         if name.is_empty() {
             continue;
         }
-        match screen.session().register(name) {
+        match screen.view().session.register(name) {
             Ok(()) => return Ok(Some(name.to_owned())),
             Err(SessionError::Refused(fault)) if fault.code == crate::rpc::Fault::NO_SUCH_PROCEDURE => {
                 let server = options.text("server").unwrap_or_default();
                 return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
             }
             // Without a person the next line is no answer to this.
-            Err(error @ SessionError::Refused(_)) if screen.is_interactive() || !is_given => {
+            Err(error @ SessionError::Refused(_)) if is_interactive || !is_given => {
                 let text = (locale.error)(&explain(locale, &error));
                 screen.show(&mut |renderer| vec![renderer.note(&text)]);
             }
@@ -93,11 +80,31 @@ fn register(screen: &mut dyn Screen, locale: &Locale, options: &Options) -> Resu
     }
 }
 
-/// Returns what is said at a first Ctrl-C.
-pub(super) fn before_leaving(locale: &Locale, renderer: &Renderer, is_host: &AtomicBool) -> String {
-    match renderer.audience().filter(|_| is_host.load(Ordering::Relaxed)) {
-        Some((others, several)) => (locale.press_again_host)(&others, several),
-        None => locale.press_again.to_owned(),
+/// Sends what was typed, as long as the reason to end allows, and unregisters.
+fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
+    let view = screen.view();
+    let (locale, is_interactive) = (view.locale, view.is_interactive);
+    let timeout = match view.end {
+        Some(End::Signal) => SIGNAL_TIMEOUT,
+        _ if is_interactive => EXIT_TIMEOUT,
+        _ => END_OF_INPUT_TIMEOUT,
+    };
+    let unsent = match view.session.close(timeout) {
+        Ok(unsent) => unsent,
+        Err(SessionError::Ended) => Vec::new(),
+        Err(_) if is_interactive => Vec::new(),
+        Err(error) => return Err(Failure::Failed(explain(locale, &error))),
+    };
+    screen.show(&mut |renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
+    let view = screen.view();
+    if is_interactive {
+        extras::save_positions(view.renderer.positions());
+    }
+    let lost = view.lost + unsent.len();
+    match &view.end {
+        Some(End::Session(cause)) => Err(Failure::Failed(locale.translated(&sanitized(cause)))),
+        _ if !is_interactive && lost > 0 => Err(Failure::Failed((locale.unsent_count)(lost))),
+        _ => Ok(()),
     }
 }
 
@@ -127,7 +134,7 @@ impl Conversation<'_> {
         let lines: Vec<_> = typed.lines().filter(|line| !line.trim().is_empty()).collect();
         if lines.is_empty() {
             if let Some(room) = offered {
-                let outcome = self.join(&room);
+                let outcome = self.session().join(&room);
                 self.explain(outcome);
             }
             return true;
@@ -171,11 +178,11 @@ impl Conversation<'_> {
         let locale = self.locale;
         if command == Command::Join {
             let is_room = |rooms: Vec<String>| rooms.iter().any(|room| room.to_lowercase() == rest.to_lowercase());
-            if self.screen.session().rooms().is_ok_and(is_room) {
-                let outcome = self.join(rest);
+            if self.session().rooms().is_ok_and(is_room) {
+                let outcome = self.session().join(rest);
                 return self.explain(outcome);
             }
-        } else if self.screen.is_interactive() {
+        } else if self.is_interactive() {
             let answer = self.screen.ask(&(locale.ask_create)(&sanitized(rest))).unwrap_or_default();
             if self.is_yes(&answer) {
                 let outcome = self.create(rest);
@@ -198,8 +205,8 @@ impl Conversation<'_> {
         let mut outcome = Ok(());
         match command {
             Command::Create => outcome = self.create(one),
-            Command::Join => outcome = self.join(one),
-            Command::Leave => outcome = self.screen.session().leave(),
+            Command::Join => outcome = self.session().join(one),
+            Command::Leave => outcome = self.session().leave(),
             Command::Send => {
                 let Some(to) = self.screen.ask(locale.ask_recipient) else { return true };
                 let to = Some(to.trim().trim_start_matches('@')).filter(|to| !to.is_empty());
@@ -255,9 +262,9 @@ impl Conversation<'_> {
     }
 
     fn create(&mut self, room: &str) -> Result<(), SessionError> {
-        self.screen.session().create_room(room)?;
+        self.session().create_room(room)?;
         let shown = sanitized(room);
-        if self.screen.is_interactive() {
+        if self.is_interactive() {
             self.say(&(self.locale.created)(&shown));
             self.offered = Some(room.to_owned());
         } else {
@@ -266,37 +273,22 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Joins a room. If there is none, it is created, which the user is told.
-    fn join(&mut self, room: &str) -> Result<(), SessionError> {
-        let session = self.screen.session();
-        match session.join(room) {
-            Err(SessionError::Refused(_)) => {
-                // Somebody else may be faster; then the room is there as well.
-                if session.create_room(room).is_ok() {
-                    self.say(&(self.locale.created_to_join)(&sanitized(room)));
-                }
-                self.screen.session().join(room)
-            }
-            outcome => outcome,
-        }
-    }
-
     fn rooms(&mut self) -> Result<(), SessionError> {
-        let rooms = self.screen.session().rooms()?;
+        let rooms = self.session().rooms()?;
         let text = if rooms.is_empty() { self.locale.no_rooms.into() } else { (self.locale.rooms)(&list(&rooms)) };
         self.say(&text);
         Ok(())
     }
 
     fn users(&mut self, room: Option<&str>) -> Result<(), SessionError> {
-        let users = self.screen.session().users(room)?;
+        let users = self.session().users(room)?;
         let text = if users.is_empty() { self.locale.no_users.into() } else { (self.locale.users)(&list(&users)) };
         self.say(&text);
         Ok(())
     }
 
     fn history(&mut self, count: usize) -> Result<(), SessionError> {
-        let messages = self.screen.session().history(count)?;
+        let messages = self.session().history(count)?;
         if messages.is_empty() {
             self.say(self.locale.no_history);
         }
@@ -307,7 +299,7 @@ impl Conversation<'_> {
     /// Shows the newest kept messages that have `text` in them, in capitals or small letters.
     fn search(&mut self, text: &str) -> Result<(), SessionError> {
         let wanted = text.to_lowercase();
-        let mut found = self.screen.session().history(usize::MAX)?;
+        let mut found = self.session().history(usize::MAX)?;
         found.retain(|message| message.content.to_lowercase().contains(&wanted));
         self.say(&(self.locale.found)(&sanitized(text), found.len()));
         let newest = found.get(found.len().saturating_sub(FOUND)..).unwrap_or_default();
@@ -354,6 +346,14 @@ impl Conversation<'_> {
             lines.push(renderer.note(&format!("{}: {}", locale.example, spec.example)));
             lines
         });
+    }
+
+    fn session(&mut self) -> &Session {
+        &self.screen.view().session
+    }
+
+    fn is_interactive(&mut self) -> bool {
+        self.screen.view().is_interactive
     }
 
     fn is_in_room(&mut self) -> bool {

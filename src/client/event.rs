@@ -65,6 +65,8 @@ impl Draft {
 pub(crate) enum Event {
     /// The user is in this room now, with these users. The messages are the newest ones before that.
     Joined { room: String, users: Vec<String>, messages: Vec<Message> },
+    /// There was no such room to join, and it is created.
+    Created { room: String },
     /// The user has left this room.
     Left { room: String },
     /// A new message; those typed here, private ones too, come as [`Event::Confirmed`].

@@ -199,6 +199,7 @@ impl Renderer {
         let locale = self.locale;
         match event {
             Event::Joined { room, users, messages } => self.joined(room, users, messages, now),
+            Event::Created { room } => vec![self.note(&(locale.created_to_join)(&sanitized(room)))],
             Event::Left { room } => {
                 self.room = None;
                 self.presence.others.clear();
@@ -237,9 +238,8 @@ impl Renderer {
                 self.outage.forgotten = Some(text.clone());
                 self.tell_outage(&text, now)
             }
-            Event::Ended { cause } => {
-                vec![self.logged_note(&(locale.ended)(&locale.translated(&sanitized(cause))), now)]
-            }
+            // Why, the program says at its end.
+            Event::Ended { .. } => Vec::new(),
         }
     }
 

@@ -15,9 +15,10 @@ pub(super) use tail::{COMMAND as TAIL, tail};
 use super::conversation::explain;
 use super::event::Event;
 use super::locale::Locale;
-use super::plain::{SIGNAL_TIMEOUT, now};
+
 use super::render::{Rendered, Renderer, Style};
-use super::session::{Session, SessionError};
+use super::session::Session;
+use super::view::{SIGNAL_TIMEOUT, now};
 use crate::program::{Failure, Options};
 
 /// A session in a room.
@@ -35,15 +36,7 @@ impl Script {
         let (session, events) = Session::start(super::setup(options, &Arc::default())?)?;
         let failed = |error| Failure::Failed(explain(locale, &error));
         session.register(name).map_err(failed)?;
-        let entered = session.join(&room).or_else(|error| match error {
-            SessionError::Refused(_) => {
-                // Somebody else may be faster; then the room is there as well.
-                let _ = session.create_room(&room);
-                session.join(&room)
-            }
-            error => Err(error),
-        });
-        if let Err(error) = entered {
+        if let Err(error) = session.join(&room) {
             let _ = session.close(SIGNAL_TIMEOUT);
             return Err(failed(error));
         }

@@ -134,7 +134,8 @@ impl Session {
         self.ask(Request::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
     }
 
-    /// Joins a room, once everything typed before has been sent. [`Event::Joined`] says what is there.
+    /// Joins a room, which is created if need be, once everything typed before has been sent. [`Event::Joined`] says what is
+    /// there.
     pub(crate) fn join(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
         self.ask(Request::InOrder, move |worker| worker.join(room))

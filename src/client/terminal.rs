@@ -21,13 +21,11 @@ use crossbeam_channel::{Receiver, never, select};
 use nix::sys::signal::{SigSet, Signal, raise};
 
 use super::command::{self, Command, Line, parse};
-use super::conversation::{self, Screen};
-use super::event::Event;
-use super::extras::{self, Extras};
+use super::conversation;
+use super::event::{Draft, Event};
 use super::locale::Locale;
-use super::plain::{SECOND_INTERRUPT, SIGNAL_TIMEOUT, now};
-use super::render::{Rendered, Renderer, Style, sanitized};
-use super::session::Session;
+use super::render::{Rendered, Renderer, Style};
+use super::view::{End, Screen, View, now};
 use crate::program::{Failure, Options};
 use editor::{Action, Editor};
 use history::History;
@@ -38,8 +36,6 @@ use threads::{read_keys, start, watch_signals};
 
 /// How long sending waits before the prompt returns, so that a message refused at once reappears in it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long leaving waits for typed messages to be sent.
-const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs the client until the user leaves, or a signal.
 ///
@@ -56,14 +52,11 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         // Log lines would stand in the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
     }
-    let extras = Extras::open(options)?;
-    let is_host = Arc::default();
+    let view = View::start(options, locale, style, true)?;
     let is_busy = Arc::new(AtomicBool::new(true));
-    let (session, events) = Session::start(super::setup(options, &is_host)?)?;
     let (history, lines) = History::load();
     let mut terminal = Terminal {
-        session: Arc::new(session),
-        events,
+        view,
         keys: {
             let is_busy = Arc::clone(&is_busy);
             start("keys", move |sender| read_keys(&sender, &is_busy))?
@@ -73,11 +66,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
             start("signals", move |sender| watch_signals(&signals, &sender, &modes))?
         },
         typed_ahead: VecDeque::new(),
-        renderer: Renderer::new(locale, style, "", now()),
-        locale,
         modes,
-        extras,
-        is_host,
         editor: Editor::new(lines),
         history,
         prompt: Prompt::default(),
@@ -86,15 +75,10 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         is_busy,
         given_back: None,
         answers: true,
-        interrupted: None,
         is_away: false,
-        end: None,
     };
-    terminal.renderer.resize(Some(size()));
-    terminal.renderer.remember(extras::load_positions());
-    terminal.renderer.active(now());
-    let outcome = conversation::run(&mut terminal, locale, options);
-    outcome.and(terminal.close())
+    terminal.view.renderer.resize(Some(size()));
+    conversation::run(&mut terminal, options)
 }
 
 /// The modes that the terminal gets back at the end.
@@ -104,14 +88,6 @@ impl Drop for Restored {
     fn drop(&mut self) {
         self.0.restore();
     }
-}
-
-/// The reason why there are no more lines.
-enum End {
-    /// The user leaves, or the terminal is gone.
-    User,
-    Signal,
-    Session(String),
 }
 
 /// Something that comes while the user types.
@@ -124,18 +100,12 @@ enum Input {
 }
 
 struct Terminal {
-    session: Arc<Session>,
-    events: Receiver<Event>,
+    view: View,
     keys: Receiver<Key>,
     signals: Receiver<Signal>,
     /// Keys that came while the terminal was asked for something.
     typed_ahead: VecDeque<Key>,
-    renderer: Renderer,
-    locale: &'static Locale,
     modes: Modes,
-    extras: Extras,
-    /// Set while the chat server runs in this process.
-    is_host: Arc<AtomicBool>,
     editor: Editor,
     history: History,
     prompt: Prompt,
@@ -149,68 +119,16 @@ struct Terminal {
     given_back: Option<String>,
     /// Cleared once the terminal has not said where its cursor is.
     answers: bool,
-    /// When Ctrl-C was pressed last in an empty line.
-    interrupted: Option<Instant>,
     /// If set, there is no connection.
     is_away: bool,
-    end: Option<End>,
 }
 
 impl Screen for Terminal {
-    fn session(&self) -> &Session {
-        &self.session
+    fn view(&mut self) -> &mut View {
+        &mut self.view
     }
 
-    fn is_interactive(&self) -> bool {
-        true
-    }
-
-    fn read(&mut self) -> Option<String> {
-        let line = self.read_line(None)?;
-        if self.editor.remember(&line) {
-            self.history.add(&line);
-        }
-        Some(line)
-    }
-
-    fn ask(&mut self, question: &str) -> Option<String> {
-        self.read_line(Some(question))
-    }
-
-    fn renderer(&mut self) -> &mut Renderer {
-        self.catch_up();
-        &mut self.renderer
-    }
-
-    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
-        self.catch_up();
-        let lines = make(&mut self.renderer);
-        self.write(&lines);
-    }
-
-    fn give_back(&mut self, line: &str) {
-        self.given_back = Some(line.to_owned());
-    }
-
-    fn send(&mut self, text: &str, to: Option<&str>) {
-        self.catch_up();
-        let sent = self.session.send(text, to);
-        let deadline = Instant::now() + SEND_TIMEOUT;
-        while !self.is_away && self.end.is_none() {
-            let Ok(event) = self.events.recv_deadline(deadline) else { break };
-            self.happened(&event);
-            if matches!(&event, Event::Confirmed(draft) | Event::Refused { draft, .. } if draft.id == sent.id) {
-                return;
-            }
-        }
-        let lines = self.renderer.pending(&sent, now());
-        self.write(&lines);
-    }
-}
-
-impl Terminal {
-    /// Reads a line, or the answer to a question. `None` if the user gives none, or leaves.
-    fn read_line(&mut self, question: Option<&str>) -> Option<String> {
+    fn read(&mut self, question: Option<&str>) -> Option<String> {
         self.catch_up();
         self.question = question.map(str::to_owned);
         if question.is_none()
@@ -222,26 +140,87 @@ impl Terminal {
         self.is_reading = true;
         self.is_busy.store(false, Ordering::Relaxed);
         self.fit();
-        let line = loop {
-            if self.end.is_some() {
-                break None;
+        let line = self.read_line();
+        self.question = None;
+        self.is_reading = false;
+        self.is_busy.store(true, Ordering::Relaxed);
+        let line = line?;
+        if question.is_none() && self.editor.remember(&line) {
+            self.history.add(&line);
+        }
+        Some(line)
+    }
+
+    fn happened(&mut self, event: &Event) {
+        if self.view.renderer.resize(Some(size())) {
+            self.fit();
+        }
+        match event {
+            Event::Lost { .. } => self.is_away = true,
+            Event::Back { .. } => self.is_away = false,
+            _ => {}
+        }
+        let mut lines = self.view.event(event);
+        if let Event::Refused { draft, .. } = event {
+            // A line that has been begun since must not be touched.
+            if !self.editor.is_empty() || self.given_back.is_some() {
+                lines.push(self.view.renderer.note(self.view.locale.given_back));
+            } else if self.is_reading && self.question.is_none() {
+                self.editor.set(&draft.line());
+            } else {
+                self.given_back = Some(draft.line());
             }
+        }
+        self.write(&lines);
+    }
+
+    /// Writes lines above the prompt.
+    fn write(&mut self, lines: &[Rendered]) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut text = self.hide();
+        let failed = self.view.log(lines);
+        text.extend(lines.iter().chain(&failed).map(|line| line.text.as_str()));
+        self.paint(text);
+    }
+
+    fn give_back(&mut self, line: &str) {
+        self.given_back = Some(line.to_owned());
+    }
+
+    /// Waits for the server's reply, and shows the message as pending if there is none so soon.
+    fn sent(&mut self, sent: &Draft) {
+        let deadline = Instant::now() + SEND_TIMEOUT;
+        while !self.is_away && self.view.end.is_none() {
+            let Ok(event) = self.view.events.recv_deadline(deadline) else { break };
+            self.happened(&event);
+            if matches!(&event, Event::Confirmed(draft) | Event::Refused { draft, .. } if draft.id == sent.id) {
+                return;
+            }
+        }
+        let lines = self.view.renderer.pending(sent, now());
+        self.write(&lines);
+    }
+}
+
+impl Terminal {
+    /// Takes what comes until a line is complete. `None` if there is none.
+    fn read_line(&mut self) -> Option<String> {
+        while self.view.end.is_none() {
             match self.next_input() {
                 Input::Key(key) => {
                     if let Some(outcome) = self.press(key) {
-                        break outcome;
+                        return outcome;
                     }
                 }
                 Input::Event(event) => self.happened(&event),
                 Input::Signal(Signal::SIGWINCH) => self.fit(),
-                Input::Signal(_) => self.end = Some(End::Signal),
-                Input::Gone => self.end = Some(End::User),
+                Input::Signal(_) => self.view.end = Some(End::Signal),
+                Input::Gone => self.view.end = Some(End::User),
             }
-        };
-        self.question = None;
-        self.is_reading = false;
-        self.is_busy.store(true, Ordering::Relaxed);
-        line
+        }
+        None
     }
 
     fn next_input(&mut self) -> Input {
@@ -252,9 +231,9 @@ impl Terminal {
             select! {
                 recv(self.keys) -> key => return key.map_or(Input::Gone, Input::Key),
                 recv(self.signals) -> signal => return signal.map_or(Input::Gone, Input::Signal),
-                recv(self.events) -> event => match event {
+                recv(self.view.events) -> event => match event {
                     Ok(event) => return Input::Event(event),
-                    Err(_) => self.events = never(),
+                    Err(_) => self.view.events = never(),
                 },
             }
         }
@@ -263,7 +242,7 @@ impl Terminal {
     /// Does what a key means. Returns the line, or that there is none, if reading is over.
     fn press(&mut self, key: Key) -> Option<Option<String>> {
         let is_question = self.question.is_some();
-        self.renderer.active(now());
+        self.view.renderer.active(now());
         match self.editor.press(key) {
             Action::Edited => {
                 // What comes in one piece is painted once.
@@ -278,7 +257,7 @@ impl Terminal {
             }
             Action::Enter => {
                 let line = self.editor.take();
-                let is_echoed = is_question || !is_said(&line, &self.renderer);
+                let is_echoed = is_question || !is_said(&line, &self.view.renderer);
                 self.leave_prompt(is_echoed.then_some(&line), "");
                 return Some(Some(line));
             }
@@ -291,28 +270,20 @@ impl Terminal {
                 self.editor.take();
                 self.repaint();
             }
-            Action::Interrupt => {
-                if self.interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
-                    self.end = Some(End::User);
-                    self.leave_prompt(None, "");
-                } else {
-                    self.interrupted = Some(Instant::now());
-                    let text = conversation::before_leaving(self.locale, &self.renderer, &self.is_host);
-                    let line = self.renderer.note(&text);
-                    self.write(&[line]);
-                }
-            }
-            Action::EndOfInput if self.is_host.load(Ordering::Relaxed) && self.renderer.audience().is_some() => {
-                return self.press(Key::Char('\x03'));
-            }
+            Action::Interrupt => match self.view.interrupt() {
+                Some(line) => self.write(&[line]),
+                None => self.leave_prompt(None, ""),
+            },
+            // It would cut off others: as with Ctrl-C.
+            Action::EndOfInput if self.view.guests().is_some() => return self.press(Key::Char('\x03')),
             Action::EndOfInput => {
-                self.end = Some(End::User);
+                self.view.end = Some(End::User);
                 self.leave_prompt(None, "");
             }
             Action::Complete => self.complete(),
             Action::ClearScreen => {
                 self.prompt.erase();
-                self.renderer.scrolled();
+                self.view.renderer.scrolled();
                 write("\x1b[H\x1b[2J");
                 self.repaint();
             }
@@ -322,62 +293,11 @@ impl Terminal {
                 self.modes.restore();
                 let _ = raise(Signal::SIGTSTP);
                 let _ = self.modes.set_again();
-                self.renderer.scrolled();
+                self.view.renderer.scrolled();
                 self.repaint();
             }
         }
         None
-    }
-
-    /// Shows what has happened up to now.
-    fn catch_up(&mut self) {
-        while let Ok(event) = self.events.try_recv() {
-            self.happened(&event);
-        }
-    }
-
-    fn happened(&mut self, event: &Event) {
-        if self.renderer.resize(Some(size())) {
-            self.fit();
-        }
-        let mut refused = None;
-        match event {
-            Event::Lost { .. } => self.is_away = true,
-            Event::Back { .. } => self.is_away = false,
-            Event::Refused { draft, .. } => refused = Some(draft.line()),
-            Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
-            _ => {}
-        }
-        self.extras.happened(event, &self.renderer);
-        let mut lines = self.renderer.event(event, now());
-        if let Some(line) = refused {
-            // A line that has been begun since must not be touched.
-            if self.editor.is_empty() && self.given_back.is_none() {
-                if self.is_reading && self.question.is_none() {
-                    self.editor.set(&line);
-                } else {
-                    self.given_back = Some(line);
-                }
-            } else {
-                lines.push(self.renderer.note(self.locale.given_back));
-            }
-        }
-        self.write(&lines);
-    }
-
-    /// Sends what was typed, as long as the reason to end allows, and unregisters.
-    fn close(mut self) -> Result<(), Failure> {
-        let timeout = if matches!(self.end, Some(End::Signal)) { SIGNAL_TIMEOUT } else { EXIT_TIMEOUT };
-        let unsent = self.session.close(timeout).unwrap_or_default();
-        self.catch_up();
-        let lines: Vec<_> = unsent.iter().map(|text| self.renderer.unsent(text)).collect();
-        self.write(&lines);
-        extras::save_positions(self.renderer.positions());
-        match self.end {
-            // The screen says why.
-            Some(End::Session(cause)) => Err(Failure::Failed(self.locale.translated(&sanitized(&cause)))),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -4,12 +4,14 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, never, select};
+use nix::sys::signal::Signal;
 
 use super::super::api::MessageRate;
 use super::super::event::Event;
 use super::super::locale::Locale;
-use super::super::plain::{now, stop_signal};
+use super::super::plain::stop_signals;
 use super::super::render::{Style, sanitized};
+use super::super::view::now;
 use super::{Script, report, write};
 use crate::program::{self, Failure, Flag, Options, Subcommand};
 
@@ -54,7 +56,7 @@ pub(in crate::client) fn send(
     if recipient.is_some() && options.has("all") {
         return Err(Failure::Usage("--to and --all cannot be combined".into()));
     }
-    let stop = stop_signal()?;
+    let stop = stop_signals(false)?;
     let is_addressed = recipient.is_some() || options.has("all");
     let lines = if text.is_empty() {
         read_lines()?
@@ -131,7 +133,7 @@ fn read(lines: &Sender<Line>) {
 
 struct Sending<'a> {
     script: &'a mut Script,
-    stop: Receiver<()>,
+    stop: Receiver<Signal>,
     recipient: Option<&'a str>,
     is_addressed: bool,
     json: bool,

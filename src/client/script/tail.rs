@@ -5,11 +5,13 @@ use std::os::fd::AsFd as _;
 
 use crossbeam_channel::{Receiver, bounded, never, select};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
 use super::super::event::{Event, Message};
 use super::super::locale::Locale;
-use super::super::plain::{SIGNAL_TIMEOUT, now, stop_signal};
+use super::super::plain::stop_signals;
 use super::super::render::{Style, sanitized};
+use super::super::view::{SIGNAL_TIMEOUT, now};
 use super::{Script, write};
 use crate::program::{self, Failure, Flag, Options, Subcommand};
 use crate::random;
@@ -36,7 +38,7 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
 pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let earlier: usize = options.get("history")?;
     let left = options.find::<usize>("count")?.unwrap_or(usize::MAX);
-    let stop = stop_signal()?;
+    let stop = stop_signals(false)?;
     let closed = closed_output()?;
     let name = match options.text("user") {
         Some(name) => name.to_owned(),
@@ -84,7 +86,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn run(&mut self, stop: &Receiver<()>, closed: &Receiver<()>) -> Result<(), End> {
+    fn run(&mut self, stop: &Receiver<Signal>, closed: &Receiver<()>) -> Result<(), End> {
         while self.left > 0 {
             select! {
                 recv(self.script.events) -> event => match event {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::super::api::{Api, UNNUMBERED};
+use super::super::api::{Api, Joined, UNNUMBERED};
 use super::super::event::{Event, Message};
 use super::SessionError;
 use super::backoff::Backoff;
@@ -44,9 +44,27 @@ impl JoinedRoom {
     }
 }
 
+/// Joins a room, which is created if there is none. Returns whether it was created.
+pub(super) fn join_or_create(api: &Api, room: &str) -> Result<(Joined, bool), CallError> {
+    match api.join_room(room) {
+        Err(CallError::Fault(fault)) if matches!(fault.code, Fault::NO_SUCH_ROOM | UNNUMBERED) => {
+            let is_new = match api.create_room(room) {
+                // Somebody else was faster.
+                Err(CallError::Fault(fault)) if matches!(fault.code, Fault::ROOM_EXISTS | UNNUMBERED) => false,
+                created => created.map(|()| true)?,
+            };
+            Ok((api.join_room(room)?, is_new))
+        }
+        joined => Ok((joined?, false)),
+    }
+}
+
 impl Worker {
     pub(super) fn join(&mut self, name: String) -> Result<(), SessionError> {
-        let joined = self.call(|api| api.join_room(&name))?;
+        let (joined, is_new) = self.call(|api| join_or_create(api, &name))?;
+        if is_new {
+            self.tell(Event::Created { room: name.clone() });
+        }
         let is_here = self.room.as_ref().is_some_and(|room| is_same_name(&room.name, &name));
         if is_here {
             // Its messages have been shown, and new ones come by the listener.

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
 use super::outbox::{Recognition, is_same_name};
 use super::position::Position;
-use super::receive::JoinedRoom;
+use super::receive::{JoinedRoom, join_or_create};
 use super::worker::{Login, Outage, Worker};
 use super::{Discovery, SessionError};
 use crate::endpoint::Endpoint;
@@ -196,17 +196,7 @@ impl Worker {
             return Ok(());
         };
         let name = room.name.clone();
-        let joined = match api.join_room(&name) {
-            Err(CallError::Fault(fault)) if matches!(fault.code, Fault::NO_SUCH_ROOM | UNNUMBERED) => {
-                match api.create_room(&name) {
-                    // Somebody else was faster.
-                    Err(CallError::Fault(fault)) if matches!(fault.code, Fault::ROOM_EXISTS | UNNUMBERED) => {}
-                    created => created?,
-                }
-                api.join_room(&name)?
-            }
-            joined => joined?,
-        };
+        let (joined, _) = join_or_create(&api, &name)?;
         let is_other = Self::is_other(&api, room, &joined)?;
         let position = if is_other { Position::start(&joined) } else { room.position.clone() };
         let Fetched { messages, missed, position, .. } = fetch(&api, &name, position)?;

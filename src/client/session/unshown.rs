@@ -66,7 +66,7 @@ fn size(event: &Event) -> usize {
             Event::Confirmed(draft) => draft.text.len(),
             Event::Presence { came, went } => names(came) + names(went),
             Event::Lost { cause } | Event::Ended { cause } => cause.len(),
-            Event::Left { room } | Event::Forgotten { room } => room.len(),
+            Event::Created { room } | Event::Left { room } | Event::Forgotten { room } => room.len(),
             Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
         }
 }

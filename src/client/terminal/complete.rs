@@ -8,6 +8,7 @@ use crossbeam_channel::bounded;
 use super::Terminal;
 use crate::client::command::{Known, complete, takes_room};
 use crate::client::render::sanitized;
+use crate::client::view::Screen as _;
 use crate::program;
 
 /// How long completing a room may take.
@@ -18,11 +19,11 @@ impl Terminal {
     pub(super) fn complete(&mut self) {
         let (typed, _) = self.editor.parts();
         let typed = typed.to_owned();
-        let in_room = self.renderer.room().is_some();
+        let in_room = self.view.renderer.room().is_some();
         let rooms = if takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
         let (start, found) = complete(
             &typed,
-            &Known { rooms, users: self.renderer.others(), in_room, portuguese: self.locale.code == "pt" },
+            &Known { rooms, users: self.view.renderer.others(), in_room, portuguese: self.view.locale.code == "pt" },
         );
         let common = common_beginning(&found);
         if found.len() == 1 || common.len() > typed.len() - start {
@@ -30,7 +31,7 @@ impl Terminal {
             self.repaint();
         } else if !found.is_empty() {
             let names: Vec<_> = found.iter().map(|name| name.trim_end().to_owned()).collect();
-            let line = self.renderer.note(&sanitized(&names.join("  ")));
+            let line = self.view.renderer.note(&sanitized(&names.join("  ")));
             self.write(&[line]);
         }
     }
@@ -38,7 +39,7 @@ impl Terminal {
     /// Returns the rooms, unless the server takes its time.
     fn rooms(&self) -> Vec<String> {
         let (answer, rooms) = bounded(1);
-        let session = Arc::clone(&self.session);
+        let session = Arc::clone(&self.view.session);
         let ask = move || {
             let _ = answer.try_send(session.rooms().unwrap_or_default());
         };

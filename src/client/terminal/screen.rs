@@ -8,7 +8,7 @@ use super::keys::{Key, RIGHT_MARGIN, WHERE};
 use super::modes::{size, write};
 use super::prompt::Seen;
 use super::{End, Terminal};
-use crate::client::render::{Rendered, sanitized};
+use crate::client::render::sanitized;
 
 /// How long a terminal may take to say where its cursor is.
 const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Terminal {
             let (_, colored) = self.prompt_text();
             let echo: Vec<_> = line.lines().map(sanitized).collect();
             text.push_str(&format!("{colored}{}{mark}\n", echo.join("\n")));
-            self.renderer.scrolled();
+            self.view.renderer.scrolled();
         }
         self.is_reading = false;
         write(&text);
@@ -35,7 +35,7 @@ impl Terminal {
 
     /// Returns the prompt without and with colours.
     fn prompt_text(&self) -> (String, String) {
-        self.question.as_ref().map_or_else(|| self.renderer.prompt(), |text| (text.clone(), text.clone()))
+        self.question.as_ref().map_or_else(|| self.view.renderer.prompt(), |text| (text.clone(), text.clone()))
     }
 
     /// Shows the line as it is now.
@@ -51,7 +51,7 @@ impl Terminal {
     }
 
     /// Writes `text`, and below it the prompt, if it is to be on the screen.
-    fn paint(&mut self, mut text: String) {
+    pub(super) fn paint(&mut self, mut text: String) {
         if self.is_reading {
             let (plain, colored) = self.prompt_text();
             text.push_str(&self.prompt.paint(&colored, &plain, self.editor.parts(), size()));
@@ -87,8 +87,8 @@ impl Terminal {
         } else {
             let columns = seen.map_or_else(|| size().columns, |seen| seen.columns);
             write(&self.prompt.erase_resized(columns, seen.map(|seen| seen.column)));
-            self.renderer.resize(Some(size()));
-            self.renderer.scrolled();
+            self.view.renderer.resize(Some(size()));
+            self.view.renderer.scrolled();
         }
         String::new()
     }
@@ -96,29 +96,15 @@ impl Terminal {
     /// Takes a signal that comes while the terminal changes. Returns whether it says that there is another size.
     fn took(&mut self, signal: Signal) -> bool {
         if signal != Signal::SIGWINCH {
-            self.end = Some(End::Signal);
+            self.view.end = Some(End::Signal);
         }
         signal == Signal::SIGWINCH
     }
 
-    /// Writes lines above the prompt.
-    pub(super) fn write(&mut self, lines: &[Rendered]) {
-        if lines.is_empty() {
-            return;
-        }
-        let mut text = self.hide();
-        text.extend(lines.iter().map(|line| line.text.as_str()));
-        if let Some(error) = self.extras.shown(lines) {
-            let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
-            text.push_str(&self.renderer.note(&note).text);
-        }
-        self.paint(text);
-    }
-
     /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
     pub(super) fn fit(&mut self) {
-        if self.renderer.resize(Some(size())) {
-            self.renderer.scrolled();
+        if self.view.renderer.resize(Some(size())) {
+            self.view.renderer.scrolled();
         }
         let text = self.hide();
         self.paint(text);

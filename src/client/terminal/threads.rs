@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::keys::{Decoder, Key};
 use super::modes::Modes;
-use crate::client::plain::SECOND_INTERRUPT;
+use crate::client::view::SECOND_INTERRUPT;
 use crate::program::{self, Failure};
 
 /// How long after a signal the program ends, whatever it is doing.

@@ -1,0 +1,174 @@
+//! What every way to chat by hand has: the session, what it tells, and how that is shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{Local, NaiveDateTime};
+use crossbeam_channel::Receiver;
+
+use super::event::{Draft, Event};
+use super::extras::{self, Extras};
+use super::locale::Locale;
+use super::render::{Rendered, Renderer, Style};
+use super::session::Session;
+use crate::program::{Failure, Options};
+
+/// How long a signal waits for what was typed to be sent.
+pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
+/// The time for a second Ctrl-C, which leaves.
+pub(super) const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
+
+/// Returns the local time.
+pub(super) fn now() -> NaiveDateTime {
+    Local::now().naive_local()
+}
+
+/// The reason why there are no more lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The user leaves, the terminal is gone, or the input has ended.
+    User,
+    Signal,
+    /// The session has ended, for this cause.
+    Session(String),
+}
+
+/// Where lines come from, and where replies go.
+pub(super) trait Screen {
+    /// Returns what all screens have.
+    fn view(&mut self) -> &mut View;
+
+    /// Reads the next line, or the answer to a question, and shows what happens meanwhile. `None` if there are no more, or the
+    /// user gives none.
+    fn read(&mut self, question: Option<&str>) -> Option<String>;
+
+    /// Writes lines.
+    fn write(&mut self, lines: &[Rendered]);
+
+    /// Shows an event.
+    fn happened(&mut self, event: &Event);
+
+    /// Puts `line` into the next prompt, if there can be something in it.
+    fn give_back(&mut self, line: &str);
+
+    /// Shows what the user typed, if nothing else does.
+    fn sent(&mut self, _draft: &Draft) {}
+
+    /// Asks a question. `None` if the user gives no answer.
+    fn ask(&mut self, question: &str) -> Option<String> {
+        self.read(Some(question))
+    }
+
+    /// Shows what has happened up to now.
+    fn catch_up(&mut self) {
+        while let Ok(event) = self.view().events.try_recv() {
+            self.happened(&event);
+        }
+    }
+
+    /// Returns the renderer, which knows all that has happened up to now.
+    fn renderer(&mut self) -> &mut Renderer {
+        self.catch_up();
+        &mut self.view().renderer
+    }
+
+    /// Shows what `make` makes.
+    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
+        let lines = make(self.renderer());
+        self.write(&lines);
+    }
+
+    /// Sends what the user typed.
+    fn send(&mut self, text: &str, to: Option<&str>) {
+        self.catch_up();
+        let draft = self.view().session.send(text, to);
+        self.sent(&draft);
+    }
+}
+
+/// What all screens have.
+pub(super) struct View {
+    pub(super) session: Arc<Session>,
+    pub(super) events: Receiver<Event>,
+    pub(super) renderer: Renderer,
+    pub(super) locale: &'static Locale,
+    /// If set, a person is there to answer questions.
+    pub(super) is_interactive: bool,
+    /// Messages that will not reach the server.
+    pub(super) lost: usize,
+    pub(super) end: Option<End>,
+    extras: Extras,
+    /// Set while the chat server runs in this process.
+    is_host: Arc<AtomicBool>,
+    /// When Ctrl-C was pressed last.
+    interrupted: Option<Instant>,
+}
+
+impl View {
+    /// Starts a session, as the options say.
+    pub(super) fn start(
+        options: &Options,
+        locale: &'static Locale,
+        style: Style,
+        is_interactive: bool,
+    ) -> Result<Self, Failure> {
+        let extras = Extras::open(options)?;
+        let is_host = Arc::default();
+        let (session, events) = Session::start(super::setup(options, &is_host)?)?;
+        let mut renderer = Renderer::new(locale, style, "", now());
+        if is_interactive {
+            renderer.remember(extras::load_positions());
+            renderer.active(now());
+        }
+        Ok(Self {
+            session: Arc::new(session),
+            events,
+            renderer,
+            locale,
+            is_interactive,
+            lost: 0,
+            end: None,
+            extras,
+            is_host,
+            interrupted: None,
+        })
+    }
+
+    /// Returns the lines about an event.
+    pub(super) fn event(&mut self, event: &Event) -> Vec<Rendered> {
+        match event {
+            Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
+            Event::Refused { .. } => self.lost += 1,
+            _ => {}
+        }
+        self.extras.happened(event, &self.renderer);
+        self.renderer.event(event, now())
+    }
+
+    /// Adds what is shown to the log. Returns a line if that is no longer possible.
+    pub(super) fn log(&mut self, lines: &[Rendered]) -> Option<Rendered> {
+        let error = self.extras.shown(lines)?;
+        let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
+        Some(self.renderer.note(&note))
+    }
+
+    /// Returns the names of the others who would be cut off if this process ended, and whether they are several.
+    pub(super) fn guests(&self) -> Option<(String, bool)> {
+        self.renderer.audience().filter(|_| self.is_host.load(Ordering::Relaxed))
+    }
+
+    /// Returns the reply to Ctrl-C. `None` if it is the second one, which leaves.
+    pub(super) fn interrupt(&mut self) -> Option<Rendered> {
+        if self.interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
+            self.end = Some(End::User);
+            return None;
+        }
+        self.interrupted = Some(Instant::now());
+        let text = match self.guests() {
+            Some((others, several)) => (self.locale.press_again_host)(&others, several),
+            None => self.locale.press_again.to_owned(),
+        };
+        Some(self.renderer.note(&text))
+    }
+}
