@@ -204,6 +204,34 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
 }
 
 #[test]
+fn a_message_of_the_history_that_its_author_sends_again_is_shown_once() {
+    let (home, mut first) = (Home::new(), server());
+    let say = |author: &Client, text: &str, key: &str| {
+        let sent = author.call("send_message", &["ana".into(), "lobby".into(), text.into(), "".into(), key.into()]);
+        sent.unwrap();
+    };
+    let author = Client::new(first.address());
+    author.call("register_user", &["ana".into()]).unwrap();
+    author.call("create_room", &["lobby".into()]).unwrap();
+    author.call("join_room", &["ana".into(), "lobby".into()]).unwrap();
+    say(&author, "said once", "a key");
+    let bob = home.member(&["--server", first.address()], "bob", "lobby");
+    bob.stdout.wait_for_line("ana: said once", TIMEOUT);
+    first.kill();
+    // Its author has not had the confirmation, and the new server knows nothing of the message.
+    let second = Process::serve(SERVER, &["--no-binder", "--listen", first.address()]);
+    let author = Client::new(second.address());
+    author.call("register_user", &["ana".into()]).unwrap();
+    eventually("bob has made the room again", TIMEOUT, || {
+        author.call("join_room", &["ana".into(), "lobby".into()]).is_ok()
+    });
+    say(&author, "said once", "a key");
+    say(&author, "and then this", "another key");
+    bob.stdout.wait_for_line("ana: and then this", TIMEOUT);
+    assert_eq!(count(&bob, "ana: said once"), 1);
+}
+
+#[test]
 fn a_user_whom_the_server_has_dropped_comes_back() {
     let (home, server) = (Home::new(), server());
     let place = ["--server", server.address()];

@@ -12,6 +12,8 @@ const SILENCE = 40_000;
 const SUSPICIOUS = 20_000;
 // Calls that fail in a row, though the stream is there, after which a message is given back.
 const MAX_TRIES = 5;
+// As many keys as a server knows of one user.
+const KEYS = 256;
 
 const MAX_GHOSTS = 3;
 
@@ -26,6 +28,7 @@ export class Session {
     this.room = null;
     this.roomId = "";
     this.lastId = 0;
+    this.shown = new Set();
     this.isLive = false;
     this.heard = 0;
     this.stream = null;
@@ -50,6 +53,7 @@ export class Session {
     this.roomId = joined.room_id;
     this.lastId = joined.last_id;
     for (const message of joined.messages) {
+      this.isShown(message);
       this.forget(message);
     }
     this.view.entered(joined);
@@ -259,8 +263,23 @@ export class Session {
     if (message.id > this.lastId) {
       this.lastId = message.id;
       this.forget(message);
-      this.view.message(message);
+      if (!this.isShown(message)) {
+        this.view.message(message);
+      }
     }
+  }
+
+  /** Whether a message was shown before, and notes that it is now: a server that lost its memory is sent some of them again. */
+  isShown({ origin, key }) {
+    const name = `${origin}\n${key}`;
+    const isShown = this.shown.has(name);
+    if (key) {
+      this.shown.add(name);
+    }
+    if (this.shown.size > KEYS) {
+      this.shown.delete(this.shown.values().next().value);
+    }
+    return isShown;
   }
 
   /** What comes back from the server is no longer on its way. */

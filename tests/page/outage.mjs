@@ -120,7 +120,14 @@ await inBrowser(async (browser) => {
   await say(ana, "back again");
   await hears(joao, "back again");
 
-  // A server without memory says so by a new room: nothing typed is lost, and nothing said before is shown again.
+  // A server without memory says so by a new room: nothing typed is lost, and nothing said before is shown again, even if its
+  // author sends it again.
+  await bob("said twice", "", "a key");
+  for (const page of [ana, joao]) {
+    await hears(page, "said twice");
+  }
+  const newcomer = await enter(browser, server, "late", "lobby");
+  await hears(newcomer, "said twice");
   await server.kill();
   await joao.waitForSelector("#outage >> text=Connection lost.");
   await say(joao, "typed for a server that forgets");
@@ -129,6 +136,13 @@ await inBrowser(async (browser) => {
     await page.waitForSelector("#outage", { state: "hidden" });
     await page.waitForSelector(".note >> text=lost its memory");
     await hears(page, "typed for a server that forgets");
+  }
+  const again = await member(server, "bob", "lobby");
+  await again("said twice", "", "a key");
+  await again("after the second time");
+  for (const page of [ana, joao, newcomer]) {
+    await hears(page, "after the second time");
+    await hears(page, "said twice");
   }
   await hears(joao, "before");
 });

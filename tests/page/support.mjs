@@ -172,7 +172,7 @@ export async function member(server, name, room, isNew = false) {
     await call(server, "create_room", room);
   }
   await call(server, "join_room", name, room);
-  return (text, to = "") => call(server, "send_message", name, room, text, to);
+  return (text, to = "", key = "") => call(server, "send_message", name, room, text, to, key);
 }
 
 /** Reads a document from standard input: what the test hands to its script. */

@@ -72,14 +72,16 @@ impl Worker {
             return Ok(());
         }
         self.outbox.forget_echoes();
-        self.room = Some(JoinedRoom {
+        let mut room = JoinedRoom {
             name: name.clone(),
             position: Position::after(&joined),
             members: Members::new(joined.users.clone(), Instant::now()),
             recent: VecDeque::new(),
             listener: None,
-        });
-        self.tell(Event::Joined { room: name, users: joined.users, messages: joined.messages });
+        };
+        let messages = joined.messages.into_iter().filter(|message| !room.has_shown(message)).collect();
+        self.room = Some(room);
+        self.tell(Event::Joined { room: name, users: joined.users, messages });
         self.listen();
         Ok(())
     }
