@@ -61,8 +61,8 @@ use crate::stamp::Time;
 /// A chat server's procedures and their state.
 #[derive(Debug)]
 pub struct Chat {
-    /// Held for the length of a lookup or an insertion; nothing is written, answered or logged under it. The one other
-    /// lock that is taken under it is that of the HTTP server's connections, to ask whether a request waits there.
+    /// Held for the length of a lookup or an insertion; nothing is written, answered or logged under it. Two locks are taken
+    /// under it: the gate's, to ask whether a request waits on a connection, and that of the inbox of `streams`.
     core: Mutex<Core<Deferred>>,
     /// Locked before `core`, if both are.
     journal: Journal,

@@ -52,6 +52,14 @@ fn the_defaults_are_published() {
         ("max_message_bytes", 4096),
         ("max_body_bytes", 65_536),
         ("max_connections", 2048),
+        ("connections_per_address", 256),
+        ("connection_idle", 30),
+        ("streams_per_address", 256),
+        ("streams_per_user", 4),
+        ("max_key_bytes", 64),
+        ("room_rate", 60),
+        ("room_idle", 300),
+        ("user_idle", 900),
         ("max_rooms", 1000),
         ("max_users", 10_000),
         ("max_room_users", 5000),
@@ -63,7 +71,9 @@ fn the_defaults_are_published() {
         ("waits_per_address", 256),
         ("memory_limit", 16_777_216),
         ("max_nesting", 64),
+        ("max_elements", 10_000),
         ("max_multicall_calls", 100),
+        ("max_multicall_bytes", 1_048_576),
     ] {
         assert_eq!(limits.member(name).and_then(Value::as_int), Some(value), "{name}");
     }

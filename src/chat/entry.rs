@@ -1,6 +1,9 @@
 //! Entries: the commands of which the durable state is the result. An entry holds everything that is not decided by the
 //! state itself: times, random ids, and what is derived from secrets. So the same entries in the same order make the same
 //! state, now and whenever they are read again.
+//!
+//! The order of variants and fields is the form in which logs keep entries. A new variant comes last in its enum; any other
+//! change makes a new form, with a higher `VERSION` in `store.rs` and `share/charter.rs`. `tests/form.rs` holds this form.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::entry::Key;
+use super::streams::MAX_USER_STREAMS;
 use super::wire::largest_message;
 use crate::program::{Failure, Flag, Options};
 
@@ -68,10 +70,12 @@ macro_rules! limits {
                 Ok(limits)
             }
 
-            /// Returns the limits as `system.getCapabilities` publishes them.
+            /// Returns the limits as `system.getCapabilities` publishes them, with those that are no options.
             #[must_use]
             pub fn published(&self) -> Vec<(String, i64)> {
-                vec![$(($option.replace('-', "_"), self.$field.number())),+]
+                let constants = [("streams_per_user", MAX_USER_STREAMS), ("max_key_bytes", Key::MAX_BYTES)];
+                let constants = constants.map(|(name, value)| (name.to_owned(), value.number()));
+                [$(($option.replace('-', "_"), self.$field.number())),+].into_iter().chain(constants).collect()
             }
         }
 

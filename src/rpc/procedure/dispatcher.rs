@@ -164,6 +164,8 @@ impl Dispatcher {
         let common = [
             ("max_body_bytes", config.max_body_bytes),
             ("max_connections", config.max_connections),
+            ("connections_per_address", config.connections_per_address),
+            ("connection_idle", usize::try_from(config.connection_idle.as_secs()).unwrap_or(usize::MAX)),
             ("max_nesting", self.limits.depth),
             ("max_elements", self.limits.elements),
             ("max_multicall_calls", MAX_MULTICALL),
