@@ -16,21 +16,10 @@ fn entries() -> Vec<Entry> {
     let (person, other, place) = (PersonId(1), PersonId(u64::MAX), RoomId(300));
     let time = Time { utc: NOON, ahead: -180 };
     let verifier: Verifier = postcard::from_bytes(&[7; 32]).unwrap();
-    let to_all = Message {
-        room: place,
-        id: None,
-        origin: person,
-        recipient: None,
-        key: None,
-        time,
-        content: "olá <&>".into(),
-    };
-    let to_one = Message {
-        id: Some(1000),
-        recipient: Some(other),
-        key: Key::parse("a key".into()).unwrap(),
-        ..to_all.clone()
-    };
+    let to_all =
+        Message { room: place, id: None, origin: person, recipient: None, key: None, time, content: "olá <&>".into() };
+    let to_one =
+        Message { id: Some(1000), recipient: Some(other), key: Key::parse("a key".into()).unwrap(), ..to_all.clone() };
     vec![
         Entry::Register { person, name: user("ana"), secret: None },
         Entry::Register { person: other, name: user("João"), secret: Some(verifier.clone()) },
