@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use chat_rpc::client::command::COMMANDS;
-use chat_rpc::client::locale::ENGLISH;
+use chat_rpc::client::locale::{ENGLISH, Locale, all_names};
 use chat_rpc::program::{Flag, Program};
 use chat_rpc::{binder, chat, client};
 
@@ -52,7 +52,7 @@ fn installed(program: &Program) -> String {
 enum Value {
     None,
     File,
-    OneOf(&'static str),
+    OneOf(String),
     Any(&'static str),
 }
 
@@ -60,9 +60,9 @@ fn value(flag: &Flag) -> Value {
     match flag.value {
         None => Value::None,
         Some("FILE") => Value::File,
-        Some("LEVEL") => Value::OneOf("off error warn info debug trace"),
-        Some("WHEN") => Value::OneOf("auto always never"),
-        Some("LANG") => Value::OneOf("en pt"),
+        Some("LEVEL") => Value::OneOf("off error warn info debug trace".into()),
+        Some("WHEN") => Value::OneOf("auto always never".into()),
+        Some("LANG") => Value::OneOf(Locale::codes().join(" ")),
         Some(other) => Value::Any(other),
     }
 }
@@ -102,13 +102,13 @@ fn manual(program: &Program) -> String {
     if program.name == "client" {
         page.push_str(".SH COMMANDS\n");
         for spec in COMMANDS {
-            let others: Vec<_> = spec.all_names().skip(1).collect();
+            let others: Vec<_> = all_names(spec.command).skip(1).collect();
             let also = if others.is_empty() { String::new() } else { format!(" Also: {}.", others.join(", ")) };
             let _ = writeln!(
                 page,
                 ".TP\n.B /{}\n{}.{also} Example: {}",
                 roff(&ENGLISH.usage(spec)),
-                roff(&capitalized((ENGLISH.command)(spec.command))),
+                roff(&capitalized(ENGLISH.explanation(spec.command))),
                 roff(spec.example)
             );
         }

@@ -13,6 +13,7 @@ mod conversation;
 mod event;
 mod extras;
 mod finding;
+mod line;
 mod local;
 pub mod locale;
 mod plain;
@@ -50,7 +51,7 @@ pub const PROGRAM: Program = Program {
         #[cfg(feature = "tls")]
         Flag::value("ca-file", "FILE", None, "The certificates to trust for https."),
         Flag::value("secret-file", "FILE", None, "The secret of the name; without it one is made."),
-        Flag::value("lang", "LANG", None, "en or pt; by default from LC_ALL or LANG."),
+        Flag::value("lang", "LANG", None, "The language, such as pt; by default from LC_ALL or LANG."),
         Flag::value("color", "WHEN", Some("auto"), "Colours: auto, always or never."),
         Flag::switch("plain", "Plain lines only, for screen readers."),
         Flag::switch("bell", "Ring the bell on mentions and private messages."),
@@ -64,14 +65,17 @@ pub const PROGRAM: Program = Program {
     examples: &[],
     words: |options| {
         // A language that there is not is refused in that of the environment.
-        let locale = language(options).or_else(|_| Locale::choose(None, |name| std::env::var(name).ok()));
-        locale.map_or(&locale::ENGLISH.help, |locale| &locale.help)
+        &language(options).unwrap_or_else(|_| Locale::of_environment(|name| std::env::var(name).ok())).help
     },
 };
 
 /// Returns the language of the command line, or else of the environment.
-fn language(options: &Options) -> Result<&'static Locale, &'static str> {
-    Locale::choose(options.text("lang"), |name| std::env::var(name).ok())
+fn language(options: &Options) -> Result<&'static Locale, Failure> {
+    let Some(wanted) = options.text("lang") else {
+        return Ok(Locale::of_environment(|name| std::env::var(name).ok()));
+    };
+    Locale::find(wanted)
+        .ok_or_else(|| Failure::Usage(format!("--lang: the languages are {}", Locale::codes().join(", "))))
 }
 
 /// Runs the client.
@@ -79,9 +83,9 @@ fn language(options: &Options) -> Result<&'static Locale, &'static str> {
 /// # Errors
 /// [`Failure::Usage`] if the command line is wrong, [`Failure::Failed`] if the work could not be done.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let locale = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+    let locale = language(options)?;
     let style = style(options)?;
-    let found = || finding::with_binder(options, locale.finding);
+    let found = || finding::with_binder(options, locale);
     let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {}
@@ -125,16 +129,16 @@ fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, 
         [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} cannot be combined"))),
         _ => {}
     }
-    let words = language(options).map_err(|error| Failure::Usage(format!("--lang: {error}")))?;
+    let locale = language(options)?;
     let secrets = Secrets::find(options.text("secret-file"))?;
     if options.has("local") || options.has("share") {
         allow_descriptors(u64::MAX);
-        let mut local = Local::new(options.has("share"), words.finding);
+        let mut local = Local::new(options.has("share"), locale);
         // What cannot work is said before anything is asked.
         local.ensure()?;
         is_host.store(local.is_host(), Ordering::Relaxed);
         if options.has("share") && local.is_host() {
-            finding::say(&(words.finding.sharing)(&local.page()));
+            finding::say(&(locale.sharing)(&local.page()));
         }
         let is_host = Arc::clone(is_host);
         let discover = move || {
@@ -145,11 +149,11 @@ fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, 
         return Ok(SessionConfig { secrets, discover: Box::new(discover) });
     }
     finding::trust(options)?;
-    let discovery = match finding::place(options, "server", words.finding)? {
+    let discovery = match finding::place(options, "server", locale)? {
         Some(server) => Discovery::Server(server),
         None => {
-            let binder = finding::place(options, "binder", words.finding)?;
-            Discovery::Binder(binder.ok_or_else(|| Failure::Failed(words.finding.nothing.into()))?)
+            let binder = finding::place(options, "binder", locale)?;
+            Discovery::Binder(binder.ok_or_else(|| Failure::Failed(locale.no_chat.into()))?)
         }
     };
     Ok(SessionConfig { secrets, discover: Box::new(move || Ok(discovery.clone())) })

@@ -7,7 +7,7 @@ mod support;
 mod generate;
 
 use chat_rpc::client::PROGRAM;
-use chat_rpc::client::locale::LANGUAGES;
+use chat_rpc::client::locale::{ENGLISH, LANGUAGES};
 use support::{Process, TIMEOUT};
 
 fn file(path: &str) -> String {
@@ -26,8 +26,8 @@ fn shell(shell: &str, script: &str) -> String {
 
 #[test]
 fn the_help_of_the_client_fits_on_one_screen() {
-    for words in LANGUAGES {
-        let help = PROGRAM.help(&words.help);
+    for locale in LANGUAGES {
+        let help = PROGRAM.help(&locale.help);
         assert!(help.lines().count() < 24, "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
         assert!(help.contains("man chat-client"), "{help}");
@@ -57,7 +57,11 @@ fn every_option_and_command_is_in_the_manual() {
     }
     let page = file("man1/chat-client.1").replace("\\-", "-");
     for row in chat_rpc::client::command::COMMANDS {
-        assert!(page.contains(&format!(".B /{}", row.name())), "{} in\n{page}", row.name());
+        assert!(
+            page.contains(&format!(".B /{}", ENGLISH.name(row.command))),
+            "{} in\n{page}",
+            ENGLISH.name(row.command)
+        );
     }
     // A line that begins with a full stop is a request, and all of these are known.
     for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use chat_rpc::client::locale::{ENGLISH, PORTUGUESE};
+use chat_rpc::client::locale::{ENGLISH, Locale};
 use chat_rpc::rpc::{Client, Fault, Value};
 use support::home::Home;
 use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, TIMEOUT};
@@ -42,6 +42,10 @@ const ENGLISH_WORDS: [&str; 23] = [
     "number",
 ];
 
+fn portuguese() -> &'static Locale {
+    Locale::find("pt").unwrap()
+}
+
 #[track_caller]
 fn assert_portuguese(text: &str) {
     // Names of options stay as they are.
@@ -57,12 +61,12 @@ fn refusal(client: &Client, method: &str, params: &[Value]) -> i32 {
         Err(chat_rpc::rpc::CallError::Fault(fault)) => fault,
         other => panic!("{method} {params:?}: {other:?}"),
     };
-    let portuguese = PORTUGUESE.refusal(&fault);
-    assert_portuguese(&portuguese);
-    assert_ne!(portuguese, ENGLISH.refusal(&fault));
+    let refusal = portuguese().refusal(&fault);
+    assert_portuguese(&refusal);
+    assert_ne!(refusal, ENGLISH.refusal(&fault));
     // The texts about names and limits say more than their code: each has its own translation.
     if matches!(fault.code, Fault::BAD_NAME | Fault::LIMIT) {
-        assert_ne!(PORTUGUESE.translated(&fault.message), fault.message, "not in the table");
+        assert_ne!(portuguese().translated(&fault.message), fault.message, "not in the table");
     }
     fault.code
 }
@@ -143,7 +147,7 @@ fn every_refusal_of_a_server_is_in_portuguese() {
         Fault::new(Fault::BAD_NAME, "the name is of a kind that is new"),
         Fault::new(Fault::LIMIT, "a limit that is new: 42"),
     ] {
-        assert_portuguese(&PORTUGUESE.refusal(&fault));
+        assert_portuguese(&portuguese().refusal(&fault));
     }
 }
 
@@ -154,7 +158,7 @@ fn the_causes_that_the_system_gives_are_in_portuguese() {
     for address in [closed, silent.local_addr().unwrap().to_string(), "no-such-host.invalid:1".to_owned()] {
         let client = Client::new(&address).with_timeout(Duration::from_millis(200));
         let error = client.call("list_rooms", &[]).unwrap_err().to_string();
-        let text = PORTUGUESE.translated(&error);
+        let text = portuguese().translated(&error);
         assert_ne!(text, error);
         assert_portuguese(&text);
     }
@@ -181,7 +185,7 @@ fn what_is_wrong_with_a_command_line_is_in_portuguese() {
         (&["tail", "foo"], "tail takes no arguments"),
         (&["foo"], "there is no command foo"),
         (&["--color", "pink"], "auto, always or never"),
-        (&["--lang", "xx"], "en and pt"),
+        (&["--lang", "xx"], "en, pt"),
         (&["--local", "--server", "x"], "cannot be combined"),
         (&["--server", "a:b:c"], "HOST:PORT"),
         (&["send", "--server", server, "--room", "x", "hi"], "--user is needed"),

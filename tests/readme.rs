@@ -4,7 +4,7 @@
 
 mod support;
 
-use chat_rpc::client::locale::{ENGLISH, Locale, PORTUGUESE};
+use chat_rpc::client::locale::{LANGUAGES, Locale};
 use support::tools::needs;
 use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, python};
 
@@ -67,11 +67,11 @@ fn the_pictures_of_the_readme_show_what_the_programs_say() {
     let english = texts(include_str!("../docs/pictures/en.svg"));
     let portuguese = texts(include_str!("../docs/pictures/pt.svg"));
     let shows = |picture: &str, text: &str| assert!(picture.contains(&words(text)), "{text:?}: {picture}");
-    for (picture, locale, room) in [(&english, &ENGLISH, "lobby"), (&portuguese, &PORTUGUESE, "varanda")] {
-        let Locale { welcome, where_to, created_to_join, joined, joined_alone, came, finding, .. } = locale;
+    for (locale, picture, room) in [(LANGUAGES[0], &english, "lobby"), (LANGUAGES[1], &portuguese, "varanda")] {
+        let Locale { looking, found_chat, welcome, where_to, created_to_join, joined, joined_alone, came, .. } = locale;
         for text in [
-            finding.looking,
-            &(finding.found)("|", "|"),
+            *looking,
+            &found_chat("|", "|"),
             &welcome("ana"),
             where_to,
             &created_to_join(room),

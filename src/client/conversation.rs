@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::command::{self, Argument, COMMANDS, Command, CommandSpec, Line};
+use super::command::{self, Argument, COMMANDS, Command, CommandSpec};
 use super::extras;
-use super::locale::Locale;
+use super::line::{self, Line};
+use super::locale::{Locale, all_names};
 use super::render::{list, sanitized};
 use super::session::{Session, SessionError};
 use super::view::{End, SIGNAL_TIMEOUT, Screen};
@@ -149,7 +150,7 @@ impl Conversation<'_> {
         // A text of several lines goes where its first line goes, and its other lines are no commands.
         if let [first, others @ ..] = &lines[..]
             && !others.is_empty()
-            && let Line::Say { to, text } = command::parse(first, self.is_in_room())
+            && let Line::Say { to, text } = line::parse(first, self.is_in_room())
         {
             self.screen.send(&text, to.as_deref());
             others.iter().for_each(|line| self.screen.send(line, to.as_deref()));
@@ -159,7 +160,7 @@ impl Conversation<'_> {
     }
 
     fn line(&mut self, line: &str) -> bool {
-        match command::parse(line, self.is_in_room()) {
+        match line::parse(line, self.is_in_room()) {
             Line::Empty => {}
             Line::Say { to, text } => self.screen.send(&text, to.as_deref()),
             Line::Nowhere => {
@@ -326,20 +327,21 @@ impl Conversation<'_> {
             self.screen.show(&mut |renderer| {
                 let left = |spec: &CommandSpec| format!("  {:<20} ", locale.usage(spec));
                 let mut lines: Vec<_> =
-                    COMMANDS.iter().map(|spec| renderer.entry(&left(spec), (locale.command)(spec.command))).collect();
+                    COMMANDS.iter().map(|spec| renderer.entry(&left(spec), locale.explanation(spec.command))).collect();
                 lines.push(renderer.note(locale.help_more));
                 lines
             });
             return;
         };
         let name = name.trim_start_matches('/');
-        let Some(spec) = command::named(name) else {
-            return self.say(&(locale.unknown)(&sanitized(name), command::nearest(name)));
+        let Some(spec) = line::named(name) else {
+            return self.say(&(locale.unknown)(&sanitized(name), line::nearest(name)));
         };
         self.screen.show(&mut |renderer| {
-            let mut lines = vec![renderer.entry(&format!("/{}: ", locale.usage(spec)), (locale.command)(spec.command))];
-            let shown = locale.name(spec);
-            let others: Vec<_> = spec.all_names().filter(|name| *name != shown).collect();
+            let mut lines =
+                vec![renderer.entry(&format!("/{}: ", locale.usage(spec)), locale.explanation(spec.command))];
+            let shown = locale.name(spec.command);
+            let others: Vec<_> = all_names(spec.command).filter(|name| *name != shown).collect();
             if !others.is_empty() {
                 lines.push(renderer.note(&format!("{}: {}", locale.also, others.join(", "))));
             }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::local::{BINDER_PORT, SERVER_PORT};
-use super::locale::finding::FindingWords;
+use super::locale::Locale;
 use crate::discovery::{Found, browse};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Options};
@@ -66,7 +66,7 @@ pub(super) fn looked_up_at(binder: &Endpoint) -> bool {
 ///
 /// # Errors
 /// [`Failure::Failed`] if there is none, or there are several and nobody to ask.
-pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Result<Options, Failure> {
+pub(super) fn with_binder(options: &Options, locale: &'static Locale) -> Result<Options, Failure> {
     let given = ["binder", "server", "local", "share"];
     let here = Endpoint::from(SocketAddr::from((Ipv4Addr::LOCALHOST, BINDER_PORT)));
     if given.into_iter().any(|name| options.has(name)) {
@@ -77,20 +77,20 @@ pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Re
     }
     let is_terminal = std::io::stdin().is_terminal();
     if is_terminal {
-        say(words.looking);
+        say(locale.looking);
     }
     let found = elsewhere();
     let chosen = match &found[..] {
-        [] => return Err(Failure::Failed(words.nothing.into())),
+        [] => return Err(Failure::Failed(locale.no_chat.into())),
         [one] => one,
-        several if is_terminal => choose(several, words)?,
+        several if is_terminal => choose(several, locale)?,
         several => {
             let list: Vec<_> = several.iter().map(|found| found.endpoint.to_string()).collect();
-            return Err(Failure::Failed((words.several)(&list.join(", "))));
+            return Err(Failure::Failed((locale.several_chats)(&list.join(", "))));
         }
     };
     let address = chosen.endpoint.to_string();
-    say(&(words.found)(&chosen.name, &address));
+    say(&(locale.found_chat)(&chosen.name, &address));
     Ok(options.clone().with("binder", address))
 }
 
@@ -98,13 +98,13 @@ pub(super) fn with_binder(options: &Options, words: &'static FindingWords) -> Re
 ///
 /// # Errors
 /// [`Failure::Usage`] if it is no address, or one behind TLS that this build cannot reach.
-pub(super) fn place(options: &Options, name: &str, words: &FindingWords) -> Result<Option<Endpoint>, Failure> {
+pub(super) fn place(options: &Options, name: &str, locale: &Locale) -> Result<Option<Endpoint>, Failure> {
     let port = if name == "binder" { BINDER_PORT } else { SERVER_PORT };
     let Some(text) = options.text(name) else { return Ok(None) };
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("--{name} {text:?}: {error}"));
     let endpoint = Endpoint::parse_url(text, port).map_err(|error| usage(&error))?;
     if endpoint.tls && !tls::IS_BUILT_IN {
-        return Err(usage(&(words.without_tls)(&endpoint.authority(), &endpoint.host)));
+        return Err(usage(&(locale.without_tls)(&endpoint.authority(), &endpoint.host)));
     }
     Ok(Some(endpoint))
 }
@@ -128,16 +128,16 @@ pub(super) fn say(text: &str) {
 }
 
 /// Lets the person at the terminal choose; the first with Enter alone.
-fn choose<'a>(found: &'a [Found], words: &FindingWords) -> Result<&'a Found, Failure> {
+fn choose<'a>(found: &'a [Found], locale: &Locale) -> Result<&'a Found, Failure> {
     for (number, Found { name, endpoint }) in (1..).zip(found) {
         say(&format!("{number:3}  {name}  {endpoint}"));
     }
     loop {
-        let _ = write!(std::io::stderr(), "{}", words.choose);
+        let _ = write!(std::io::stderr(), "{}", locale.which_chat);
         let mut line = String::new();
         let size = std::io::stdin().read_line(&mut line);
         if !size.is_ok_and(|size| size > 0) {
-            return Err(Failure::Failed(words.nothing.into()));
+            return Err(Failure::Failed(locale.no_chat.into()));
         }
         let number = if line.trim().is_empty() { Some(1) } else { line.trim().parse::<usize>().ok() };
         if let Some(chosen) = number.and_then(|number| found.get(number.checked_sub(1)?)) {

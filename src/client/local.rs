@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::api;
 use super::finding::{Occupant, elsewhere, looked_up_at};
-use super::locale::finding::FindingWords;
+use super::locale::Locale;
 use crate::binder::{self, BinderConfig};
 use crate::chat::{self, KeeperConfig, ServerConfig, StoreConfig};
 use crate::endpoint::Endpoint;
@@ -38,7 +38,7 @@ fn store() -> Option<StoreConfig> {
 /// The programs inside this process.
 pub(crate) struct Local {
     share: bool,
-    words: &'static FindingWords,
+    locale: &'static Locale,
     binder: Option<binder::Running>,
     server: Option<chat::Running>,
     /// If the chat was on another machine.
@@ -53,8 +53,8 @@ fn here(port: u16) -> Endpoint {
 
 impl Local {
     /// Starts nothing yet. With `share`, the programs will serve the whole network.
-    pub(crate) fn new(share: bool, words: &'static FindingWords) -> Self {
-        Self { share, words, binder: None, server: None, is_guest: false, looks: 0 }
+    pub(crate) fn new(share: bool, locale: &'static Locale) -> Self {
+        Self { share, locale, binder: None, server: None, is_guest: false, looks: 0 }
     }
 
     /// Returns whether the chat is in this process.
@@ -94,7 +94,7 @@ impl Local {
         let deadline = Instant::now() + REGISTRATION;
         while matches!(api::look_up(&here(BINDER_PORT)), Ok(None)) {
             if Instant::now() > deadline {
-                return Err(Failure::Failed((self.words.not_registered)(SERVER_PORT)));
+                return Err(Failure::Failed((self.locale.not_registered)(SERVER_PORT)));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -105,7 +105,7 @@ impl Local {
     fn is_free(&self, port: u16, occupant: fn(&Endpoint) -> Occupant) -> Result<bool, Failure> {
         match occupant(&here(port)) {
             Occupant::Expected => Ok(false),
-            Occupant::Other => Err(Failure::Failed((self.words.port_taken)(port))),
+            Occupant::Other => Err(Failure::Failed((self.locale.port_taken)(port))),
             Occupant::Nobody => Ok(true),
         }
     }
@@ -127,7 +127,7 @@ impl Local {
         }
         self.looks += 1;
         if self.is_guest && (self.looks < LOOKS || network::interfaces().is_empty()) {
-            return Err(Failure::Failed(self.words.host_gone.into()));
+            return Err(Failure::Failed(self.locale.host_gone.into()));
         }
         Ok(None)
     }

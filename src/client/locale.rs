@@ -2,226 +2,39 @@
 //! the texts that are looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
 
 mod english;
-pub mod finding;
 mod portuguese;
 mod translate;
 
 use chrono::{Datelike as _, NaiveDate};
 
 use super::command::{Argument, Command, CommandSpec};
-use crate::program::HelpWords;
 use crate::rpc::Fault;
 use crate::sanitize::Sanitized;
 
-pub use english::ENGLISH;
-pub use portuguese::PORTUGUESE;
-
-/// The texts of one language. Names and other texts from peers that are passed in are sanitized already.
-#[derive(Debug)]
-pub struct Locale {
-    /// Its code, as `--lang` takes it.
-    pub code: &'static str,
-    /// The texts of `--help`.
-    pub help: HelpWords,
-
-    /// Where the chat is.
-    pub finding: &'static finding::FindingWords,
-
-    /// Asks for a user name.
-    pub ask_name: &'static str,
-    /// Asks for a room.
-    pub ask_room: &'static str,
-    /// Asks for a message.
-    pub ask_text: &'static str,
-    /// Asks for the recipient of a message; nothing means all.
-    pub ask_recipient: &'static str,
-    /// Asks for a user.
-    pub ask_user: &'static str,
-    /// Asks whether to send so many pasted lines.
-    pub ask_paste: fn(usize) -> String,
-    /// Asks whether a line in a room is a command that creates this room.
-    pub ask_create: fn(room: &str) -> String,
-    /// The answers that mean yes, in small letters.
-    pub yes: &'static [&'static str],
-    /// The answers that mean no, in small letters.
-    pub no: &'static [&'static str],
-    /// Pasted lines were not sent.
-    pub paste_dropped: &'static str,
-
-    /// Greets a user after registering.
-    pub welcome: fn(&str) -> String,
-    /// Says how to go to a room.
-    pub where_to: &'static str,
-    /// The user is in a room, with these others, who are already listed.
-    pub joined: fn(room: &str, others: &str) -> String,
-    /// The user is in a room, alone.
-    pub joined_alone: fn(room: &str) -> String,
-    /// The user has left a room.
-    pub left: fn(room: &str) -> String,
-    /// A room was created; an empty line joins it.
-    pub created: fn(room: &str) -> String,
-    /// A room was created, by a program.
-    pub created_only: fn(room: &str) -> String,
-    /// A room to join did not exist, and was created.
-    pub created_to_join: fn(room: &str) -> String,
-    /// The rooms there are.
-    pub rooms: fn(rooms: &str) -> String,
-    /// There is no room.
-    pub no_rooms: &'static str,
-    /// The users in a room.
-    pub users: fn(users: &str) -> String,
-    /// Nobody is in a room.
-    pub no_users: &'static str,
-    /// There are no older messages.
-    pub no_history: &'static str,
-    /// So many of the kept messages have this text in them; they follow.
-    pub found: fn(text: &str, count: usize) -> String,
-    /// The user's name, and the room if there is one.
-    pub whoami: fn(name: &str, room: Option<&str>) -> String,
-    /// A user is ignored from now on.
-    pub ignored: fn(name: &str) -> String,
-    /// A user is shown again.
-    pub unignored: fn(name: &str) -> String,
-    /// The ignored users.
-    pub ignoring: fn(names: &str) -> String,
-    /// Nobody is ignored.
-    pub ignoring_nobody: &'static str,
-
-    /// Others have come.
-    pub came: fn(names: &str, several: bool) -> String,
-    /// Others have left.
-    pub went: fn(names: &str, several: bool) -> String,
-    /// A list of names that was cut short.
-    pub and_more: fn(names: &str, more: usize) -> String,
-    /// Messages were dropped by the server.
-    pub missed: fn(u64) -> String,
-    /// A private message, in plain lines, from somebody.
-    pub private: &'static str,
-    /// A private message, in plain lines, to somebody.
-    pub private_to: fn(name: &str) -> String,
-    /// A message that mentions the user, in plain lines.
-    pub mentions_you: &'static str,
-    /// The server has a message, in plain lines: one for all, or one for this user.
-    pub sent: fn(to: Option<&str>) -> String,
-    /// A message was refused by the server, in plain lines.
-    pub refused: fn(text: &str, why: &str) -> String,
-    /// A message was never sent.
-    pub unsent: fn(text: &str) -> String,
-    /// So many messages were not sent.
-    pub unsent_count: fn(usize) -> String,
-    /// The refused line can be brought back by Up.
-    pub given_back: &'static str,
-    /// The messages below this line have come since this time.
-    pub new_since: fn(time: &str) -> String,
-    /// The messages below this line were not seen before.
-    pub new: &'static str,
-
-    /// Says which line of the input an error is about.
-    pub line: fn(number: usize, text: &str) -> String,
-    /// The server did not reply in time.
-    pub no_reply: fn(seconds: u64) -> String,
-    /// A signal has stopped the sending of lines.
-    pub stopped: fn(lines: usize) -> String,
-    /// A line of the input is too long.
-    pub line_too_long: fn(bytes: usize) -> String,
-    /// The input is not all UTF-8.
-    pub not_utf8: &'static str,
-    /// A text looks as if it were meant for one user.
-    pub addressed: &'static str,
-    /// So many lines were sent, and so many a second are taken.
-    pub progress: fn(lines: usize, rate: Option<u32>) -> String,
-
-    /// The connection is lost.
-    pub lost: &'static str,
-    /// The next attempt follows in so many seconds.
-    pub retrying: fn(seconds: u64) -> String,
-    /// The connection is back; so many messages were said meanwhile.
-    pub back: fn(time: &str, caught_up: usize) -> String,
-    /// The server no longer knew the room.
-    pub forgotten: fn(room: &str) -> String,
-    /// The session has ended.
-    pub ended: fn(cause: &str) -> String,
-
-    /// The log cannot be written any more.
-    pub no_log: fn(cause: &str) -> String,
-    /// The session is over.
-    pub over: &'static str,
-    /// A second Ctrl-C leaves.
-    pub press_again: &'static str,
-    /// A second Ctrl-C leaves, and ends the chat of these others, who are already listed.
-    pub press_again_host: fn(others: &str, several: bool) -> String,
-
-    /// The refusals of a server, by fault code; see [`Locale::refusal`].
-    fault: fn(&Fault) -> String,
-    /// Texts of servers, of the system and of the command line, and what they are in this language; see
-    /// [`Locale::translated`].
-    translations: &'static [(&'static str, &'static str)],
-    /// Something has failed.
-    pub error: fn(&str) -> String,
-    /// The server cannot be reached.
-    pub unreachable: fn(cause: &str) -> String,
-    /// No server is registered with the binder.
-    pub nobody_offers: &'static str,
-    /// The binder knows only a server at this address and port, which its own machine reaches and no other.
-    pub out_of_reach: fn(server: &str, port: u16) -> String,
-    /// The given address is not that of a chat server.
-    pub not_a_server: fn(address: &str) -> String,
-    /// Input ended before there was a user name.
-    pub no_name: &'static str,
-    /// The command needs a room.
-    pub in_no_room: &'static str,
-    /// There is nobody to reply to.
-    pub nobody_to_reply: &'static str,
-    /// A number was expected.
-    pub not_a_number: &'static str,
-    /// There is no such command; another one is near.
-    pub unknown: fn(word: &str, nearest: Option<&str>) -> String,
-
-    /// The last line of `help`.
-    pub help_more: &'static str,
-    /// Stands before an example.
-    pub example: &'static str,
-    /// Stands before the other names of a command.
-    pub also: &'static str,
-    /// Explains a command.
-    pub command: fn(Command) -> &'static str,
-    /// Stands for an argument.
-    pub takes: fn(Argument) -> &'static str,
-    /// The names of a command in this language, the first one for lists.
-    pub names: fn(&CommandSpec) -> &'static [&'static str],
-
-    /// A date, with the day of the week.
-    pub date: fn(weekday: &str, day: u32, month: &str, year: i32) -> String,
-    /// From Monday.
-    pub weekdays: [&'static str; 7],
-    /// From January.
-    pub months: [&'static str; 12],
-}
+pub use english::{ENGLISH, Locale};
 
 /// Every language there is; the first is for whoever speaks none of them.
-pub const LANGUAGES: [&Locale; 2] = [&ENGLISH, &PORTUGUESE];
+pub const LANGUAGES: &[&Locale] = &[&ENGLISH, &portuguese::PORTUGUESE];
 
 impl Locale {
-    /// The language that `--lang` names, or else the first that is set of `LC_ALL`, `LC_MESSAGES` and `LANG`.
-    ///
-    /// # Errors
-    /// When `--lang` names none of [`LANGUAGES`].
-    pub fn choose(
-        option: Option<&str>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<&'static Locale, &'static str> {
-        if let Some(wanted) = option {
-            return Self::find(wanted).ok_or("the languages are en and pt");
-        }
-        let set =
-            ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
-        Ok(set.and_then(|text| Self::find(&text)).unwrap_or(LANGUAGES[0]))
+    /// Returns the codes of all languages, as `--lang` takes them.
+    #[must_use]
+    pub fn codes() -> Vec<&'static str> {
+        LANGUAGES.iter().map(|locale| locale.code).collect()
     }
 
-    /// The language of `pt`, `pt_BR.UTF-8` or `pt-BR`.
-    fn find(tag: &str) -> Option<&'static Locale> {
+    /// Returns the language of `pt`, `pt_BR.UTF-8` or `pt-BR`.
+    #[must_use]
+    pub fn find(tag: &str) -> Option<&'static Self> {
         let code = tag.split(['_', '-', '.', '@']).next().unwrap_or_default();
-        LANGUAGES.into_iter().find(|words| words.code.eq_ignore_ascii_case(code))
+        LANGUAGES.iter().copied().find(|locale| locale.code.eq_ignore_ascii_case(code))
+    }
+
+    /// Returns the language of the first variable that is set of `LC_ALL`, `LC_MESSAGES` and `LANG`.
+    pub(super) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> &'static Self {
+        let set =
+            ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
+        set.and_then(|text| Self::find(&text)).unwrap_or(&ENGLISH)
     }
 
     /// Returns why the server refuses something.
@@ -242,16 +55,28 @@ impl Locale {
         translate::translated(self.translations, text)
     }
 
+    /// Returns the names of a command.
+    #[must_use]
+    pub fn names(&self, command: Command) -> &'static [&'static str] {
+        (self.command)(command).0
+    }
+
     /// Returns the name under which a command is listed.
     #[must_use]
-    pub fn name(&self, spec: &CommandSpec) -> &'static str {
-        (self.names)(spec).first().copied().unwrap_or_else(|| spec.name())
+    pub fn name(&self, command: Command) -> &'static str {
+        self.names(command).first().copied().unwrap_or_default()
+    }
+
+    /// Returns what a command does.
+    #[must_use]
+    pub fn explanation(&self, command: Command) -> &'static str {
+        (self.command)(command).1
     }
 
     /// Returns a command with its arguments, in brackets the one that may be absent.
     #[must_use]
     pub fn usage(&self, spec: &CommandSpec) -> String {
-        let mut text = self.name(spec).to_owned();
+        let mut text = self.name(spec.command).to_owned();
         for (index, argument) in spec.takes.iter().enumerate() {
             let argument = (self.takes)(*argument);
             let optional = spec.optional && index + 1 == spec.takes.len();
@@ -267,6 +92,20 @@ impl Locale {
         let month = self.months.get(date.month0() as usize).copied().unwrap_or_default();
         (self.date)(weekday, date.day(), month, date.year())
     }
+}
+
+/// Returns all names of a command, in every language, the English ones first.
+pub fn all_names(command: Command) -> impl Iterator<Item = &'static str> {
+    LANGUAGES.iter().flat_map(move |locale| locale.names(command)).copied()
+}
+
+/// Returns the line that tunnels 127.0.0.1:9443 to `address`, and checks that it has a certificate for `host`.
+fn stunnel(address: &str, host: &str) -> String {
+    let check = if host.parse::<std::net::IpAddr>().is_ok() { "checkIP" } else { "checkHost" };
+    format!(
+        "printf '%s\\n' foreground=yes '[chat]' client=yes accept=127.0.0.1:9443 connect={address} verifyChain=yes \
+         CAfile=/etc/ssl/certs/ca-certificates.crt {check}={host} | stunnel -fd 0"
+    )
 }
 
 /// Returns `text` with the characters themselves where it names visible ones of ASCII by their number, as in `U+003A`.
@@ -297,21 +136,22 @@ fn figure(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::client::PROGRAM;
+    use crate::client::command::COMMANDS;
 
     #[test]
-    fn the_language_is_the_option_or_the_first_variable_that_is_set() {
-        let choose = |option: Option<&str>, set: &[(&str, &str)]| {
+    fn the_language_is_that_of_the_first_variable_that_is_set() {
+        let choose = |set: &[(&str, &str)]| {
             let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            Locale::choose(option, variable).map(|words| words.code)
+            Locale::of_environment(variable).code
         };
-        assert_eq!(choose(None, &[]), Ok("en"));
-        assert_eq!(choose(None, &[("LANG", "pt_BR.UTF-8")]), Ok("pt"));
-        assert_eq!(choose(None, &[("LANG", "pt_BR.UTF-8"), ("LC_ALL", "C")]), Ok("en"));
-        assert_eq!(choose(None, &[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "pt_PT")]), Ok("pt"));
-        assert_eq!(choose(None, &[("LC_ALL", ""), ("LANG", "pt")]), Ok("pt"));
-        assert_eq!(choose(None, &[("LANG", "de_DE.UTF-8")]), Ok("en"));
-        assert_eq!(choose(Some("pt-BR"), &[("LANG", "C")]), Ok("pt"));
-        assert!(choose(Some("klingon"), &[]).is_err());
+        assert_eq!(choose(&[]), "en");
+        assert_eq!(choose(&[("LANG", "pt_BR.UTF-8")]), "pt");
+        assert_eq!(choose(&[("LANG", "pt_BR.UTF-8"), ("LC_ALL", "C")]), "en");
+        assert_eq!(choose(&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "pt_PT")]), "pt");
+        assert_eq!(choose(&[("LC_ALL", ""), ("LANG", "pt")]), "pt");
+        assert_eq!(choose(&[("LANG", "de_DE.UTF-8")]), "en");
+        assert_eq!(Locale::find("pt-BR").map(|locale| locale.code), Some("pt"));
+        assert!(Locale::find("klingon").is_none());
     }
 
     #[test]
@@ -326,14 +166,26 @@ mod tests {
     }
 
     #[test]
-    fn no_two_languages_share_a_sentence() {
-        let english = |command| (ENGLISH.command)(command);
-        for spec in crate::client::command::COMMANDS {
-            assert_ne!(english(spec.command), (PORTUGUESE.command)(spec.command));
+    fn no_language_has_english_sentences() {
+        for locale in LANGUAGES.iter().skip(1) {
+            for spec in COMMANDS {
+                assert_ne!(locale.explanation(spec.command), ENGLISH.explanation(spec.command));
+            }
+            for code in 1..=10 {
+                let fault = Fault::new(code, "x: the limit is 42");
+                assert_ne!(locale.refusal(&fault), ENGLISH.refusal(&fault), "fault {code} in {}", locale.code);
+            }
         }
-        for code in 1..=10 {
-            let fault = Fault::new(code, "x: the limit is 42");
-            assert_ne!((ENGLISH.fault)(&fault), (PORTUGUESE.fault)(&fault), "fault {code}");
+    }
+
+    #[test]
+    fn a_name_means_one_command() {
+        for spec in COMMANDS {
+            for other in COMMANDS.iter().filter(|other| other.command != spec.command) {
+                let shared: Vec<_> =
+                    all_names(spec.command).filter(|name| all_names(other.command).any(|n| n == *name)).collect();
+                assert!(shared.is_empty(), "{shared:?}");
+            }
         }
     }
 
@@ -355,6 +207,6 @@ mod tests {
     fn dates_are_words() {
         let date = NaiveDate::from_ymd_opt(2025, 11, 23).unwrap();
         assert_eq!(ENGLISH.day(date), "Sunday, 23 November 2025");
-        assert_eq!(PORTUGUESE.day(date), "domingo, 23 de novembro de 2025");
+        assert_eq!(portuguese::PORTUGUESE.day(date), "domingo, 23 de novembro de 2025");
     }
 }

@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 use nix::sys::signal::{SigSet, Signal, raise};
 
-use super::command::{self, Command, Line, parse};
+use super::command::{self, Command};
 use super::conversation;
 use super::event::{Draft, Event};
+use super::line::{Line, parse};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
 use super::view::{End, Screen, View, now};

@@ -1,11 +1,11 @@
 //! Portuguese, as written in Brazil.
 
-use super::{Argument, Command, Locale, figure};
+use super::{Argument, Command, Locale, figure, stunnel};
 use crate::program::HelpWords;
 use crate::rpc::Fault;
 
 /// Portuguese.
-pub const PORTUGUESE: Locale = Locale {
+pub(super) const PORTUGUESE: Locale = Locale {
     code: "pt",
     help: HelpWords {
         about: Some("Conversa no terminal. Para scripts: client send --help. Mais: man chat-client"),
@@ -35,7 +35,7 @@ pub const PORTUGUESE: Locale = Locale {
                 "room" => "Entra nesta sala; se não houver, cria.",
                 "ca-file" => "Os certificados confiáveis para https.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
-                "lang" => "en ou pt; se ausente, o de LC_ALL ou LANG.",
+                "lang" => "O idioma, como pt; se ausente, o de LC_ALL ou LANG.",
                 "color" => "Cores: auto, always ou never.",
                 "plain" => "Só linhas simples, para leitores de tela.",
                 "bell" => "Toca a campainha em menções e em privado.",
@@ -69,7 +69,34 @@ pub const PORTUGUESE: Locale = Locale {
         more_options: |program| format!("Todas as outras opções: {program} --help"),
     },
 
-    finding: &super::finding::PORTUGUESE,
+    looking: "Não há chat nesta máquina; procurando na rede.",
+    found_chat: |name, address| format!("Encontrado o chat de {name} em {address}."),
+    sharing: |page| {
+        format!("O chat está nesta máquina. Outros nesta rede entram com client, ou no navegador em {page}")
+    },
+    which_chat: "Qual? [1] ",
+    several_chats: |addresses| format!("há vários chats nesta rede; escolha um com --binder: {addresses}"),
+    no_chat: "nenhum chat encontrado; inicie um com --local (ou --share, para toda a rede), ou diga onde está com \
+              --binder HOST:PORTA ou --server HOST:PORTA",
+    without_tls: |address, host| {
+        format!(
+            "este cliente foi compilado sem TLS; use o stunnel, e 127.0.0.1:9443 no lugar: {}",
+            stunnel(address, host)
+        )
+    },
+    port_taken: |port| {
+        format!(
+            "a porta {port} está em uso por um programa que não é deste chat; encerre-o, ou use um chat em outro lugar com \
+             --binder HOST:PORTA ou --server HOST:PORTA"
+        )
+    },
+    not_registered: |port| {
+        format!(
+            "o servidor de chat na porta {port} não está registrado no binder desta máquina; use --server 127.0.0.1:{port}"
+        )
+    },
+    host_gone: "a máquina que compartilhava o chat se foi; procurando",
+
     ask_name: "Nome de usuário: ",
     ask_room: "Nome da sala: ",
     ask_text: "Mensagem: ",
@@ -154,7 +181,6 @@ pub const PORTUGUESE: Locale = Locale {
         _ => format!("conectado de novo às {time}, {caught_up} mensagens recebidas nesse meio-tempo"),
     },
     forgotten: |room| format!("o servidor perdeu as mensagens de {room}; a sala foi criada de novo"),
-    ended: |cause| format!("A sessão terminou: {cause}"),
     no_log: |cause| format!("Nada mais é escrito no registro: {cause}"),
     over: "a sessão terminou",
     press_again: "Tecle Ctrl-C de novo em até 2 segundos para sair.",
@@ -282,7 +308,7 @@ pub const PORTUGUESE: Locale = Locale {
         ("missing argument for option '{}'", "falta o valor da opção {}"),
         ("unexpected argument for option '{}': {}", "a opção {} não aceita o valor {}"),
         ("unexpected argument {}", "argumento inesperado: {}"),
-        ("--lang: the languages are en and pt", "--lang: os idiomas são en e pt"),
+        ("--lang: the languages are {}", "--lang: os idiomas são {}"),
         ("--color {} must be auto, always or never", "--color {}: precisa ser auto, always ou never"),
         (
             "{}: an address must be HOST:PORT, for example 127.0.0.1:9000 or [::1]:9000",
@@ -340,21 +366,21 @@ pub const PORTUGUESE: Locale = Locale {
     example: "Exemplo",
     also: "Também",
     command: |command| match command {
-        Command::Create => "cria uma sala",
-        Command::Join => "entra em uma sala e sai da anterior",
-        Command::Leave => "sai da sala; fora de uma sala, sai do chat",
-        Command::Send => "envia a todos ou, com @NOME, só a um usuário",
-        Command::Msg => "envia só a um usuário",
-        Command::Reply => "responde à última mensagem particular",
-        Command::Me => "diz o que você está fazendo",
-        Command::List => "lista as salas",
-        Command::Users => "lista os usuários de uma sala",
-        Command::History => "mostra as últimas QUANTAS mensagens (20 se nada for dito)",
-        Command::Search => "mostra as mensagens guardadas que contêm TEXTO",
-        Command::Whoami => "mostra o seu nome e a sua sala",
-        Command::Ignore => "oculta as mensagens de um usuário ou volta a mostrá-las",
-        Command::Help => "explica os comandos ou um deles",
-        Command::Exit => "sai do chat",
+        Command::Create => (&["criar"], "cria uma sala"),
+        Command::Join => (&["entrar"], "entra em uma sala e sai da anterior"),
+        Command::Leave => (&["sair"], "sai da sala; fora de uma sala, sai do chat"),
+        Command::Send => (&["enviar"], "envia a todos ou, com @NOME, só a um usuário"),
+        Command::Msg => (&["particular"], "envia só a um usuário"),
+        Command::Reply => (&["responder"], "responde à última mensagem particular"),
+        Command::Me => (&["eu"], "diz o que você está fazendo"),
+        Command::List => (&["salas", "listar"], "lista as salas"),
+        Command::Users => (&["usuários", "usuarios"], "lista os usuários de uma sala"),
+        Command::History => (&["histórico", "historico"], "mostra as últimas QUANTAS mensagens (20 se nada for dito)"),
+        Command::Search => (&["procurar", "buscar"], "mostra as mensagens guardadas que contêm TEXTO"),
+        Command::Whoami => (&["quemsou"], "mostra o seu nome e a sua sala"),
+        Command::Ignore => (&["ignorar"], "oculta as mensagens de um usuário ou volta a mostrá-las"),
+        Command::Help => (&["ajuda"], "explica os comandos ou um deles"),
+        Command::Exit => (&["encerrar", "fechar"], "sai do chat"),
     },
     takes: |argument| match argument {
         Argument::Room => "SALA",
@@ -363,8 +389,6 @@ pub const PORTUGUESE: Locale = Locale {
         Argument::Count => "QUANTAS",
         Argument::Command => "COMANDO",
     },
-
-    names: |spec| spec.portuguese,
 
     date: |weekday, day, month, year| format!("{weekday}, {day} de {month} de {year}"),
     weekdays: ["segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"],

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::client::event::Draft;
-use crate::client::locale::{ENGLISH, PORTUGUESE};
+use crate::client::locale::{ENGLISH, LANGUAGES};
 use crate::rpc::Fault;
 use crate::stamp::Stamp;
 
@@ -222,7 +222,7 @@ fn comings_and_goings_are_one_line() {
     let many = ["a", "b", "c", "d", "e", "f", "g"];
     let shown = text(&renderer.event(&presence(&many, &[]), now()));
     assert_eq!(shown, "14:03 a, b, c, d, e and 2 more joined\n");
-    renderer.locale = &PORTUGUESE;
+    renderer.locale = LANGUAGES[1];
     renderer.event(&message("eva", None, "hello"), now());
     let shown = text(&renderer.event(&presence(&["bob", "eva"], &["ana"]), now()));
     assert_eq!(shown, "14:03 bob, eva entraram · ana saiu\n");

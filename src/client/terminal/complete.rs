@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::Terminal;
-use crate::client::command::{Known, complete, takes_room};
+use crate::client::line::{Known, complete, takes_room};
 use crate::client::render::sanitized;
 use crate::client::view::Screen as _;
 use crate::program;
@@ -21,10 +21,8 @@ impl Terminal {
         let typed = typed.to_owned();
         let in_room = self.view.renderer.room().is_some();
         let rooms = if takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
-        let (start, found) = complete(
-            &typed,
-            &Known { rooms, users: self.view.renderer.others(), in_room, portuguese: self.view.locale.code == "pt" },
-        );
+        let (start, found) =
+            complete(&typed, &Known { rooms, users: self.view.renderer.others(), in_room, locale: self.view.locale });
         let common = common_beginning(&found);
         if found.len() == 1 || common.len() > typed.len() - start {
             self.editor.replace_before(start, &common);

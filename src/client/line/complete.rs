@@ -1,25 +1,27 @@
 //! Completes lines for Tab, and finds the command that a misspelt word means.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
-use super::{Argument, COMMANDS, CommandSpec, first_word, named};
+use super::named;
+use crate::client::command::{Argument, COMMANDS, CommandSpec, first_word};
+use crate::client::locale::{ENGLISH, Locale, all_names};
 
 /// The names that a line can be completed with.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Known {
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
     /// All rooms.
-    pub rooms: Vec<String>,
+    pub(crate) rooms: Vec<String>,
     /// The users in the room.
-    pub users: Vec<String>,
+    pub(crate) users: Vec<String>,
     /// If set, the user is in a room.
-    pub in_room: bool,
-    /// If set, the Portuguese names of commands are meant as well.
-    pub portuguese: bool,
+    pub(crate) in_room: bool,
+    /// The language whose names of commands are meant, beside the English ones.
+    pub(crate) locale: &'static Locale,
 }
 
 /// Returns whether the beginning `typed` of a line is completed with rooms.
-#[must_use]
-pub fn takes_room(typed: &str, in_room: bool) -> bool {
+pub(crate) fn takes_room(typed: &str, in_room: bool) -> bool {
     typed.contains(char::is_whitespace)
         && spec_in(typed, in_room).is_some_and(|spec| spec.takes.first() == Some(&Argument::Room))
 }
@@ -32,14 +34,11 @@ fn spec_in(typed: &str, in_room: bool) -> Option<&'static CommandSpec> {
 }
 
 /// Returns the ways to complete the beginning `typed` of a line: from which byte on, and with what.
-#[must_use]
-pub fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
+pub(crate) fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
     let commands = |slash: &str, beginning: &str| {
-        let portuguese = |spec: &'static CommandSpec| if known.portuguese { spec.portuguese } else { &[] };
-        let names = COMMANDS.iter().flat_map(|spec| spec.names.iter().chain(portuguese(spec)).copied());
-        matching(names.filter(|name| name.len() > 2), beginning)
-            .map(|name| format!("{slash}{name} "))
-            .collect::<Vec<_>>()
+        let names = |spec: &CommandSpec| [ENGLISH.names(spec.command), known.locale.names(spec.command)].concat();
+        let names: BTreeSet<_> = COMMANDS.iter().flat_map(names).filter(|name| name.len() > 2).collect();
+        matching(names.into_iter(), beginning).map(|name| format!("{slash}{name} ")).collect::<Vec<_>>()
     };
     let word_at = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     // White space is one byte wide or more; a slice at a boundary is what `get` gives.
@@ -86,10 +85,9 @@ fn matching<'a>(names: impl Iterator<Item = &'a str>, beginning: &str) -> std::v
 }
 
 /// Returns the command that a misspelt `word` means: at most two mistakes, and fewer than half of its letters.
-#[must_use]
-pub fn nearest(word: &str) -> Option<&'static str> {
+pub(crate) fn nearest(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
-    let names = COMMANDS.iter().flat_map(CommandSpec::all_names).filter(|name| name.len() > 2);
+    let names = COMMANDS.iter().flat_map(|spec| all_names(spec.command)).filter(|name| name.len() > 2);
     let (mistakes, name) = names.map(|name| (mistakes(&word, name), name)).min_by_key(|(mistakes, _)| *mistakes)?;
     (mistakes <= 2 && mistakes * 2 < name.len()).then_some(name)
 }
@@ -137,7 +135,7 @@ mod tests {
     #[test]
     fn completion_knows_commands_rooms_and_users() {
         let known = Known {
-            portuguese: false,
+            locale: &ENGLISH,
             rooms: vec!["lobby".into(), "my room".into(), "my other room".into()],
             users: vec!["ana".into(), "Ângela".into(), "bob".into()],
             in_room: true,
