@@ -128,8 +128,10 @@ fn bytes_of_a_body() {
         let (first, second) = body.split_at(body.len() / 2);
         format!("{head}{:x}\r\n{first}\r\n{:X}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len())
     };
-    for request in [post(&padded(limit), ""), chunked(&padded(limit))] {
-        ask(&server, &request).value().unwrap();
+    let mut connection = Connection::open(server.address());
+    for request in [post(&padded(limit), ""), chunked(&padded(limit)), post(&padded(limit), "")] {
+        connection.send(&request);
+        connection.answer().unwrap().value().unwrap();
     }
     for request in [post(&padded(limit + 1), ""), chunked(&padded(limit + 1))] {
         let refused = ask(&server, &request);

@@ -627,6 +627,7 @@ impl Connection {
             // Whoever takes it finds that it is gone.
             self.gate.begun();
         }
+        let is_answered = matches!(state.phase, Phase::Given { .. });
         state.phase = Phase::Closed;
         self.gate.release(state.input.len());
         self.gate.unkeep(state.output.len());
@@ -635,10 +636,11 @@ impl Connection {
         if state.armed.take().is_some() {
             let _ = self.gate.epoll.delete(&self.socket);
         }
-        if state.ends > 0 {
-            // Its duplicates keep the socket open; and somebody may be reading from it.
+        if state.ends > 0 || is_answered {
+            // Duplicates keep the socket open, or whoever writes the answer; and somebody may be reading from it.
             let _ = self.socket.shutdown(Shutdown::Both);
-        } else {
+        }
+        if state.ends == 0 {
             table::remove(self.slot);
         }
         self.gate.closed(self);

@@ -28,7 +28,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -91,8 +91,6 @@ pub struct Counters {
     pub turned_away: AtomicU64,
     /// Connections closed to make room for others.
     pub evicted: AtomicU64,
-    /// Requests that are being answered.
-    pub(crate) given: AtomicUsize,
 }
 
 /// A gate before one listener.
@@ -128,7 +126,6 @@ impl Gate {
     pub fn begin(&self, peer: SocketAddr) -> Option<Exchange> {
         let (slot, serial, visit) = Connection::parse_token(peer)?;
         let connection = table::by_slot(slot).filter(|connection| connection.begin(serial, visit))?;
-        self.0.counters.given.fetch_add(1, Ordering::Relaxed);
         Some(Exchange { connection, ended: false })
     }
 
@@ -222,16 +219,27 @@ impl Exchange {
         self.connection.keep_nothing();
     }
 
-    /// The answer has been written, and its writer dropped. The connection goes on, or ends when the peer has all of it.
+    /// The answer has been written. The connection goes on, or ends when the peer has all of it.
     pub fn answered(mut self, keep_alive: bool) {
         self.end(keep_alive);
     }
 
     fn end(&mut self, keep_alive: bool) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.connection.gate.counters.given.fetch_sub(1, Ordering::Relaxed);
             self.connection.answer(keep_alive);
         }
+    }
+}
+
+/// Writes the answer, past the HTTP server, whose own writer can be dropped before: it has a buffer and a descriptor. Never
+/// waits: what the peer does not take at once is kept for it.
+impl io::Write for Exchange {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.connection.write(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

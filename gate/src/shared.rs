@@ -383,11 +383,12 @@ impl Shared {
             && self.unbegun.load(Ordering::SeqCst) < MAX_UNBEGUN
     }
 
-    /// Whether the process can open `count` more descriptors. A connection has one, and one more while it is answered.
+    /// Returns whether the process can open `count` more descriptors. A connection has one; two more while the server reads
+    /// it, of which one stays until a worker begins with its request.
     fn has_descriptors(&self, count: usize) -> bool {
         let (open, readers) = (self.open.load(Ordering::SeqCst), self.readers.load(Ordering::SeqCst));
-        let given = self.counters.given.load(Ordering::Relaxed) + self.unbegun.load(Ordering::SeqCst);
-        open + given + readers + count + OTHER_DESCRIPTORS <= self.limits.descriptors
+        let unbegun = self.unbegun.load(Ordering::SeqCst);
+        open + unbegun + 2 * readers + count + OTHER_DESCRIPTORS <= self.limits.descriptors
     }
 
     fn by_id(&self, id: u64) -> Option<Arc<Connection>> {

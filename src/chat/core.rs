@@ -7,6 +7,7 @@
 mod calls;
 #[cfg(feature = "share")]
 mod elsewhere;
+mod waiting;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
 use super::state::{State, User, WireForm};
 use super::streams::{Readers, STREAM_GRACE};
-use super::waits::{Delivery, Ticket, Wait, Waits};
+use super::waits::{Ticket, Waits};
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
 
@@ -345,49 +346,6 @@ impl<T: Ticket> Core<T> {
     ) -> Result<Vec<Arc<str>>, Refusal> {
         let (reader, room) = self.member(name, room, proof, now)?;
         Ok(room.later_than(&reader, stamp))
-    }
-
-    /// Waits for messages past `call.after`. Returns the replies due now: to this call if it need not wait, and to the user's
-    /// earlier wait, which it ends.
-    ///
-    /// # Errors
-    /// If the user is not there, `proof` is not theirs, or too many calls wait from one address. The ticket comes back with
-    /// the refusal.
-    pub fn wait(
-        &mut self,
-        call: WaitCall<'_>,
-        ticket: T,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<Vec<Delivery<T>>, (Refusal, T)> {
-        let (reader, room) = match self.member(call.name, call.room, proof, now) {
-            Ok((reader, room)) => (reader, room.id),
-            Err(refusal) => return Err((refusal, ticket)),
-        };
-        let wait = Wait { room, reader, after: call.after, time: call.time, address: call.address, ticket };
-        self.waits.wait(&self.state, wait, now.monotonic)
-    }
-
-    /// Ends the wait that came on `connection`: another request waits for its reply.
-    pub fn end_wait_on(&mut self, connection: T::Connection) -> Option<Delivery<T>> {
-        self.waits.end_on(&self.state, connection)
-    }
-
-    /// Ends all waits, and every later one as soon as it begins.
-    pub fn end_all_waits(&mut self) -> Vec<Delivery<T>> {
-        self.waits.end_all(&self.state)
-    }
-
-    /// Returns the replies due, and when to ask again if nothing happens first.
-    pub fn due(&mut self, now: Instant) -> (Vec<Delivery<T>>, Option<Instant>) {
-        let (deliveries, ended, next) = self.waits.due(&self.state, now);
-        for person in ended {
-            // A user who waited was there until now.
-            if let Some(presence) = self.presence.get_mut(&person) {
-                presence.last_call = now;
-            }
-        }
-        (deliveries, next)
     }
 
     /// Returns the entries that remove empty rooms and users that have been idle for too long, and forget histories whose time

@@ -10,8 +10,6 @@ use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
 use crate::program::{Failure, Flag, Options};
 
-/// Descriptors that a connection can hold: its own, and one while it is answered.
-const CONNECTION_DESCRIPTORS: u64 = 2;
 /// Descriptors for everything else: the listener, the log, calls to the binder, and connections that are just being read.
 const OTHER_DESCRIPTORS: u64 = 128;
 
@@ -144,10 +142,10 @@ impl HttpConfig {
         })
     }
 
-    /// How many descriptors a program needs that serves all the connections it may have.
+    /// Returns how many descriptors a program needs that serves all the connections it may have, one each.
     #[must_use]
     pub fn descriptors(&self) -> u64 {
-        CONNECTION_DESCRIPTORS * self.max_connections as u64 + OTHER_DESCRIPTORS
+        self.max_connections as u64 + OTHER_DESCRIPTORS
     }
 
     /// Whether `peer` may speak for other addresses.

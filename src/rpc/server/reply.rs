@@ -50,14 +50,8 @@ impl std::fmt::Debug for Responder {
 }
 
 impl Responder {
-    pub(super) fn new(
-        writer: Box<dyn Write + Send>,
-        transport: Arc<Transport>,
-        exchange: Exchange,
-        terms: &Terms,
-    ) -> Self {
-        let exchange = Some(exchange);
-        let sent = Sent { writer: Some(writer), transport, exchange, keep_alive: terms.keep_alive };
+    pub(super) fn new(transport: Arc<Transport>, exchange: Exchange, terms: &Terms) -> Self {
+        let sent = Sent { transport, exchange: Some(exchange), keep_alive: terms.keep_alive };
         Self { sent: Some(sent), http_1_0: terms.http_1_0 }
     }
 
@@ -137,7 +131,8 @@ impl Responder {
         if !apart {
             bytes.extend_from_slice(body);
         }
-        if sent.write(&bytes, if apart { body } else { &[] }).is_err() {
+        let written = sent.write_all(&bytes).and_then(|()| sent.write_all(if apart { body } else { &[] }));
+        if written.is_err() {
             sent.keep_alive = false;
         }
         bytes.clear();
@@ -155,33 +150,24 @@ impl Drop for Responder {
 
 /// A sent reply. Dropping it closes the connection or starts its next request.
 pub struct Sent {
-    writer: Option<Box<dyn Write + Send>>,
     transport: Arc<Transport>,
+    /// Empty only while it is dropped.
     exchange: Option<Exchange>,
     keep_alive: bool,
 }
 
-impl Sent {
-    /// Returns what writes to the connection.
-    pub(super) fn writer(&mut self) -> io::Result<&mut (dyn Write + Send)> {
-        match &mut self.writer {
-            Some(writer) => Ok(&mut **writer),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
+impl Write for Sent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.exchange.as_mut().ok_or(io::ErrorKind::NotConnected)?.write(bytes)
     }
 
-    fn write(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let writer = self.writer()?;
-        writer.write_all(head)?;
-        writer.write_all(body)?;
-        writer.flush()
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        // The writer goes first: tiny_http would let the connection's next answer wait for it.
-        self.writer = None;
         if let Some(exchange) = self.exchange.take() {
             exchange.answered(self.keep_alive);
         }

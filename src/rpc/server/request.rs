@@ -110,7 +110,8 @@ impl HttpConfig {
     /// Reads the body, which is there, and not longer than it may be.
     pub(super) fn read_body(&self, request: &mut Request) -> Result<Vec<u8>, Rejection> {
         let announced = request.body_length();
-        let most = announced.unwrap_or(self.max_body_bytes);
+        // One byte more than chunks can bring, or the end of the last one would be left for the next request.
+        let most = announced.unwrap_or(self.max_body_bytes + 1);
         let mut body = Vec::with_capacity(announced.unwrap_or(0));
         let read = request.as_reader().take(most as u64).read_to_end(&mut body);
         if read.is_err() || announced.is_some_and(|length| body.len() < length) {

@@ -136,8 +136,10 @@ impl Transport {
             http_1_0: *request.http_version() < (1, 1),
         };
         let head_only = *request.method() == tiny_http::Method::Head;
-        // Only the writer is kept from here on: a parked answer costs neither headers nor the reading half.
-        let responder = Responder::new(request.into_writer(), Arc::clone(self), exchange, &terms);
+        // Nothing of the request is kept for an answer that comes later. It is written through the gate, for the writer of
+        // tiny_http has a buffer and a descriptor.
+        drop(request.into_writer());
+        let responder = Responder::new(Arc::clone(self), exchange, &terms);
         match outcome {
             Ok((Target::Call, body)) => self.service.call(caller, &body, responder),
             Ok((Target::Events(request), _)) => self.service.events(caller, request, Opener { responder }),
