@@ -100,6 +100,14 @@ impl Running {
         self.http.address()
     }
 
+    /// Tells the network where it is. A binder serves all the same if it cannot be announced.
+    pub fn announce(&mut self) {
+        self.announcer = Announcer::start(self.http.address()).unwrap_or_else(|failure| {
+            warn!("{failure}");
+            None
+        });
+    }
+
     /// Replies to what has arrived, at most for `patience`.
     pub fn stop(self, patience: Duration) {
         // First, so that no new client is sent here.
@@ -139,11 +147,9 @@ pub fn start(config: BinderConfig) -> Result<Running, Failure> {
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let sweep = move || binder.sweep(Instant::now());
     let janitor = http.start_janitor(SWEEP_INTERVAL, sweep).map_err(failed)?;
-    let announcer = if announce { Announcer::start(http.address()) } else { Ok(None) };
-    // A binder serves all the same if it cannot be announced.
-    let announcer = announcer.unwrap_or_else(|failure| {
-        warn!("{failure}");
-        None
-    });
-    Ok(Running { http, announcer, _janitor: janitor })
+    let mut running = Running { http, announcer: None, _janitor: janitor };
+    if announce {
+        running.announce();
+    }
+    Ok(running)
 }

@@ -1,7 +1,7 @@
 //! Finding a binder in the local network without its address: DNS-SD (RFC 6763) over multicast DNS (RFC 6762).
 //!
 //! A binder announces the service `_chat-rpc._tcp` ([`Announcer`]), which every browser of such services shows; a client asks for
-//! it ([`browse()`]). This is the part of the protocol that the two need:
+//! it ([`Browser`]). This is the part of the protocol that the two need:
 //!
 //! * IPv4 and IPv6 are networks of their own: in each the addresses of its family are announced and heard, never the other's. A
 //!   binder found in both is shown with its IPv4 address.
@@ -26,7 +26,7 @@ use crate::endpoint::Endpoint;
 #[cfg(feature = "discovery")]
 pub use announce::Announcer;
 #[cfg(feature = "discovery")]
-pub use browse::browse;
+pub use browse::Browser;
 
 /// The largest packet that is read, in bytes.
 #[cfg(feature = "discovery")]
@@ -70,12 +70,23 @@ mod absent {
         }
     }
 
-    /// Returns nothing, at once.
-    #[must_use]
-    pub fn browse(_: Duration) -> Vec<Found> {
-        Vec::new()
+    /// It finds nothing.
+    #[derive(Debug)]
+    pub struct Browser;
+
+    impl Browser {
+        /// Listens to nothing.
+        #[must_use]
+        pub fn open() -> Self {
+            Self
+        }
+
+        /// Returns nothing, at once.
+        pub fn look(&mut self, _: Duration, _: bool) -> Vec<Found> {
+            Vec::new()
+        }
     }
 }
 
 #[cfg(not(feature = "discovery"))]
-pub use absent::{Announcer, browse};
+pub use absent::{Announcer, Browser};

@@ -9,7 +9,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use chat_rpc::discovery::{Found, browse};
+use chat_rpc::discovery::{Browser, Found};
 use socket2::{Domain, Socket, Type};
 use support::lan::Lan;
 use support::peer::Usage;
@@ -19,6 +19,10 @@ const FOR_ALL: &[&str] = &["--listen", "0.0.0.0:5000"];
 const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
 /// As long as the client looks around.
 const LOOK: Duration = Duration::from_secs(2);
+
+fn browse(patience: Duration) -> Vec<Found> {
+    Browser::open().look(patience, true)
+}
 
 /// The addresses found from `machine`, in order, and how long that took.
 #[track_caller]

@@ -207,6 +207,18 @@ fn several_chats_are_a_list_and_none_is_one_line() {
 }
 
 #[test]
+fn a_binder_without_a_chat_is_left_out_where_another_has_one() {
+    let Some(lan) = Lan::of(3) else { return };
+    let _empty = lan.serve(1, BINDER, BINDER_FOR_ALL);
+    let _binder = lan.serve(2, BINDER, BINDER_FOR_ALL);
+    let server = lan.serve(2, SERVER, SERVER_FOR_ALL);
+    registered(&server);
+    let client = client(&lan, 3, "ana", &[]);
+    client.stderr.wait_for_line("at 10.77.0.2:5000", TIMEOUT);
+    client.stderr.wait_for_line("Joined lobby", TIMEOUT);
+}
+
+#[test]
 fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
     let Some(lan) = Lan::of(3) else { return };
     let mut host = client(&lan, 1, "ana", &["--local", "--share"]);
@@ -232,6 +244,25 @@ fn one_command_is_a_chat_for_the_whole_network_and_outlives_its_host() {
     late.stderr.wait_for_line("Joined lobby", TIMEOUT);
     send_lines(&mut guest, &["still here"]);
     late.stdout.wait_for_line("still here", TIMEOUT);
+}
+
+#[test]
+fn several_who_share_at_once_share_one_chat() {
+    let Some(lan) = Lan::of(4) else { return };
+    // A binder without a chat is no host.
+    let _binder = lan.serve(4, BINDER, BINDER_FOR_ALL);
+    let mut clients: Vec<_> =
+        (1..=3).map(|machine| client(&lan, machine, &format!("u{machine}"), &["--share"])).collect();
+    for client in &clients {
+        client.stderr.wait_for_line("Joined lobby", TIMEOUT * 2);
+    }
+    send_lines(&mut clients[1], &["is everybody here"]);
+    for listener in [0, 2] {
+        clients[listener].stdout.wait_for_line("is everybody here", TIMEOUT);
+    }
+    let hosts =
+        clients.iter().filter(|client| client.stderr.lines().join("\n").contains("The chat is on this machine"));
+    assert_eq!(hosts.count(), 1);
 }
 
 #[test]

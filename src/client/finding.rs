@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::local::{BINDER_PORT, SERVER_PORT};
 use super::locale::Locale;
-use crate::discovery::{Found, browse};
+use crate::discovery::{Browser, Found};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Options};
 use crate::rpc::{CallError, Client, Value, tls};
@@ -51,9 +51,25 @@ impl Occupant {
 
 /// Returns the binders in the network, in the order of their names.
 pub(super) fn elsewhere() -> Vec<Found> {
-    let mut found = browse(LOOK);
+    let mut found = Browser::open().look(LOOK, true);
     found.sort_by(|a, b| (&a.name, &a.endpoint.host).cmp(&(&b.name, &b.endpoint.host)));
     found
+}
+
+/// Returns whether a binder knows a chat server.
+pub(super) fn has_chat(binder: &Endpoint) -> bool {
+    let client = Client::new(&binder.to_string()).with_timeout(INTRODUCTION);
+    client.call("lookup_procedure", &["send_message".into()]).is_ok_and(|server| server != Value::Nil)
+}
+
+/// Returns those binders that know a chat server. They are asked all at once, since any of them may be slow.
+pub(super) fn with_chat(binders: &[Found]) -> Vec<Found> {
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = binders.iter().map(|binder| (binder, scope.spawn(|| has_chat(&binder.endpoint)))).collect();
+        let known =
+            asked.into_iter().filter_map(|(binder, asked)| asked.join().is_ok_and(|known| known).then_some(binder));
+        known.cloned().collect()
+    })
 }
 
 /// Returns whether a binder replies there.
@@ -79,7 +95,12 @@ pub(super) fn with_binder(options: &Options, locale: &'static Locale) -> Result<
     if is_terminal {
         say(locale.looking);
     }
-    let found = elsewhere();
+    let mut found = elsewhere();
+    if found.len() > 1 {
+        let chats = with_chat(&found);
+        // If no binder knows a chat server, the one that is chosen says so.
+        found = if chats.is_empty() { found } else { chats };
+    }
     let chosen = match &found[..] {
         [] => return Err(Failure::Failed(locale.no_chat.into())),
         [one] => one,

@@ -7,10 +7,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::time::{Duration, Instant};
 
 use super::api;
-use super::finding::{Occupant, elsewhere, looked_up_at};
+use super::finding::{Occupant, elsewhere, has_chat, with_chat};
 use super::locale::Locale;
 use crate::binder::{self, BinderConfig};
 use crate::chat::{self, KeeperConfig, ServerConfig, StoreConfig};
+use crate::discovery::Browser;
 use crate::endpoint::Endpoint;
 use crate::network;
 use crate::page;
@@ -23,6 +24,8 @@ pub(super) const BINDER_PORT: u16 = 5000;
 pub(super) const SERVER_PORT: u16 = 9000;
 /// How long the server may take to be known at the binder.
 const REGISTRATION: Duration = Duration::from_secs(5);
+/// How long an announcement may take from one machine to the others.
+const SIMULTANEOUS: Duration = Duration::from_millis(500);
 /// The number of looks around in vain after which a guest whose host is gone becomes the host. An interruption of the network
 /// must not end in two chats.
 const LOOKS: u32 = 3;
@@ -41,8 +44,10 @@ pub(crate) struct Local {
     locale: &'static Locale,
     binder: Option<binder::Running>,
     server: Option<chat::Running>,
-    /// If the chat was on another machine.
-    is_guest: bool,
+    /// If the network was told of the binder.
+    is_announced: bool,
+    /// The binder of the machine that has the chat, or had it last.
+    host: Option<Endpoint>,
     /// The looks around in vain since then.
     looks: u32,
 }
@@ -54,7 +59,7 @@ fn here(port: u16) -> Endpoint {
 impl Local {
     /// Starts nothing yet. With `share`, the programs will serve the whole network.
     pub(crate) fn new(share: bool, locale: &'static Locale) -> Self {
-        Self { share, locale, binder: None, server: None, is_guest: false, looks: 0 }
+        Self { share, locale, binder: None, server: None, is_announced: false, host: None, looks: 0 }
     }
 
     /// Returns whether the chat is in this process.
@@ -82,6 +87,8 @@ impl Local {
             self.is_free(SERVER_PORT, Occupant::of_server_port)?;
             let mut config = BinderConfig::new(self.listen(BINDER_PORT));
             config.http.page = page::BINDER;
+            // Once it has a chat.
+            config.announce = false;
             self.binder = start(|| binder::start(config), || Occupant::of_binder_port(&here(BINDER_PORT)))?;
         }
         if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
@@ -98,7 +105,44 @@ impl Local {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        if self.share && !self.is_announced {
+            if let Some(host) = self.announce() {
+                return Ok(host);
+            }
+            self.is_announced = self.binder.is_some();
+        }
         Ok(here(BINDER_PORT))
+    }
+
+    /// Announces the binder of this process. If others began to share at the same moment, only one goes on: the rest stop, and
+    /// join the binder that this returns.
+    fn announce(&mut self) -> Option<Endpoint> {
+        let binder = self.binder.as_mut()?;
+        // With random times one is first, and found by the others…
+        let part = random::bytes::<1>().map_or(0, |[byte]| byte);
+        let mut browser = Browser::open();
+        let mut others = with_chat(&browser.look(Duration::from_millis(4 * u64::from(part)), false));
+        if others.is_empty() {
+            binder.announce();
+            // … but for those that are as quick, of which the lowest address goes on.
+            let own = network::outward();
+            others = with_chat(&browser.look(SIMULTANEOUS, false));
+            others.retain(|other| other.endpoint.ip().is_some_and(|ip| Some(ip) < own));
+        }
+        let host = others.into_iter().next()?.endpoint;
+        self.stop();
+        self.host = Some(host.clone());
+        Some(host)
+    }
+
+    fn stop(&mut self) {
+        const TIMEOUT: Duration = Duration::from_millis(1500);
+        if let Some(server) = self.server.take() {
+            server.stop(TIMEOUT);
+        }
+        if let Some(binder) = self.binder.take() {
+            binder.stop(TIMEOUT);
+        }
     }
 
     /// Returns whether nobody listens on `port`, rather than the program that belongs there.
@@ -115,18 +159,13 @@ impl Local {
         if !self.share {
             return Ok(None);
         }
-        if self.is_guest {
-            // All guests of a host come here when it goes. With random pauses one is first, and found by the others.
-            let part = random::bytes::<1>().map_or(0, |[byte]| byte);
-            std::thread::sleep(Duration::from_millis(8 * u64::from(part)));
-        }
-        let found = elsewhere().into_iter().find(|found| looked_up_at(&found.endpoint));
-        if let Some(found) = found {
-            (self.is_guest, self.looks) = (true, 0);
-            return Ok(Some(found.endpoint));
+        let last = self.host.clone().filter(has_chat);
+        if let Some(host) = last.or_else(|| Some(with_chat(&elsewhere()).into_iter().next()?.endpoint)) {
+            (self.host, self.looks) = (Some(host.clone()), 0);
+            return Ok(Some(host));
         }
         self.looks += 1;
-        if self.is_guest && (self.looks < LOOKS || network::interfaces().is_empty()) {
+        if self.host.is_some() && (self.looks < LOOKS || network::interfaces().is_empty()) {
             return Err(Failure::Failed(self.locale.host_gone.into()));
         }
         Ok(None)
@@ -146,13 +185,7 @@ impl Local {
 /// Ends all waits and unregisters, so that others learn at once that the server has gone.
 impl Drop for Local {
     fn drop(&mut self) {
-        const TIMEOUT: Duration = Duration::from_millis(1500);
-        if let Some(server) = self.server.take() {
-            server.stop(TIMEOUT);
-        }
-        if let Some(binder) = self.binder.take() {
-            binder.stop(TIMEOUT);
-        }
+        self.stop();
     }
 }
 
