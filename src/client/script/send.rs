@@ -95,13 +95,8 @@ fn begins_with_at(text: &str) -> bool {
     text.trim_start().starts_with('@')
 }
 
-/// A line of the input, or why there is none.
-type Line = Result<Vec<u8>, LineError>;
-
-enum LineError {
-    TooLong,
-    Unreadable(io::Error),
-}
+/// A line of the input, at most a byte too long, or why there is none.
+type Line = io::Result<Vec<u8>>;
 
 /// Returns the lines of standard input, read while there is somebody to receive them; disconnected at its end.
 fn read_lines() -> Result<Receiver<Line>, Failure> {
@@ -115,17 +110,7 @@ fn read(lines: &Sender<Line>) {
     loop {
         let mut line = Vec::new();
         let outcome = input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        let line = match outcome {
-            Ok(0) => return,
-            Ok(_) if line.len() > MAX_LINE => Err(LineError::TooLong),
-            Ok(_) => Ok(line),
-            Err(error) => Err(LineError::Unreadable(error)),
-        };
-        let is_end = line.is_err();
-        if lines.send(line).is_err() || is_end {
+        if matches!(outcome, Ok(0)) || lines.send(outcome.map(|_| line)).is_err() {
             return;
         }
     }
@@ -150,11 +135,12 @@ impl Sending<'_> {
         let mut number = 0;
         while let Some(line) = self.next_line(&lines)? {
             number += 1;
-            let line = line.map_err(|error| match error {
-                LineError::TooLong => (number, (locale.line_too_long)(MAX_LINE)),
-                LineError::Unreadable(error) => (0, format!("cannot read standard input: {error}")),
-            })?;
-            let text = String::from_utf8_lossy(&line);
+            let line = line.map_err(|error| (0, format!("cannot read standard input: {error}")))?;
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            if line.len() > MAX_LINE {
+                return Err((number, (locale.line_too_long)(MAX_LINE)));
+            }
+            let text = String::from_utf8_lossy(line);
             if matches!(text, std::borrow::Cow::Owned(_)) && !std::mem::replace(&mut is_told, true) {
                 self.progress.clear();
                 report(&format!("client: {}\n", locale.not_utf8));

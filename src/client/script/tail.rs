@@ -48,13 +48,7 @@ pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style:
     let mut tail = Tail { script, earlier, left };
     let outcome = tail.run(&stop, &closed);
     let _ = tail.script.session.close(SIGNAL_TIMEOUT);
-    match outcome {
-        // Whoever read it has seen enough.
-        Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(End::Output(error)) => Err(Failure::while_doing("cannot write to standard output", error)),
-        Err(End::Session(cause)) => Err(Failure::Failed(cause)),
-        Ok(()) => Ok(()),
-    }
+    outcome
 }
 
 /// Disconnected once nobody can read standard output any more; never where that cannot be known.
@@ -71,12 +65,6 @@ fn closed_output() -> Result<Receiver<()>, Failure> {
     Ok(closed)
 }
 
-/// Why there is nothing more to print.
-enum End {
-    Session(String),
-    Output(io::Error),
-}
-
 struct Tail {
     script: Script,
     /// How many messages to print from before.
@@ -86,11 +74,11 @@ struct Tail {
 }
 
 impl Tail {
-    fn run(&mut self, stop: &Receiver<Signal>, closed: &Receiver<()>) -> Result<(), End> {
+    fn run(&mut self, stop: &Receiver<Signal>, closed: &Receiver<()>) -> Result<(), Failure> {
         while self.left > 0 {
             select! {
                 recv(self.script.events) -> event => match event {
-                    Ok(Event::Ended { cause }) => return Err(End::Session(sanitized(&cause))),
+                    Ok(Event::Ended { cause }) => return Err(Failure::Failed(sanitized(&cause))),
                     Ok(Event::Joined { room, users, messages }) => {
                         let messages = self.earlier(messages);
                         self.print(&Event::Joined { room, users, messages })?;
@@ -122,13 +110,18 @@ impl Tail {
         messages
     }
 
-    fn print(&mut self, event: &Event) -> Result<(), End> {
+    /// Prints an event. Whoever reads it may have seen enough; then there is nothing left to print.
+    fn print(&mut self, event: &Event) -> Result<(), Failure> {
         let mut shown = self.script.renderer.event(event, now());
         let messages = shown.iter().enumerate().filter(|(_, shown)| shown.is_message);
         if let Some((last, _)) = messages.clone().nth(self.left - 1) {
             shown.truncate(last + 1);
         }
         self.left -= shown.iter().filter(|shown| shown.is_message).count();
-        write(&shown).map_err(End::Output)
+        match write(&shown) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.left = 0,
+            written => written.map_err(|error| Failure::while_doing("cannot write to standard output", error))?,
+        }
+        Ok(())
     }
 }

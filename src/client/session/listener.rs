@@ -1,9 +1,7 @@
-//! The thread that waits for what happens in a room, in one of three ways: events that the server pushes, calls that wait, or
-//! calls from time to time.
+//! The thread that waits for what happens in a room: for events that the server pushes, or by calls.
 
-mod poll;
+mod calls;
 mod stream;
-mod wait;
 
 use std::io;
 use std::time::Duration;
@@ -14,9 +12,8 @@ use super::super::api::Api;
 use super::super::event::Message;
 use super::position::Position;
 use crate::rpc::CallError;
-use poll::Polling;
+use calls::Calls;
 use stream::Streaming;
-use wait::Waiting;
 
 /// A report of a listener to the worker.
 #[derive(Debug)]
@@ -79,12 +76,10 @@ impl Listener {
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(0);
         let listen = move || {
-            let mut way: Box<dyn Way> = match position {
-                Position::Stamped(overlap) => Box::new(Polling::new(api, room, overlap)),
-                // Servers that name rooms have streams.
-                Position::Numbered(cursor) if cursor.room_id.is_some() => Box::new(Streaming::new(api, room, cursor)),
-                Position::Numbered(cursor) => Box::new(Waiting::new(api, room, cursor)),
-            };
+            // Servers that name rooms have streams.
+            let has_streams = position.room_id().is_some();
+            let calls = Calls::new(api, room, position);
+            let mut way: Box<dyn Way> = if has_streams { Box::new(Streaming::new(calls)) } else { Box::new(calls) };
             listen(number, way.as_mut(), &reports, &stopped);
         };
         crate::program::spawn("listen", listen)?;
@@ -108,8 +103,5 @@ fn listen(number: u64, way: &mut dyn Way, reports: &Sender<Report>, stopped: &Re
 
 /// Fetches what there is past `position`, without waiting.
 pub(super) fn fetch(api: &Api, room: &str, position: Position) -> Result<Fetched, CallError> {
-    match position {
-        Position::Numbered(mut cursor) => wait::fetch(api, room, &mut cursor, Duration::ZERO),
-        Position::Stamped(mut overlap) => poll::fetch(api, room, &mut overlap),
-    }
+    Calls::new(api.clone(), room.to_owned(), position).fetch(Duration::ZERO)
 }

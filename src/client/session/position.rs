@@ -47,6 +47,21 @@ impl Position {
             Self::Stamped(_) => None,
         }
     }
+
+    /// Returns the number of the last message that was read; 0 in a room without numbers.
+    pub(super) fn last_id(&self) -> u64 {
+        match self {
+            Self::Numbered(cursor) => cursor.id,
+            Self::Stamped(_) => 0,
+        }
+    }
+
+    /// Moves past a message that was pushed.
+    pub(super) fn pass(&mut self, message: &Message) {
+        if let (Self::Numbered(cursor), Some(id)) = (self, message.id) {
+            cursor.id = cursor.id.max(id);
+        }
+    }
 }
 
 /// A position in a room whose messages are numbered.

@@ -9,8 +9,6 @@ use crate::client::secret::state_directory;
 
 /// The most lines that are kept.
 const MAX_LINES: usize = 1000;
-/// The first line of files that earlier versions wrote.
-const HEADER: &str = "#V2";
 
 /// The file, in a directory for this user alone.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ impl History {
             .filter(|directory| DirBuilder::new().recursive(true).mode(0o700).create(directory).is_ok());
         let path = directory.map(|directory| directory.join("history"));
         let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-        let lines: Vec<_> = text.lines().filter(|line| *line != HEADER).map(unescaped).collect();
+        let lines: Vec<_> = text.lines().map(unescaped).collect();
         let history = Self { path };
         let kept = lines.get(lines.len().saturating_sub(MAX_LINES)..).unwrap_or_default().to_vec();
         // Twice as many, so that it is not written anew at each start.

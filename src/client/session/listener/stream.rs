@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::super::super::api::{Api, RoomEvent, RoomStream};
-use super::super::position::{Cursor, Position};
-use super::wait::{Waiting, created_anew};
+use super::super::super::api::{RoomEvent, RoomStream};
+use super::calls::{Calls, created_anew};
 use super::{Fetched, Presence, Way};
 use crate::rpc::CallError;
 use crate::sanitize::Sanitized;
@@ -19,8 +18,8 @@ const RETRY: Duration = Duration::from_secs(600);
 const RETRY_BUSY: Duration = Duration::from_secs(30);
 
 pub(super) struct Streaming {
-    /// Has the cursor, and says why a stream has ended.
-    waiting: Waiting,
+    /// Has the position, and says why a stream has ended.
+    calls: Calls,
     stream: Option<RoomStream>,
     opened_at: Instant,
     was_short: bool,
@@ -29,16 +28,15 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
-    pub(super) fn new(api: Api, room: String, cursor: Cursor) -> Self {
-        let waiting = Waiting::new(api, room, cursor);
-        Self { waiting, stream: None, opened_at: Instant::now(), was_short: false, given_up_until: None }
+    pub(super) fn new(calls: Calls) -> Self {
+        Self { calls, stream: None, opened_at: Instant::now(), was_short: false, given_up_until: None }
     }
 
     /// Opens the stream, and waits for its first event.
     fn open(&mut self) -> Result<Option<Fetched>, CallError> {
         self.opened_at = Instant::now();
-        let Waiting { api, room, cursor, .. } = &self.waiting;
-        let opened = api.events(room, cursor.room_id.as_deref().unwrap_or_default(), cursor.id);
+        let Calls { api, room, position, .. } = &self.calls;
+        let opened = api.events(room, position.room_id().unwrap_or_default(), position.last_id());
         let first = opened.and_then(|mut stream| {
             let event = stream.next_event()?;
             Ok((stream, event))
@@ -53,7 +51,7 @@ impl Streaming {
                 debug!("no stream: {}", Sanitized(&error.to_string()));
                 let pause = if matches!(error, CallError::Busy { .. }) { RETRY_BUSY } else { RETRY };
                 self.given_up_until = Some(Instant::now() + pause);
-                self.waiting.next()
+                self.calls.next()
             }
         }
     }
@@ -61,7 +59,7 @@ impl Streaming {
     fn take(&mut self, event: RoomEvent) -> Result<Option<Fetched>, CallError> {
         let (mut messages, mut missed) = (Vec::new(), 0);
         let presence = match event {
-            RoomEvent::Room { room_id, .. } if self.waiting.cursor.room_id.as_ref() != Some(&room_id) => {
+            RoomEvent::Room { room_id, .. } if self.calls.position.room_id() != Some(&room_id) => {
                 return Err(created_anew());
             }
             RoomEvent::Room { users, missed: count, .. } => {
@@ -69,7 +67,7 @@ impl Streaming {
                 Presence::Members(users)
             }
             RoomEvent::Message(message) => {
-                self.waiting.cursor.id = message.id.unwrap_or_default().max(self.waiting.cursor.id);
+                self.calls.position.pass(&message);
                 messages.push(message);
                 Presence::Unchanged
             }
@@ -78,8 +76,7 @@ impl Streaming {
             RoomEvent::End => return self.ended(),
             RoomEvent::Nothing => return Ok(None),
         };
-        let position = Position::Numbered(self.waiting.cursor.clone());
-        Ok(Some(Fetched { messages, missed, position, presence }))
+        Ok(Some(Fetched { messages, missed, position: self.calls.position.clone(), presence }))
     }
 
     /// The stream has ended: a call says whether the user is in the room still, and fetches what was said meanwhile.
@@ -89,7 +86,7 @@ impl Streaming {
         if std::mem::replace(&mut self.was_short, is_short) && is_short {
             self.given_up_until = Some(Instant::now() + RETRY);
         }
-        let fetched = self.waiting.fetch()?;
+        let fetched = self.calls.fetch(Duration::ZERO)?;
         Ok(Some(Fetched { presence: Presence::Unchanged, ..fetched }))
     }
 }
@@ -97,7 +94,7 @@ impl Streaming {
 impl Way for Streaming {
     fn next(&mut self) -> Result<Option<Fetched>, CallError> {
         if self.given_up_until.is_some_and(|until| Instant::now() < until) {
-            return self.waiting.next();
+            return self.calls.next();
         }
         self.given_up_until = None;
         let Some(stream) = &mut self.stream else { return self.open() };
@@ -111,6 +108,6 @@ impl Way for Streaming {
     }
 
     fn pause(&self) -> Duration {
-        if self.given_up_until.is_some() { self.waiting.pause() } else { Duration::ZERO }
+        if self.given_up_until.is_some() { self.calls.pause() } else { Duration::ZERO }
     }
 }

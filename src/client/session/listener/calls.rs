@@ -1,0 +1,79 @@
+//! Calls from time to time: calls that wait, at older servers of ours and where a stream does not get through, and short ones
+//! at the original's server.
+
+use std::time::{Duration, Instant};
+
+use super::super::super::api::Api;
+use super::super::position::Position;
+use super::{Fetched, Presence, Way};
+use crate::rpc::{CallError, Fault};
+
+/// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
+const WAIT: Duration = Duration::from_secs(50);
+/// The pause after a wait that ended early without messages: another program of the same user has begun one, and without a
+/// pause the two would end each other's waits as fast as they can.
+const REPLACED: Duration = Duration::from_secs(1);
+/// How often a server is asked where calls do not wait.
+const POLL: Duration = Duration::from_secs(2);
+
+pub(super) struct Calls {
+    pub(super) api: Api,
+    pub(super) room: String,
+    pub(super) position: Position,
+    /// Zero at a server that knows no waits, and where too many wait from this address already.
+    wait: Duration,
+    pause: Duration,
+}
+
+impl Calls {
+    pub(super) fn new(api: Api, room: String, position: Position) -> Self {
+        let wait = if matches!(position, Position::Numbered(_)) { WAIT } else { Duration::ZERO };
+        Self { api, room, position, wait, pause: Duration::ZERO }
+    }
+
+    /// Waits at most for `wait` for messages past the position, and moves it past them.
+    pub(super) fn fetch(&mut self, wait: Duration) -> Result<Fetched, CallError> {
+        let (messages, missed) = match &mut self.position {
+            Position::Numbered(cursor) => {
+                let reply = self.api.wait_messages(&self.room, cursor.id, wait)?;
+                if reply.room_id != cursor.room_id {
+                    return Err(created_anew());
+                }
+                cursor.id = reply.last_id;
+                (reply.messages, reply.missed)
+            }
+            Position::Stamped(overlap) => {
+                let later = self.api.receive_new_messages(&self.room, &overlap.asks_from())?;
+                (overlap.advance(later), 0)
+            }
+        };
+        Ok(Fetched { messages, missed, position: self.position.clone(), presence: Presence::Untold })
+    }
+}
+
+impl Way for Calls {
+    fn next(&mut self) -> Result<Option<Fetched>, CallError> {
+        let begun = Instant::now();
+        let outcome = self.fetch(self.wait);
+        let is_limited = matches!(&outcome, Err(CallError::Fault(fault)) if fault.code == Fault::LIMIT);
+        if is_limited && !self.wait.is_zero() {
+            self.wait = Duration::ZERO;
+            return Ok(None);
+        }
+        self.pause = match &outcome {
+            _ if self.wait.is_zero() => POLL,
+            Ok(fetched) if fetched.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
+            _ => Duration::ZERO,
+        };
+        outcome.map(Some)
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause
+    }
+}
+
+/// The room of this name is not the one that was joined.
+pub(super) fn created_anew() -> CallError {
+    CallError::Fault(Fault::new(Fault::NO_SUCH_ROOM, "the room was created anew"))
+}
