@@ -1,10 +1,12 @@
-//! The terminal client: the [`session`] produces [`event`]s, and [`render`] puts them into the words of a [`locale`].
+//! The terminal client: the `session` produces events, and `render` puts them into the words of a [`locale`].
 //!
 //! ```text
-//! terminal, plain or script -> conversation (command) -> session -> api -> the server
-//!            ^                                             |
-//!            +----- render (locale) <- Event <- channel <--+
+//! terminal, plain (view) -> conversation (line, command) -> session -> api -> the server
+//!            ^                                                 |
+//!            +------- render (locale) <- Event <- channel <----+-----> script
 //! ```
+
+#![cfg_attr(not(feature = "terminal"), allow(dead_code, reason = "some of it is for the line editor only"))]
 
 mod api;
 mod cluster;
@@ -17,6 +19,7 @@ mod line;
 mod local;
 pub mod locale;
 mod plain;
+mod private;
 mod render;
 mod script;
 mod secret;

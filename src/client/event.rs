@@ -49,17 +49,6 @@ pub(crate) struct Draft {
     pub(crate) to: Option<String>,
 }
 
-impl Draft {
-    /// Returns the line that the user would type for it.
-    pub(crate) fn line(&self) -> String {
-        match &self.to {
-            Some(to) => format!("@{to} {}", self.text),
-            None if self.text.starts_with('/') => format!("/{}", self.text),
-            None => self.text.clone(),
-        }
-    }
-}
-
 /// An event to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {

@@ -1,16 +1,14 @@
 //! Beside the screen: a command for mentions, a log, and the file of how far rooms were read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event::{Event, Message};
+use super::private::{StateFile, private};
 use super::render::{ReadPosition, Rendered, Renderer};
-use super::secret::state_directory;
 use crate::program::{self, Failure, Options};
 
 /// The option that names the command for mentions.
@@ -32,8 +30,10 @@ impl Extras {
     pub(super) fn open(options: &Options) -> Result<Self, Failure> {
         let open = |path: &str| {
             // Private messages are nobody else's.
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-            file.map_err(|error| Failure::while_doing(format_args!("cannot write {path}"), error))
+            private()
+                .append(true)
+                .open(path)
+                .map_err(|error| Failure::while_doing(format_args!("cannot write {path}"), error))
         };
         Ok(Self {
             notifier: options.text(ON_MENTION).and_then(Notifier::new),
@@ -103,34 +103,23 @@ impl Notifier {
 }
 
 /// Returns the file of how far rooms were read.
-fn positions_file() -> Option<PathBuf> {
-    let directory = state_directory()?;
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;
-    Some(directory.join("read"))
+fn positions_file() -> StateFile {
+    StateFile::find("read")
 }
 
 /// Returns how far rooms had been read at the end of the last client.
 pub(super) fn load_positions() -> Vec<ReadPosition> {
-    let text = positions_file().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
     let position = |line: &str| {
         let mut parts = line.split('\t').map(str::to_owned);
         Some(ReadPosition { timestamp: parts.next()?, user: parts.next()?, room: parts.next()? })
     };
-    text.lines().filter_map(position).collect()
+    positions_file().read().lines().filter_map(position).collect()
 }
 
 /// Keeps how far rooms have been read, for the next client.
 pub(super) fn save_positions(positions: &[ReadPosition]) {
     let is_line = |part: &str| !part.contains(['\t', '\n', '\r']);
-    let lines = positions
-        .iter()
-        .filter(|position| [&position.timestamp, &position.user, &position.room].into_iter().all(|part| is_line(part)));
-    let text: String =
-        lines.map(|position| format!("{}\t{}\t{}\n", position.timestamp, position.user, position.room)).collect();
-    let write = |path| {
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
-    };
-    if let Some(Err(error)) = positions_file().map(write) {
-        log::info!("how far rooms were read is not kept: {error}");
-    }
+    let parts = positions.iter().map(|position| [&*position.timestamp, &position.user, &position.room]);
+    let lines = parts.filter(|parts| parts.iter().all(|part| is_line(part)));
+    positions_file().replace(&lines.map(|parts| parts.join("\t") + "\n").collect::<String>());
 }

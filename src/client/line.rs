@@ -4,13 +4,11 @@
 //! words of the original project's client are commands without a slash too: alone on their line, or with what they take.
 //! In a room several words after `create` or `join` leave a doubt: `join us at noon` is most likely a message.
 
-mod complete;
+mod nearest;
 
 use super::command::{Argument, COMMANDS, Command, CommandSpec, first_word};
 use super::locale::{ENGLISH, all_names};
-pub(super) use complete::{Known, nearest};
-#[cfg(feature = "terminal")]
-pub(super) use complete::{complete, takes_room};
+pub(super) use nearest::nearest;
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,21 +1,20 @@
 //! `--local` and `--share`: a binder and a server inside the client, unless there are some already. With `--share` others in the
 //! network join them, or this client joins theirs.
 
-use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::time::{Duration, Instant};
 
 use super::api;
 use super::finding::{Occupant, elsewhere, has_chat, with_chat};
 use super::locale::Locale;
+use super::private::{make_directory, state_directory};
 use crate::binder::{self, BinderConfig};
 use crate::chat::{self, KeeperConfig, ServerConfig, StoreConfig};
 use crate::discovery::Browser;
 use crate::endpoint::Endpoint;
 use crate::network;
 use crate::page;
-use crate::program::{Failure, user_directory};
+use crate::program::Failure;
 use crate::random;
 
 /// The port of the binder.
@@ -33,8 +32,8 @@ const LOOKS: u32 = 3;
 /// Returns where the chat is kept: tomorrow's goes on where today's ended, and so does another client of this user that
 /// carries on for one that left. `None` for a user who has no directory to write to.
 fn store() -> Option<StoreConfig> {
-    let directory = user_directory("XDG_STATE_HOME", ".local/state")?.join("local");
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).ok()?;
+    let directory = state_directory()?.join("local");
+    make_directory(&directory).ok()?;
     Some(StoreConfig::new(directory))
 }
 

@@ -2,14 +2,14 @@
 //! a user who comes back after a crash gets the name back.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::private::{make_directory, private, state_directory};
 use crate::endpoint::Endpoint;
-use crate::program::{Failure, user_directory};
+use crate::program::Failure;
 use crate::random;
 use crate::secret;
 
@@ -156,9 +156,9 @@ impl KeptFile {
     /// Opens the file, which is made if need be, and reads the secret in it.
     fn open(path: &Path) -> io::Result<(Self, Option<String>)> {
         if let Some(directory) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            make_directory(directory)?;
         }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = private().read(true).write(true).truncate(false).open(path)?;
         file.try_lock()?;
         let mut text = String::new();
         (&file).take(secret::MAX_BYTES as u64).read_to_string(&mut text)?;
@@ -186,11 +186,6 @@ impl KeptFile {
         self.is_of_use = true;
         Ok(())
     }
-}
-
-/// Returns the directory for what the client needs again.
-pub(super) fn state_directory() -> Option<PathBuf> {
-    user_directory("XDG_STATE_HOME", ".local/state")
 }
 
 /// Returns a name for a file, whatever `text` is: letters, digits and hyphens stay, the rest becomes `%` and a number.

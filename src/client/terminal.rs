@@ -167,9 +167,9 @@ impl Screen for Terminal {
             if !self.editor.is_empty() || self.given_back.is_some() {
                 lines.push(self.view.renderer.note(self.view.locale.given_back));
             } else if self.is_reading && self.question.is_none() {
-                self.editor.set(&draft.line());
+                self.editor.set(&line_of(draft));
             } else {
-                self.given_back = Some(draft.line());
+                self.given_back = Some(line_of(draft));
             }
         }
         self.write(&lines);
@@ -299,6 +299,15 @@ impl Terminal {
             }
         }
         None
+    }
+}
+
+/// Returns the line that the user would type for a draft.
+fn line_of(draft: &Draft) -> String {
+    match &draft.to {
+        Some(to) => format!("@{to} {}", draft.text),
+        None if draft.text.starts_with('/') => format!("/{}", draft.text),
+        None => draft.text.clone(),
     }
 }
 

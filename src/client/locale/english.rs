@@ -12,7 +12,7 @@ macro_rules! texts {
         /// The texts of one language. Names and other texts from peers that are passed in are sanitized already.
         #[derive(Debug)]
         pub struct Locale {
-            $(#[doc = stringify!($english)] pub $name: $kind,)*
+            $(#[doc = concat!("`", stringify!($english), "`")] pub $name: $kind,)*
         }
 
         /// English.
