@@ -137,8 +137,8 @@ is for one user alone. The sign after the time of a message says that the server
 that came while you were away.
 .PP
 Up brings back typed lines, also those of earlier chats; a line that begins with a space is not kept. Tab completes commands,
-rooms and users, and Ctrl-R finds an earlier line that contains the typed text. Ctrl-C drops the line; in an empty one, pressed
-twice within two seconds, it leaves. Ctrl-D in an empty line leaves.
+rooms and users. Ctrl-R finds an earlier line that contains the typed text, and Ctrl-_ undoes. Ctrl-C drops the line; in an empty
+one, pressed twice within two seconds, it leaves. Ctrl-D in an empty line leaves.
 .PP
 .B send
 sends TEXT, or without it each line of standard input, to the room that \\-\\-room names, and ends. It needs \\-\\-user. Its

@@ -94,11 +94,15 @@ impl Lan {
         ip(&format!("-n {} {line}", self.machine(machine))).unwrap_or_else(|error| panic!("ip {line}: {error}"));
     }
 
+    /// Returns the words that run the words after them on a machine.
+    pub fn shell(&self, machine: usize) -> [String; 4] {
+        ["ip", "netns", "exec", &self.machine(machine)].map(ToOwned::to_owned)
+    }
+
     /// Starts a program on a machine.
     #[track_caller]
     pub fn start(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Process {
-        let machine = self.machine(machine);
-        Process::start(&[&["ip", "netns", "exec", &machine], line].concat(), arguments)
+        Process::start(&[&self.shell(machine).each_ref().map(String::as_str), line].concat(), arguments)
     }
 
     /// Starts a program that listens on a machine, and waits for its ready line.

@@ -5,6 +5,9 @@ use crate::client::cluster::clusters;
 
 /// The lines that are kept for Up.
 const MAX_HISTORY: usize = 1000;
+/// The states of a line that Ctrl-_ can return to, and the longest line that they are kept of, in bytes.
+const MAX_UNDO: usize = 100;
+const MAX_UNDO_LINE: usize = 16 * 1024;
 
 /// The effect of a key beyond the line itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,10 @@ pub(super) struct Editor {
     history: Vec<String>,
     /// The line of the history that is shown, if one is, and the line that was typed before.
     recalled: Option<(usize, String)>,
+    /// The line and its cursor before each change, for Ctrl-_.
+    before: Vec<(String, usize)>,
+    /// If the last key added to a word, which is undone as a whole.
+    is_in_word: bool,
 }
 
 impl Editor {
@@ -63,12 +70,14 @@ impl Editor {
     /// Takes the line, which is empty afterwards.
     pub(super) fn take(&mut self) -> String {
         self.recalled = None;
+        self.before.clear();
         self.cursor = 0;
         std::mem::take(&mut self.text)
     }
 
     /// Replaces the text from byte `start` to the cursor.
     pub(super) fn replace_before(&mut self, start: usize, with: &str) {
+        self.keep_before(self.text.clone(), self.cursor);
         self.text.replace_range(start..self.cursor, with);
         self.cursor = start + with.len();
     }
@@ -88,6 +97,39 @@ impl Editor {
 
     /// Does what a key means in a line.
     pub(super) fn press(&mut self, key: Key) -> Action {
+        if key == Key::Char('\x1f') {
+            self.undo();
+            return Action::Edited;
+        }
+        let (text, cursor) = (self.text.clone(), self.cursor);
+        let is_in_word = matches!(key, Key::Char(c) if !c.is_control() && !c.is_whitespace());
+        let action = self.apply(key);
+        if self.text != text && !(self.is_in_word && is_in_word) {
+            self.keep_before(text, cursor);
+        }
+        self.is_in_word = is_in_word;
+        action
+    }
+
+    fn keep_before(&mut self, text: String, cursor: usize) {
+        if text.len() > MAX_UNDO_LINE {
+            self.before.clear();
+            return;
+        }
+        if self.before.len() >= MAX_UNDO {
+            self.before.remove(0);
+        }
+        self.before.push((text, cursor));
+    }
+
+    fn undo(&mut self) {
+        self.is_in_word = false;
+        if let Some((text, cursor)) = self.before.pop() {
+            (self.text, self.cursor) = (text, cursor);
+        }
+    }
+
+    fn apply(&mut self, key: Key) -> Action {
         match key {
             Key::Char('\r' | '\n') => return Action::Enter,
             Key::Char('\t') => return Action::Complete,
@@ -240,6 +282,14 @@ mod tests {
             ("fir\x12", "first", ""),
             ("s\x12\x12", "first", ""),
             ("zzz\x12", "zzz", ""),
+            ("one two\x1f", "one ", ""),
+            ("one two\x1f\x1f\x1f", "", ""),
+            ("one two\x1f\x1f\x1f\x1f", "", ""),
+            ("one two<\x15\x1f", "one tw", "o"),
+            ("one\x7f\x1f", "one", ""),
+            ("one<x\x1f", "on", "e"),
+            ("x^\x1f", "x", ""),
+            ("one\x1ftwo\x1f", "", ""),
         ] {
             assert_eq!(typed(keys).parts(), (before, after), "{keys:?}");
         }
@@ -270,6 +320,20 @@ mod tests {
     }
 
     #[test]
+    fn the_kept_changes_of_a_line_are_bounded() {
+        let mut editor = typed(&"a ".repeat(MAX_UNDO));
+        assert_eq!(editor.before.len(), MAX_UNDO);
+        press(&mut editor, &"\x1f".repeat(MAX_UNDO));
+        assert_eq!(editor.parts().0, "a ".repeat(MAX_UNDO / 2));
+        editor.press(Key::Paste("x".repeat(MAX_UNDO_LINE)));
+        press(&mut editor, " y\x1f\x1f");
+        assert_eq!(editor.parts().0.len(), MAX_UNDO_LINE + MAX_UNDO + 2);
+        editor.take();
+        press(&mut editor, "\x1f");
+        assert!(editor.is_empty(), "another line");
+    }
+
+    #[test]
     fn the_history_keeps_each_line_once_in_a_row() {
         let mut editor = typed("");
         assert!(editor.remember("third"));
@@ -282,12 +346,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_cursor_never_leaves_the_line(keys in proptest::collection::vec(0_u8..12, 0..60)) {
+        fn the_cursor_never_leaves_the_line(keys in proptest::collection::vec(0_u8..13, 0..60)) {
             let mut editor = typed("");
             for key in keys {
                 editor.press(match key {
                     0 => Key::Left, 1 => Key::Right, 2 => Key::WordLeft, 3 => Key::WordRight, 4 => Key::Delete,
                     5 => Key::Char('\x7f'), 6 => Key::Up, 7 => Key::Char('\x17'), 8 => Key::Char('\x19'),
+                    12 => Key::Char('\x1f'),
                     9 => Key::Char('漢'), 10 => Key::Char('\u{301}'), _ => Key::Char(' '),
                 });
                 let (before, after) = editor.parts();
