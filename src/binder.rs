@@ -20,6 +20,7 @@ pub use registry::{
 use crate::discovery::Announcer;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program};
+use crate::random;
 use crate::rpc::{Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
 use crate::secret;
 
@@ -129,6 +130,7 @@ pub fn start(config: BinderConfig) -> Result<Running, Failure> {
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let binder = Arc::new(Binder::new(secret.as_deref())?);
     let mut dispatcher = Dispatcher::new();
+    dispatcher.publish_server_id(&random::hex::<16>()?);
     dispatcher.add_procedures(PROCEDURES, &binder);
     let limits = [
         ("max_instances", MAX_INSTANCES),

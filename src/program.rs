@@ -194,7 +194,7 @@ pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAdd
     Ok(())
 }
 
-/// Blocks SIGTERM and SIGINT; the returned function waits for one. Call before starting threads, which inherit the mask.
+/// Blocks the signals that end a program; the returned function waits for one. Call before starting threads, which inherit the mask.
 ///
 /// # Errors
 /// If the system refuses.
@@ -204,7 +204,7 @@ pub fn on_stop_signal() -> Result<impl FnOnce() + Send, Failure> {
     Ok(move || while signals.wait().is_err() {})
 }
 
-/// Waits for a further SIGTERM or SIGINT, calls `last`, and lets the signal end the process at once, whatever its other threads
+/// Waits for a further signal that ends the program, calls `last`, and lets it end the process at once, whatever its other threads
 /// do. For a thread of its own, after [`on_stop_signal`].
 pub fn end_at_next_signal(last: impl FnOnce()) {
     let signals = stop_signals();
@@ -214,6 +214,21 @@ pub fn end_at_next_signal(last: impl FnOnce()) {
     }
 }
 
-fn stop_signals() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
+/// Returns the signals that end a program: SIGTERM, SIGINT, and SIGHUP of a terminal that is closed, unless the program was
+/// started to outlive it (`nohup`).
+#[must_use]
+pub fn stop_signals() -> SigSet {
+    let mut signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    if !is_ignored(Signal::SIGHUP) {
+        signals.add(Signal::SIGHUP);
+    }
+    signals
+}
+
+/// Returns whether the program was started with `signal` ignored.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    ignored >> (signal as i32 - 1) & 1 == 1
 }

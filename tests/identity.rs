@@ -197,6 +197,7 @@ fn require_auth_refuses_open_registrations() {
     let server = server(&["--require-auth"]);
     let open = Peer::open(&server);
     open.refused(Fault::NOT_AUTHORISED, "register_user", &["alice".into()]);
+    Peer::with(&server, "alice", "").refused(Fault::NOT_AUTHORISED, "register_user", &["alice".into()]);
     assert_eq!(open.multicall("register_user", &["alice".into()]).unwrap_err().code, Fault::NOT_AUTHORISED);
     let alice = Peer::with(&server, "alice", SECRET);
     // Nor is a room for strangers to make, with credentials of nobody or without.

@@ -59,8 +59,8 @@ fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
     assert!(sent.len() == 2 && sent.iter().all(|line| line.contains("\"confirmed\":true")), "{sent:?}");
     tail.stdout.wait_for_line("bot: two", TIMEOUT);
 
-    for client in [&mut tail, &mut json] {
-        client.signal("TERM");
+    for (client, signal) in [(&mut tail, "TERM"), (&mut json, "HUP")] {
+        client.signal(signal);
         assert!(client.wait_exit(TIMEOUT).success());
     }
     assert_eq!(tail.stdout.lines().len(), 3, "{:?}", tail.stdout.lines());

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Value;
 use support::http::{Connection, last_call};
+use support::peer::Peer;
 use support::procfs::status;
 use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
@@ -109,6 +110,34 @@ fn a_service_manager_is_told_of_readiness_and_of_the_stop() {
         assert_eq!(ear.next(), "STOPPING=1");
         assert!(ear.is_silent());
     }
+}
+
+/// A server that the shell starts, after `before`.
+fn started(ear: &Ear, before: &str) -> Process {
+    let script = format!("{before} exec \"$0\" --no-binder --listen {ANY_PORT}");
+    let server = Process::serve(&["env", &ear.variable, "sh", "-c", &script, SERVER[0]], &[""; 0]);
+    assert_eq!(ear.next(), "READY=1");
+    server
+}
+
+#[test]
+fn a_closed_terminal_stops_a_program() {
+    let ear = Ear::abstract_name("closed");
+    let mut server = started(&ear, "");
+    server.signal("HUP");
+    assert_eq!(ear.next(), "STOPPING=1");
+    assert!(server.wait_exit(TIMEOUT).success());
+}
+
+#[test]
+fn a_program_that_ignores_a_closed_terminal_goes_on() {
+    let ear = Ear::abstract_name("ignored");
+    let mut server = started(&ear, "trap '' HUP;");
+    server.signal("HUP");
+    Peer::open(&server).ok("list_rooms", &[]);
+    assert!(ear.is_silent());
+    stop(&mut server);
+    assert_eq!(ear.next(), "STOPPING=1");
 }
 
 #[test]

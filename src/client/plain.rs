@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 
 use super::conversation;
 use super::event::Event;
@@ -42,7 +42,7 @@ fn read_lines() -> Result<Receiver<String>, Failure> {
 /// Returns the signals that end a client. A second one ends the process at once, whatever its output does. If the client
 /// `asks` a person who presses Ctrl-C, that does not count. Call before starting threads.
 pub(super) fn stop_signals(asks: bool) -> Result<Receiver<Signal>, Failure> {
-    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let signals = program::stop_signals();
     signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
     let (sender, receiver) = unbounded();
     let receive = move || {

@@ -16,7 +16,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the value of an `Authorization` header; `None` for other schemes and for what is not well-formed.
+    /// Reads the value of an `Authorization` header; `None` for other schemes, for one that is not well-formed, and for an empty
+    /// secret, which proves nothing.
     #[must_use]
     pub fn from_basic(header: &str) -> Option<Self> {
         let (scheme, encoded) = header.trim().split_once(' ')?;
@@ -30,7 +31,7 @@ impl Credentials {
         }
         let decoded = String::from_utf8(base64(encoded)?).ok()?;
         let (user, secret) = decoded.split_once(':')?;
-        Some(Self { user: user.to_owned(), secret: secret.to_owned() })
+        (!secret.is_empty()).then(|| Self { user: user.to_owned(), secret: secret.to_owned() })
     }
 
     /// The value of an `Authorization` header. `user` must not contain a colon.
@@ -59,7 +60,9 @@ mod tests {
 
     #[test]
     fn what_is_not_basic_is_no_credentials() {
-        for header in ["", "Basic", "Basic %%%", "Bearer abc", "Basic YWxpY2U=", "Basic /w==", "Basic YTpiYw"] {
+        for header in
+            ["", "Basic", "Basic %%%", "Bearer abc", "Basic YWxpY2U=", "Basic /w==", "Basic YTpiYw", "Basic YTo="]
+        {
             assert_eq!(Credentials::from_basic(header), None, "{header}");
         }
     }
