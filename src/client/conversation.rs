@@ -103,7 +103,7 @@ fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
     }
     let lost = view.lost + unsent.len();
     match &view.end {
-        Some(End::Session(cause)) => Err(Failure::Failed(locale.translated(&sanitized(cause)))),
+        Some(End::Session(error)) => Err(Failure::Failed(explain(locale, error))),
         _ if !is_interactive && lost > 0 => Err(Failure::Failed((locale.unsent_count)(lost))),
         _ => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{Local, NaiveDateTime, TimeZone as _};
 
+use super::session::SessionError;
 use crate::rpc::Fault;
 use crate::stamp::{Stamp, Time};
 
@@ -68,8 +69,8 @@ pub(crate) enum Event {
     Presence { came: Vec<String>, went: Vec<String> },
     /// The server dropped so many messages before they could be read.
     Missed { count: u64 },
-    /// The connection to the server is lost. The cause is in the words of the system.
-    Lost { cause: String },
+    /// The connection to the server is lost.
+    Lost,
     /// The next attempt follows after a pause.
     Retrying { pause: Duration },
     /// The connection is back. Others have said so many messages meanwhile, which follow as [`Event::Message`]s.
@@ -77,5 +78,5 @@ pub(crate) enum Event {
     /// The server was restarted, or had removed the room: it is created again, and what was said before is no longer there.
     Forgotten { room: String },
     /// The session cannot go on.
-    Ended { cause: String },
+    Ended { error: SessionError },
 }

@@ -214,7 +214,7 @@ impl Renderer {
             Event::Refused { draft, fault } => self.refused(draft, fault, now),
             Event::Presence { came, went } => self.presence(came, went, now),
             Event::Missed { count } => vec![self.logged_note(&(locale.missed)(*count), now)],
-            Event::Lost { .. } => {
+            Event::Lost => {
                 self.outage = OutageLine { lost: Some(locale.lost), ..OutageLine::default() };
                 self.tell_outage(locale.lost, now)
             }

@@ -17,7 +17,7 @@ use super::event::Event;
 use super::locale::Locale;
 
 use super::render::{Rendered, Renderer, Style};
-use super::session::Session;
+use super::session::{Session, SessionError};
 use super::view::{SIGNAL_TIMEOUT, now};
 use crate::program::{Failure, Options};
 
@@ -34,14 +34,22 @@ impl Script {
     fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
         let room: String = options.get("room")?;
         let (session, events) = Session::start(super::setup(options, &Arc::default())?)?;
-        let failed = |error| Failure::Failed(explain(locale, &error));
-        session.register(name).map_err(failed)?;
-        if let Err(error) = session.join(&room) {
-            let _ = session.close(SIGNAL_TIMEOUT);
-            return Err(failed(error));
+        let script = Self {
+            session,
+            events,
+            renderer: Renderer::new(locale, Style { plain: true, ..style }, name, now()),
+            locale,
+        };
+        script.session.register(name).map_err(|error| script.failed(&error))?;
+        if let Err(error) = script.session.join(&room) {
+            let _ = script.session.close(SIGNAL_TIMEOUT);
+            return Err(script.failed(&error));
         }
-        let renderer = Renderer::new(locale, Style { plain: true, ..style }, name, now());
-        Ok(Self { session, events, renderer, locale })
+        Ok(script)
+    }
+
+    fn failed(&self, error: &SessionError) -> Failure {
+        Failure::Failed(explain(self.locale, error))
     }
 }
 

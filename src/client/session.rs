@@ -6,7 +6,7 @@
 //! ```text
 //! Session --Request--> worker --Event--> whatever shows it
 //!                        ^
-//! listener --Report------+
+//! listener --Fetched-----+
 //! ```
 
 mod backoff;
@@ -21,7 +21,6 @@ mod send;
 mod unshown;
 mod worker;
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -69,21 +68,6 @@ pub(crate) enum SessionError {
     /// The session has ended.
     Ended,
 }
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(fault) => formatter.write_str(&fault.message),
-            Self::Unreachable(cause) => formatter.write_str(cause),
-            Self::NobodyOffers => formatter.write_str("the binder knows no chat server"),
-            Self::OutOfReach(server) => write!(formatter, "the server {server} is reached from its own machine only"),
-            Self::InNoRoom => formatter.write_str("not in a room"),
-            Self::Ended => formatter.write_str("the session has ended"),
-        }
-    }
-}
-
-impl std::error::Error for SessionError {}
 
 impl From<CallError> for SessionError {
     fn from(error: CallError) -> Self {

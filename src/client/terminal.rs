@@ -157,7 +157,7 @@ impl Screen for Terminal {
             self.fit();
         }
         match event {
-            Event::Lost { .. } => self.is_away = true,
+            Event::Lost => self.is_away = true,
             Event::Back { .. } => self.is_away = false,
             _ => {}
         }

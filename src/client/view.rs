@@ -11,7 +11,7 @@ use super::event::{Draft, Event};
 use super::extras::{self, Extras};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
-use super::session::Session;
+use super::session::{Session, SessionError};
 use crate::program::{Failure, Options};
 
 /// How long a signal waits for what was typed to be sent.
@@ -30,8 +30,8 @@ pub(super) enum End {
     /// The user leaves, the terminal is gone, or the input has ended.
     User,
     Signal,
-    /// The session has ended, for this cause.
-    Session(String),
+    /// The session has ended by itself.
+    Session(SessionError),
 }
 
 /// Where lines come from, and where replies go.
@@ -138,7 +138,7 @@ impl View {
     /// Returns the lines about an event.
     pub(super) fn event(&mut self, event: &Event) -> Vec<Rendered> {
         match event {
-            Event::Ended { cause } => self.end = Some(End::Session(cause.clone())),
+            Event::Ended { error } => self.end = Some(End::Session(error.clone())),
             Event::Refused { .. } => self.lost += 1,
             _ => {}
         }

@@ -86,7 +86,7 @@ fn plain_lines_say_it_in_words() {
         assert_eq!(text(&renderer.event(&event, now())), line);
     }
     assert_eq!(text(&renderer.event(&Event::Confirmed(draft(1, "hello", None)), now())), "14:03 sent\n");
-    renderer.event(&Event::Lost { cause: "x".into() }, now());
+    renderer.event(&Event::Lost, now());
     let retry = Event::Retrying { pause: Duration::from_secs(2) };
     assert_eq!(text(&renderer.event(&retry, now())), "14:03 Trying again in 2 s\n");
     assert_eq!(text(&renderer.event(&retry, now())), "");
@@ -121,10 +121,8 @@ fn nothing_from_the_network_reaches_the_terminal_raw() {
             Event::Joined { room: evil.into(), users: vec![evil.into()], messages: Vec::new() },
             presence(&[evil], &["bob"]),
             Event::Refused { draft: draft(1, evil, Some(evil)), fault: fault.clone() },
-            Event::Lost { cause: evil.into() },
             Event::Forgotten { room: evil.into() },
             Event::Left { room: evil.into() },
-            Event::Ended { cause: evil.into() },
         ] {
             all.extend(renderer.event(&event, now()));
         }
@@ -191,7 +189,7 @@ fn a_refusal_says_why() {
 #[test]
 fn an_outage_is_one_line() {
     let mut renderer = on_screen();
-    let lost = text(&renderer.event(&Event::Lost { cause: "refused".into() }, now()));
+    let lost = text(&renderer.event(&Event::Lost, now()));
     assert_eq!(lost, "14:03 Connection lost\n");
     let retry = |seconds| Event::Retrying { pause: Duration::from_secs(seconds) };
     let shown = text(&renderer.event(&retry(2), now()));

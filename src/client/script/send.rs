@@ -7,10 +7,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, never, 
 use nix::sys::signal::Signal;
 
 use super::super::api::MessageRate;
+use super::super::conversation::explain;
 use super::super::event::Event;
 use super::super::locale::Locale;
 use super::super::plain::stop_signals;
-use super::super::render::{Style, sanitized};
+use super::super::render::Style;
 use super::super::view::now;
 use super::{Script, report, write};
 use crate::program::{self, Failure, Flag, Options, Subcommand};
@@ -164,7 +165,7 @@ impl Sending<'_> {
             select! {
                 recv(lines) -> line => return Ok(line.ok()),
                 recv(self.script.events) -> event => match event {
-                    Ok(Event::Ended { cause }) => return Err((0, sanitized(&cause))),
+                    Ok(Event::Ended { error }) => return Err((0, explain(self.script.locale, &error))),
                     Ok(event) => self.pass(&event),
                     Err(_) => self.script.events = never(),
                 },
@@ -205,7 +206,7 @@ impl Sending<'_> {
                     return Ok(());
                 }
                 Ok(Event::Refused { fault, .. }) => return Err(locale.refusal(&fault)),
-                Ok(Event::Ended { cause }) => return Err(sanitized(&cause)),
+                Ok(Event::Ended { error }) => return Err(explain(locale, &error)),
                 Ok(event) => self.pass(&event),
                 Err(_) => self.script.events = never(),
             }

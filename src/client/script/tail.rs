@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use super::super::event::{Event, Message};
 use super::super::locale::Locale;
 use super::super::plain::stop_signals;
-use super::super::render::{Style, sanitized};
+use super::super::render::Style;
 use super::super::view::{SIGNAL_TIMEOUT, now};
 use super::{Script, write};
 use crate::program::{self, Failure, Flag, Options, Subcommand};
@@ -78,7 +78,7 @@ impl Tail {
         while self.left > 0 {
             select! {
                 recv(self.script.events) -> event => match event {
-                    Ok(Event::Ended { cause }) => return Err(Failure::Failed(sanitized(&cause))),
+                    Ok(Event::Ended { error }) => return Err(self.script.failed(&error)),
                     Ok(Event::Joined { room, users, messages }) => {
                         let messages = self.earlier(messages);
                         self.print(&Event::Joined { room, users, messages })?;

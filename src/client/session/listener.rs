@@ -15,13 +15,8 @@ use crate::rpc::CallError;
 use calls::Calls;
 use stream::Streaming;
 
-/// A report of a listener to the worker.
-#[derive(Debug)]
-pub(super) struct Report {
-    /// Identifies the listener; reports of earlier ones are dropped.
-    pub(super) number: u64,
-    pub(super) outcome: Result<Fetched, CallError>,
-}
+/// A report of a listener to the worker. After an error nothing more comes.
+pub(super) type Report = Result<Fetched, CallError>;
 
 /// Fetched messages, and the position after them.
 #[derive(Debug)]
@@ -61,37 +56,33 @@ trait Way {
 /// A running listener. Dropping it ends the thread as soon as its call returns, or the stream shows a sign of life.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) number: u64,
+    pub(super) reports: Receiver<Report>,
     _stop: Sender<()>,
 }
 
 impl Listener {
     /// Starts to listen in `room` from `position` on; ends after the first error.
-    pub(super) fn start(
-        number: u64,
-        api: Api,
-        room: String,
-        position: Position,
-        reports: Sender<Report>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(api: Api, room: String, position: Position) -> io::Result<Self> {
+        // Without room: what a listener has fetched stays with it while the screen is full.
+        let (sender, reports) = bounded(0);
         let (stop, stopped) = bounded(0);
         let listen = move || {
             // Servers that name rooms have streams.
             let has_streams = position.room_id().is_some();
             let calls = Calls::new(api, room, position);
             let mut way: Box<dyn Way> = if has_streams { Box::new(Streaming::new(calls)) } else { Box::new(calls) };
-            listen(number, way.as_mut(), &reports, &stopped);
+            listen(way.as_mut(), &sender, &stopped);
         };
         crate::program::spawn("listen", listen)?;
-        Ok(Self { number, _stop: stop })
+        Ok(Self { reports, _stop: stop })
     }
 }
 
-fn listen(number: u64, way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
+fn listen(way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
     loop {
         if let Some(outcome) = way.next().transpose() {
             let is_last = outcome.is_err();
-            if reports.send(Report { number, outcome }).is_err() || is_last {
+            if reports.send(outcome).is_err() || is_last {
                 return;
             }
         }

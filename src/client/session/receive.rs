@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::super::api::{Api, Joined, UNNUMBERED};
 use super::super::event::{Event, Message};
+use crossbeam_channel::{Receiver, never};
+
 use super::SessionError;
 use super::backoff::Backoff;
 use super::listener::{Listener, Report};
@@ -120,22 +122,22 @@ impl Worker {
     /// Starts to wait for messages from the room's position on.
     pub(super) fn listen(&mut self) {
         let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
-        self.listeners_started += 1;
-        let number = self.listeners_started;
-        let (api, reporter) = (login.api.clone(), self.reporter.clone());
-        match Listener::start(number, api, room.name.clone(), room.position.clone(), reporter) {
+        match Listener::start(login.api.clone(), room.name.clone(), room.position.clone()) {
             Ok(listener) => room.listener = Some(listener),
-            Err(error) => self.lose(error.to_string()),
+            Err(error) => self.lose(&error),
         }
+    }
+
+    /// Returns the reports of the listener; without one, a channel on which nothing comes.
+    pub(super) fn reports(&self) -> Receiver<Report> {
+        let listener = self.room.as_ref().and_then(|room| room.listener.as_ref());
+        listener.map_or_else(never, |listener| listener.reports.clone())
     }
 
     /// Handles what a listener has fetched.
     pub(super) fn take_report(&mut self, report: Report) {
         let Some(room) = &mut self.room else { return };
-        if room.listener.as_ref().is_none_or(|listener| listener.number != report.number) {
-            return;
-        }
-        match report.outcome {
+        match report {
             Ok(fetched) => {
                 room.position = fetched.position;
                 self.note_presence(fetched.presence, &fetched.messages);
@@ -151,7 +153,7 @@ impl Worker {
                 // When it fails there is an outage.
                 let _ = self.restore();
             }
-            Err(error) => self.lose(error.to_string()),
+            Err(error) => self.lose(&error),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Finding the server, and coming back to it after a loss of the connection.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use log::debug;
@@ -103,7 +104,7 @@ impl Worker {
         outcome.map_err(|error| match error {
             CallError::Fault(fault) => SessionError::Refused(fault),
             error => {
-                self.lose(error.to_string());
+                self.lose(&error);
                 SessionError::Unreachable(error.to_string())
             }
         })
@@ -128,10 +129,11 @@ impl Worker {
     }
 
     /// Begins an outage, unless there is one.
-    pub(super) fn lose(&mut self, cause: String) {
+    pub(super) fn lose(&mut self, cause: &dyn fmt::Debug) {
         if self.outage.is_some() {
             return;
         }
+        debug!("connection lost: {cause:?}");
         if let Some(room) = &mut self.room {
             room.listener = None;
         }
@@ -140,7 +142,7 @@ impl Worker {
             self.backoff = Backoff::new();
         }
         self.outage = Some(Outage { next: now, refused_since: None });
-        self.tell(Event::Lost { cause });
+        self.tell(Event::Lost);
         self.retry_later();
     }
 
@@ -156,7 +158,7 @@ impl Worker {
     pub(super) fn attempt(&mut self, now: Instant) -> bool {
         let outcome = self.locate().and_then(|server| self.move_to(server)).and_then(|()| self.come_back());
         let Err(error) = outcome else { return true };
-        debug!("cannot come back: {}", crate::sanitize::Sanitized(&error.to_string()));
+        debug!("cannot come back: {error:?}");
         let Some(outage) = &mut self.outage else { return true };
         // Other refusals pass, such as too many registrations at a time.
         let is_final = matches!(&error, SessionError::Refused(fault)
@@ -169,7 +171,7 @@ impl Worker {
             for letter in self.outbox.take() {
                 self.tell(Event::Refused { draft: letter.draft, fault: fault.clone() });
             }
-            self.tell(Event::Ended { cause: error.to_string() });
+            self.tell(Event::Ended { error });
             return false;
         }
         self.retry_later();
@@ -178,7 +180,7 @@ impl Worker {
 
     /// Registers and joins again where the connection is fine, but the server does not know the user or the room.
     pub(super) fn restore(&mut self) -> Result<(), SessionError> {
-        self.come_back().inspect_err(|error| self.lose(error.to_string()))
+        self.come_back().inspect_err(|error| self.lose(error))
     }
 
     /// Registers, joins, and goes on from where the room was read to.

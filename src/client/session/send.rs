@@ -64,7 +64,7 @@ impl Worker {
                         let fault = Fault::new(UNNUMBERED, error.to_string());
                         self.tell(Event::Refused { draft: letter.draft, fault });
                     }
-                    return self.lose(error.to_string());
+                    return self.lose(&error);
                 }
             }
         }

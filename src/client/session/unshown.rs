@@ -65,9 +65,8 @@ fn size(event: &Event) -> usize {
             Event::Refused { draft, fault } => draft.text.len() + fault.message.len(),
             Event::Confirmed(draft) => draft.text.len(),
             Event::Presence { came, went } => names(came) + names(went),
-            Event::Lost { cause } | Event::Ended { cause } => cause.len(),
             Event::Created { room } | Event::Left { room } | Event::Forgotten { room } => room.len(),
-            Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
+            Event::Lost | Event::Ended { .. } | Event::Missed { .. } | Event::Retrying { .. } | Event::Back { .. } => 0,
         }
 }
 

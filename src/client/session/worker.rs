@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 
 use super::super::api::{Api, Capabilities};
 use super::super::event::Event;
 use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
-use super::listener::Report;
 use super::outbox::Outbox;
 use super::receive::JoinedRoom;
 use super::unshown::Unshown;
 use super::{SessionConfig, Unsent};
 use crate::endpoint::Endpoint;
+use crate::rpc::CallError;
 
 /// How soon to see whether they are shown.
 const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
@@ -62,9 +62,6 @@ pub(super) struct Worker {
     pub(super) config: SessionConfig,
     requests: Receiver<Request>,
     unshown: Unshown,
-    /// For listeners, which report to `reports`.
-    pub(super) reporter: Sender<Report>,
-    reports: Receiver<Report>,
     pub(super) login: Option<Login>,
     pub(super) room: Option<JoinedRoom>,
     pub(super) outage: Option<Outage>,
@@ -74,7 +71,6 @@ pub(super) struct Worker {
     pub(super) outbox: Outbox,
     /// Work that has to wait until everything typed before it was sent.
     after_outbox: VecDeque<Task>,
-    pub(super) listeners_started: u64,
 }
 
 impl Worker {
@@ -85,14 +81,10 @@ impl Worker {
         requests: Receiver<Request>,
         events: Sender<Event>,
     ) -> Self {
-        // Without room: what a listener has fetched stays with it while the screen is full.
-        let (reporter, reports) = bounded(0);
         Self {
             config,
             requests,
             unshown: Unshown::new(events),
-            reporter,
-            reports,
             login: None,
             room: None,
             outage: None,
@@ -100,12 +92,10 @@ impl Worker {
             back_since: None,
             outbox: Outbox::new(session),
             after_outbox: VecDeque::new(),
-            listeners_started: 0,
         }
     }
 
     pub(super) fn run(mut self) {
-        let nothing = never();
         loop {
             self.send_next();
             if self.outbox.is_empty() || self.outage.is_some() {
@@ -132,10 +122,10 @@ impl Worker {
                     }
                     Err(_) => return,
                 },
-                recv(if is_full { &nothing } else { &self.reports }) -> report => {
-                    if let Ok(report) = report {
-                        self.take_report(report);
-                    }
+                recv(if is_full { never() } else { self.reports() }) -> report => {
+                    // A thread that panicked says nothing.
+                    let stopped = |_| Err(CallError::NoAnswer("the listener has stopped".into()));
+                    self.take_report(report.unwrap_or_else(stopped));
                 }
                 default(pause) => {}
             }
@@ -181,7 +171,7 @@ impl Worker {
             self.send_next();
             let due = if self.outbox.is_empty() { Instant::now() } else { self.due().min(deadline) };
             // A report may confirm a message whose reply was lost.
-            if let Ok(report) = self.reports.recv_deadline(due) {
+            if let Ok(report) = self.reports().recv_deadline(due) {
                 self.take_report(report);
             }
             if !self.keep_up(Instant::now()) {
