@@ -4,11 +4,10 @@
 //! words of the original project's client are commands without a slash too: alone on their line, or with what they take.
 //! In a room several words after `create` or `join` leave a doubt: `join us at noon` is most likely a message.
 
-mod nearest;
+use strsim::osa_distance;
 
 use super::command::{Argument, COMMANDS, Command, CommandSpec, first_word};
 use super::locale::{ENGLISH, all_names};
-pub(super) use nearest::nearest;
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +112,14 @@ pub(super) fn named(word: &str) -> Option<&'static CommandSpec> {
     COMMANDS.iter().find(|spec| all_names(spec.command).any(|name| name == word))
 }
 
+/// Returns the command that a misspelt `word` means: at most two mistakes, and fewer than half of its letters.
+pub(super) fn nearest(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let names = COMMANDS.iter().flat_map(|spec| all_names(spec.command)).filter(|name| name.len() > 2);
+    let (mistakes, name) = names.map(|name| (osa_distance(&word, name), name)).min_by_key(|(mistakes, _)| *mistakes)?;
+    (mistakes <= 2 && mistakes * 2 < name.len()).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +208,22 @@ mod tests {
             // The example of `send` is text for bob.
             let Line::Command(command, _) = parse(spec.example, true) else { continue };
             assert_eq!(command, spec.command, "{}", spec.example);
+        }
+    }
+
+    #[test]
+    fn misspelt_words_find_their_command() {
+        for (typed, meant) in [
+            ("jion", Some("join")),
+            ("joni", Some("join")),
+            ("crate", Some("create")),
+            ("hstory", Some("history")),
+            ("hlep", Some("help")),
+            ("whomai", Some("whoami")),
+            ("banana", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed), meant, "{typed}");
         }
     }
 }
