@@ -242,10 +242,7 @@ impl Chat {
         let confirmation = format!("User {username} registered.");
         let registration =
             self.acting(caller, &username, |core, proof| core.register(&username, proof, caller.address, now()))?;
-        if registration == Registration::Resumed {
-            // This user may come from another server, and has read what was said there.
-            self.log.catch_up();
-        } else {
+        if registration == Registration::New {
             let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
             let entry =
                 Entry::Register { person: PersonId(random_id()?), name: username.clone(), secret: secret.clone() };
@@ -359,6 +356,10 @@ impl Chat {
         };
         let time = u64::try_from(timeout_seconds).map(Duration::from_secs).ok().filter(|time| *time <= MAX_WAIT);
         let Some(time) = time else { return deferred.fault(&bad("timeout_seconds must be 0 to 60")) };
+        #[cfg(feature = "share")]
+        if let Err(refusal) = self.catch_up(&room_name, after) {
+            return deferred.fault(&refusal.into());
+        }
         let call = WaitCall { name: &username, room: &room_name, after, time, address: caller.address };
         #[allow(clippy::result_large_err, reason = "a refusal gives the right to reply back")]
         let wait = |core: &mut Core<Deferred>, proof: &Proof| core.wait(call, deferred, proof, now());

@@ -62,11 +62,16 @@ fn server_id(peer: &Peer) -> Value {
     peer.ok("system.getCapabilities", &[]).member("server_id").unwrap().clone()
 }
 
-fn metric(server: &Process, name: &str) -> f64 {
+fn get(server: &Process, path: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn metric(server: &Process, name: &str) -> f64 {
+    let text = get(server, "/metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} is missing in {text}")).parse().unwrap()
 }
@@ -229,6 +234,62 @@ fn what_the_engine_has_lost_the_servers_still_know() {
 }
 
 #[test]
+fn nothing_is_confirmed_that_an_engine_without_its_tail_would_make_others_drop() {
+    let Some(mut engine) = Engine::start(&[]) else { return };
+    let wires = [(); 2].map(|()| Wire::to(engine.port));
+    let ((ahead, at_ahead), (behind, at_behind)) = (pair(wires[0].port), pair(wires[1].port));
+    enter(&at_ahead, &["ana", "bob"]);
+    say(&at_ahead, "ana", "known to both", "").unwrap();
+    let known = ["known to both"];
+    eventually("both have it", TIMEOUT, || at_behind.call("list_users", &["lobby".into()]).is_ok());
+    eventually("both have it", TIMEOUT, || heard(&at_behind, "bob") == known);
+    // One reads something that the other does not, and that the engine loses then.
+    wires[1].cut(true);
+    let long = "x".repeat(1000);
+    (0..3).for_each(|_| drop(say(&at_ahead, "ana", &long, "").unwrap()));
+    eventually("it is away", TIMEOUT, || metric(&behind, "chat_share_connected") < 1.0);
+    wires[0].cut(true);
+    engine.kill();
+    engine.cut_tail(1500);
+    engine.restart();
+    // The one that has missed nothing, as far as it knows, comes back first.
+    wires[1].cut(false);
+    let said = thread::spawn({
+        let at_behind = at_behind.clone();
+        move || eventually("it is said", TIMEOUT, || say(&at_behind, "bob", "confirmed", "").is_ok())
+    });
+    eventually("it is back", TIMEOUT, || said.is_finished() || !engine.call(&["KEYS", "*:claims:*"]).is_empty());
+    wires[0].cut(false);
+    said.join().unwrap();
+    let all = [known[0], &long, &long, &long, "confirmed"];
+    eventually("both know everything", TIMEOUT, || [&at_ahead, &at_behind].iter().all(|at| heard(at, "ana") == all));
+    assert!(metric(&ahead, "chat_share_epochs_total") > 0.0, "the engine has lost something");
+}
+
+#[test]
+fn a_reader_who_comes_to_a_server_that_is_behind_reads_nothing_twice() {
+    let Some(engine) = Engine::start(&[]) else { return };
+    let wire = Wire::to(engine.port);
+    let ((_one, at_one), (behind, at_behind)) = (pair(engine.port), pair(wire.port));
+    enter(&at_one, &["ana", "bob"]);
+    say(&at_one, "ana", "one", "").unwrap();
+    eventually("both have it", TIMEOUT, || {
+        at_behind.call("list_users", &["lobby".into()]).is_ok() && heard(&at_behind, "bob") == ["one"]
+    });
+    wire.cut(true);
+    say(&at_one, "ana", "two", "").unwrap();
+    let room_id = at_one.ok("join_room", &["bob".into(), "lobby".into()]).member("room_id").unwrap().clone();
+    let fetch = || at_behind.call("wait_messages", &["bob".into(), "lobby".into(), 2.into(), 0.into()]);
+    assert_eq!(fetch().unwrap_err().code, Fault::NOT_STORED);
+    let path = format!("/events?username=bob&room=lobby&after={}:2", room_id.as_str().unwrap());
+    assert!(get(&behind, &path).starts_with("HTTP/1.1 503 "));
+    wire.cut(false);
+    eventually("it has caught up", TIMEOUT, || {
+        fetch().is_ok_and(|page| contents(page.member("messages").unwrap()).is_empty())
+    });
+}
+
+#[test]
 fn a_snapshot_takes_the_place_of_a_long_stream() {
     let Some(engine) = Engine::start(&[]) else { return };
     // An idle time of four beats, so that they come soon.
@@ -247,6 +308,34 @@ fn a_snapshot_takes_the_place_of_a_long_stream() {
     let last = |peer: &Peer| heard(peer, "ana").last().cloned();
     assert_eq!(last(&third), Some(format!("message {count}")));
     assert_eq!(heard(&third, "ana"), heard(&peers[1], "ana"));
+}
+
+#[test]
+fn a_server_that_missed_a_snapshot_does_not_undo_it_after_a_restart_of_the_engine() {
+    let Some(mut engine) = Engine::start(&[]) else { return };
+    let wire = Wire::to(engine.port);
+    let options = ["--no-binder", "--share-entries", "50", "--user-idle", "12"];
+    let mut one = start(engine.port, &options).ready();
+    let other = start(wire.port, &options).ready();
+    let (at_one, at_other) = (Peer::open(&one), Peer::open(&other));
+    enter(&at_one, &["ana"]);
+    eventually("both know ana", TIMEOUT, || {
+        at_other.call("list_users", &["lobby".into()]).is_ok_and(|_| members(&at_other) == ["ana"])
+    });
+    wire.cut(true);
+    let mut count = 0;
+    eventually("a snapshot has taken the place of the stream", TIMEOUT, || {
+        count += 1;
+        say(&at_one, "ana", &format!("message {count}"), "").unwrap();
+        count > 60 && engine.call(&["XLEN", "chat-rpc:test:log:1"]).parse::<u32>().unwrap() < 50
+    });
+    eventually("the other one is away", TIMEOUT, || metric(&other, "chat_share_connected") < 1.0);
+    one.kill();
+    engine.kill();
+    engine.restart();
+    wire.cut(false);
+    let last = Some(format!("message {count}"));
+    eventually("it has everything", TIMEOUT, || heard(&at_other, "ana").last().cloned() == last);
 }
 
 #[test]

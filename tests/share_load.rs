@@ -1,5 +1,8 @@
 //! One chat on several servers, with many clients at once: everybody has every message once and in the same order, whatever
 //! ends meanwhile.
+//!
+//! The load is small enough for a busy machine. `CHAT_SHARE_CLIENTS`, `CHAT_SHARE_RATE` (messages a second) and
+//! `CHAT_SHARE_SECONDS` make it another one; from 30 seconds on, what is disturbed is so for longer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "what fails here fails a test")]
 
@@ -13,40 +16,83 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{CallError, Client, Credentials, Fault, Value};
 use support::engine::Engine;
+use support::lan::Lan;
 use support::peer::contents;
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT};
+use support::{BINDER, Process, SERVER, TIMEOUT, eventually};
 
-fn figure(variable: &str, default: usize) -> usize {
-    std::env::var(variable).map_or(default, |figure| figure.parse().unwrap())
+const SERVERS: usize = 3;
+const SENDERS: usize = 8;
+/// The machines: the engine's, that of binder and clients, and from the next one on the servers'.
+const ENGINE: usize = 1;
+const CLIENTS: usize = 2;
+const FIRST_SERVER: usize = 3;
+
+/// How much is to be done.
+#[derive(Clone, Copy)]
+struct Load {
+    clients: usize,
+    /// Messages a second.
+    rate: usize,
+    time: Duration,
 }
 
-/// Servers that can be killed and started again, each on its own port.
-struct Servers {
+impl Load {
+    /// Returns the load that the environment wants, and otherwise this one.
+    fn or(clients: usize, rate: usize, seconds: usize) -> Self {
+        let figure = |name: &str, default: usize| {
+            std::env::var(format!("CHAT_SHARE_{name}")).map_or(default, |figure| figure.parse().unwrap())
+        };
+        let time = Duration::from_secs(figure("SECONDS", seconds) as u64);
+        Self { clients: figure("CLIENTS", clients), rate: figure("RATE", rate), time }
+    }
+}
+
+/// Servers that can be killed and started again, each on a machine of its own.
+struct Servers<'a> {
+    lan: &'a Lan,
     programs: Vec<Process>,
     options: Vec<String>,
 }
 
-impl Servers {
-    fn start(count: usize, engine: &Engine, binder: &Process) -> Self {
-        let url = format!("redis://127.0.0.1:{}/test", engine.port);
-        let options = ["--share", &url, "--binder", binder.address(), "--history-messages", "100000"];
+impl<'a> Servers<'a> {
+    fn start(lan: &'a Lan, engine: &Engine, binder: &Process) -> Self {
+        let url = format!("redis://{}/test", engine.address());
+        let options = ["--listen", "0.0.0.0:9000", "--share", &url, "--binder", binder.address()];
         let more = ["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0"];
-        let options: Vec<_> = options.iter().chain(&more).map(|option| (*option).to_owned()).collect();
-        let programs = (0..count).map(|_| Self::one(ANY_PORT, &options)).collect();
-        Self { programs, options }
+        // So that whoever reads late still finds everything.
+        let large = ["--history-messages", "1000000", "--history-bytes", "500000000", "--memory-limit", "500000000"];
+        let options = options.iter().chain(&more).chain(&large).map(|option| (*option).to_owned()).collect();
+        let mut servers = Self { lan, programs: Vec::new(), options };
+        for number in 0..SERVERS {
+            servers.programs.push(servers.one(number));
+        }
+        servers
     }
 
-    fn one(listen: &str, options: &[String]) -> Process {
-        let mut all = vec!["--listen".to_owned(), listen.to_owned()];
-        all.extend_from_slice(options);
-        Process::serve(SERVER, &all)
+    fn one(&self, number: usize) -> Process {
+        self.lan.serve(FIRST_SERVER + number, SERVER, &self.options)
     }
 
-    fn replace(&mut self, index: usize) {
-        let address = self.programs[index].address().to_owned();
-        self.programs[index].kill();
+    fn replace(&mut self, number: usize) {
+        self.programs[number].kill();
         thread::sleep(Duration::from_millis(300));
-        self.programs[index] = Self::one(&address, &self.options);
+        self.programs[number] = self.one(number);
+    }
+
+    fn cut_off(&self, number: usize, is_cut: bool) {
+        self.lan.cut(ENGINE, FIRST_SERVER + number, is_cut);
+    }
+
+    /// What a user may read at each server.
+    fn kept(&self, name: &str) -> Vec<Vec<String>> {
+        let credentials = Credentials { user: name.to_owned(), secret: "secret".into() };
+        let kept = |number| {
+            let address = format!("{}:9000", self.lan.address(FIRST_SERVER + number));
+            let client = Client::new(&address).with_credentials(&credentials).with_timeout(TIMEOUT);
+            let messages = client.call("receive_messages", &[name.into(), "lobby".into()]).unwrap();
+            contents(&messages).into_iter().map(str::to_owned).collect()
+        };
+        (0..self.programs.len()).map(kept).collect()
     }
 }
 
@@ -65,7 +111,7 @@ impl Guest<'_> {
             let Value::Array(found) = found else { return None };
             let address = format!("{}:{}", found[0].as_str()?, found[1].as_int()?);
             let credentials = Credentials { user: self.name.clone(), secret: "secret".into() };
-            let client = Client::new(&address).with_credentials(&credentials).with_timeout(Duration::from_secs(70));
+            let client = Client::new(&address).with_credentials(&credentials).with_timeout(Duration::from_secs(10));
             client.call("register_user", &[self.name.as_str().into()]).ok()?;
             let _ = client.call("create_room", &["lobby".into()]);
             client.call("join_room", &[self.name.as_str().into(), "lobby".into()]).ok()?;
@@ -107,143 +153,154 @@ fn read(messages: &Value) -> Vec<Read> {
     messages.iter().map(of).collect()
 }
 
-/// Lets `guests` clients read while `rate` messages a second are sent for `time`, and `disturb` does what it does.
-fn converse(
-    servers: usize,
-    guests: usize,
-    (rate, time): (usize, Duration),
-    disturb: impl FnOnce(&mut Engine, &mut Servers, &dyn Fn() -> bool),
-) {
-    let Some(mut engine) = Engine::start(&["--appendfsync", "everysec"]) else { return };
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
-    let mut servers = Servers::start(servers, &engine, &binder);
-    let deadline = Instant::now() + time + TIMEOUT * 3;
-    let guest = |name: String| Guest { name, binder: binder.address(), server: None, deadline };
-    let (sent, is_over, ready) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-    let all: Mutex<HashMap<String, Vec<Read>>> = Mutex::default();
-    let senders = 8.min(guests);
-    thread::scope(|scope| {
-        for number in 0..guests {
-            let (guest, all, is_over, sent, ready) = (&guest, &all, &is_over, &sent, &ready);
-            scope.spawn(move || {
-                let name = format!("guest{number}");
-                let mut guest = guest(name.clone());
-                guest.call("list_rooms", &[]);
-                ready.fetch_add(1, Ordering::SeqCst);
-                let (mut cursor, mut got) = (Value::Int(0), Vec::new());
-                loop {
-                    let expected = is_over.load(Ordering::SeqCst).then(|| sent.load(Ordering::SeqCst));
-                    let page =
-                        guest.call("wait_messages", &[name.as_str().into(), "lobby".into(), cursor.clone(), 2.into()]);
-                    let messages = read(page.member("messages").unwrap());
-                    let is_quiet = messages.is_empty();
-                    got.extend(messages);
-                    cursor = page.member("last_id").unwrap().clone();
-                    if is_quiet && expected.is_some_and(|expected| cursor.as_int() == i64::try_from(expected).ok()) {
-                        break;
-                    }
-                }
-                all.lock().unwrap().insert(name, got);
-            });
-        }
-        let sending: Vec<_> = (0..senders)
-            .map(|number| {
-                let (guest, sent, ready) = (&guest, &sent, &ready);
-                scope.spawn(move || {
-                    let name = format!("sender{number}");
-                    let mut guest = guest(name.clone());
-                    guest.call("list_rooms", &[]);
-                    while ready.load(Ordering::SeqCst) < guests {
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                    let (start, pause) = (Instant::now(), Duration::from_secs(1) * senders as u32 / rate as u32);
-                    let mut count = 0;
-                    while start.elapsed() < time {
-                        // Each tenth message is private, to the guest of the same number.
-                        let to = if count % 10 == 9 { format!("guest{number}") } else { String::new() };
-                        let text = format!("{number} {count}");
-                        let key = format!("{name}-{count}");
-                        let params: [Value; 5] = [
-                            name.as_str().into(),
-                            "lobby".into(),
-                            text.as_str().into(),
-                            to.as_str().into(),
-                            key.as_str().into(),
-                        ];
-                        guest.call("send_message", &params);
-                        sent.fetch_add(1, Ordering::SeqCst);
-                        count += 1;
-                        thread::sleep((start + pause * count).saturating_duration_since(Instant::now()));
-                    }
-                })
-            })
-            .collect();
-        disturb(&mut engine, &mut servers, &|| sending.iter().any(|thread| !thread.is_finished()));
-        sending.into_iter().for_each(|thread| thread.join().unwrap());
-        is_over.store(true, Ordering::SeqCst);
-    });
-    let (sent, all) = (sent.into_inner(), all.into_inner().unwrap());
-    assert_eq!(all.len(), guests);
-    // All servers have the same, in the same order.
-    let mut kept = Vec::new();
-    for server in &servers.programs {
-        let credentials = Credentials { user: "guest0".into(), secret: "secret".into() };
-        let client = Client::new(server.address()).with_credentials(&credentials);
-        kept.push(client.call("receive_messages", &["guest0".into(), "lobby".into()]).unwrap());
+/// How far the conversation has come.
+#[derive(Default)]
+struct Progress {
+    /// Clients that are in the room.
+    ready: AtomicUsize,
+    sent: AtomicUsize,
+    /// Nothing more is sent.
+    is_over: AtomicBool,
+    /// What each client has read.
+    all: Mutex<HashMap<String, Vec<Read>>>,
+}
+
+impl Progress {
+    fn wait_for(&self, clients: usize) {
+        eventually("all clients are there", TIMEOUT * 2, || self.ready.load(Ordering::SeqCst) == clients);
     }
-    for other in &kept[1..] {
-        assert_eq!(contents(other), contents(&kept[0]));
-    }
-    let mut public: HashMap<i64, &Read> = HashMap::new();
-    let mut deliveries = 0;
-    for (name, got) in &all {
-        assert!(got.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name} reads in order and nothing twice");
-        for message in got {
-            let (id, _, to, text) = message;
-            assert!(to.is_empty() || to == name, "{name} reads what is private to {to}");
-            if to.is_empty() {
-                assert_eq!(public.entry(*id).or_insert(message), &message, "{text} is the same for all");
+
+    /// Reads until everything that was sent is there.
+    fn listen(&self, mut guest: Guest<'_>) {
+        let name = guest.name.clone();
+        guest.call("list_rooms", &[]);
+        self.ready.fetch_add(1, Ordering::SeqCst);
+        let (mut cursor, mut got) = (Value::Int(0), Vec::new());
+        loop {
+            let expected = self.is_over.load(Ordering::SeqCst).then(|| self.sent.load(Ordering::SeqCst));
+            let params = [name.as_str().into(), "lobby".into(), cursor.clone(), 2.into()];
+            let page = guest.call("wait_messages", &params);
+            let messages = read(page.member("messages").unwrap());
+            let is_quiet = messages.is_empty();
+            got.extend(messages);
+            cursor = page.member("last_id").unwrap().clone();
+            if is_quiet && expected.is_some_and(|expected| cursor.as_int() == i64::try_from(expected).ok()) {
+                break;
             }
         }
-        deliveries += got.len();
+        self.all.lock().unwrap().insert(name, got);
     }
-    let private: usize = all.values().flatten().filter(|message| !message.2.is_empty()).count();
-    assert_eq!(public.len() + private, sent, "nothing is lost, nothing is there twice");
-    for (name, got) in &all {
-        let broadcasts = got.iter().filter(|message| message.2.is_empty()).count();
-        assert_eq!(broadcasts, public.len(), "{name} has every message");
+
+    /// Sends its part of the messages, each tenth of them to the guest of the same number.
+    fn speak(&self, number: usize, load: Load, mut guest: Guest<'_>) {
+        let name = guest.name.clone();
+        guest.call("list_rooms", &[]);
+        self.wait_for(load.clients);
+        let (start, pause) = (Instant::now(), Duration::from_secs(1) * SENDERS as u32 / load.rate as u32);
+        let mut count = 0;
+        while start.elapsed() < load.time {
+            let to = if count % 10 == 9 { format!("guest{number}") } else { String::new() };
+            let words = [name.clone(), "lobby".into(), format!("{number} {count}"), to, format!("{name}-{count}")];
+            guest.call("send_message", &words.each_ref().map(|word| word.as_str().into()));
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            count += 1;
+            thread::sleep((start + pause * count).saturating_duration_since(Instant::now()));
+        }
     }
-    eprintln!("{guests} clients at {} servers: {sent} messages sent, {deliveries} read", servers.programs.len());
+
+    /// Checks what all have read.
+    fn check(self, clients: usize) {
+        let (sent, all) = (self.sent.into_inner(), self.all.into_inner().unwrap());
+        assert_eq!(all.len(), clients);
+        let mut public: HashMap<i64, &Read> = HashMap::new();
+        for (name, got) in &all {
+            assert!(got.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name} reads in order and nothing twice");
+            for message in got {
+                let (id, _, to, text) = message;
+                assert!(to.is_empty() || to == name, "{name} reads what is private to {to}");
+                if to.is_empty() {
+                    assert_eq!(public.entry(*id).or_insert(message), &message, "{text} is the same for all");
+                }
+            }
+        }
+        let private = all.values().flatten().filter(|message| !message.2.is_empty()).count();
+        assert_eq!(public.len() + private, sent, "nothing is lost, nothing is there twice");
+        for (name, got) in &all {
+            let broadcasts = got.iter().filter(|message| message.2.is_empty()).count();
+            assert_eq!(broadcasts, public.len(), "{name} has every message");
+        }
+        let read: usize = all.values().map(Vec::len).sum();
+        eprintln!("{clients} clients at {SERVERS} servers: {sent} messages sent, {read} read");
+    }
+}
+
+/// Lets clients read what is sent, while `disturb` does what it does. To be run on the clients' machine.
+fn converse(lan: &Lan, load: Load, disturb: impl FnOnce(&mut Engine, &mut Servers<'_>, &dyn Fn() -> bool)) {
+    let Some(mut engine) = Engine::start_on(lan, ENGINE, &["--appendfsync", "everysec"]) else { return };
+    let binder = Process::serve(BINDER, &["--listen", &format!("{}:5000", lan.address(CLIENTS))]);
+    let mut servers = Servers::start(lan, &engine, &binder);
+    let deadline = Instant::now() + load.time + TIMEOUT * 3;
+    let guest = |name: String| Guest { name, binder: binder.address(), server: None, deadline };
+    let progress = Progress::default();
+    thread::scope(|scope| {
+        for number in 0..load.clients {
+            let guest = guest(format!("guest{number}"));
+            scope.spawn(|| progress.listen(guest));
+        }
+        let sending: Vec<_> = (0..SENDERS)
+            .map(|number| {
+                let (guest, progress) = (guest(format!("sender{number}")), &progress);
+                scope.spawn(move || progress.speak(number, load, guest))
+            })
+            .collect();
+        progress.wait_for(load.clients);
+        disturb(&mut engine, &mut servers, &|| sending.iter().any(|thread| !thread.is_finished()));
+        sending.into_iter().for_each(|thread| thread.join().unwrap());
+        progress.is_over.store(true, Ordering::SeqCst);
+    });
+    eventually("all servers have the same in the same order", TIMEOUT, || {
+        let kept = servers.kept("guest0");
+        kept.iter().all(|other| *other == kept[0])
+    });
+    progress.check(load.clients);
 }
 
 #[test]
 fn every_client_has_every_message_once_and_in_the_same_order() {
-    let time = Duration::from_secs(figure("CHAT_SHARE_SECONDS", 3) as u64);
-    converse(3, figure("CHAT_SHARE_CLIENTS", 24), (200, time), |_, _, _| {});
+    let Some(lan) = Lan::of(CLIENTS + SERVERS) else { return };
+    lan.within(CLIENTS, || converse(&lan, Load::or(24, 200, 3), |_, _, _| {}));
 }
 
 #[test]
-fn so_it_is_while_servers_and_the_engine_are_killed() {
-    let time = Duration::from_secs(figure("CHAT_SHARE_SECONDS", 6) as u64);
-    converse(3, figure("CHAT_SHARE_CLIENTS", 16), (100, time), |engine, servers, goes_on| {
+fn so_it_is_while_servers_and_the_engine_are_killed_and_a_server_is_cut_off_from_the_engine() {
+    let Some(lan) = Lan::of(CLIENTS + SERVERS) else { return };
+    let load = Load::or(16, 100, 12);
+    let pause = Duration::from_secs(if load.time.as_secs() < 30 { 2 } else { 5 });
+    let disturb = |engine: &mut Engine, servers: &mut Servers<'_>, goes_on: &dyn Fn() -> bool| {
         for round in 0.. {
-            thread::sleep(Duration::from_millis(1200));
+            thread::sleep(pause);
             if !goes_on() {
                 break;
             }
-            match round % 4 {
+            // The first one is cut off for four rounds of six, and the others are killed meanwhile.
+            match round % 6 {
+                0 => servers.cut_off(0, true),
                 1 => {
-                    engine.kill();
-                    thread::sleep(Duration::from_millis(300));
-                    engine.restart();
-                }
-                3 => {
                     engine.signal("STOP");
                     thread::sleep(Duration::from_millis(700));
                     engine.signal("CONT");
                 }
-                _ => servers.replace(round / 2 % 3),
+                2 => {
+                    engine.kill();
+                    thread::sleep(Duration::from_millis(300));
+                    engine.restart();
+                }
+                4 => servers.cut_off(0, false),
+                _ => {}
             }
+            servers.replace(if round % 6 == 5 { 0 } else { 1 + round % 2 });
         }
-    });
+        servers.cut_off(0, false);
+    };
+    lan.within(CLIENTS, || converse(&lan, load, disturb));
 }

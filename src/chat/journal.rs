@@ -38,9 +38,11 @@ pub trait Log: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Returns once everything is applied that was in the log when this was called, or after some time without it.
+    /// Returns whether everything is applied that was in the log when this was called, once it is or after some time.
     #[cfg(feature = "share")]
-    fn catch_up(&self) {}
+    fn catch_up(&self) -> bool {
+        true
+    }
 
     /// Returns whether this process is the one that removes what has been idle for too long.
     #[cfg(feature = "share")]
@@ -56,9 +58,6 @@ impl dyn Log {
     pub(super) fn is_shared(&self) -> bool {
         false
     }
-
-    #[inline]
-    pub(super) fn catch_up(&self) {}
 
     #[inline]
     pub(super) fn is_sweeper(&self) -> bool {

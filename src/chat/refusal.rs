@@ -35,6 +35,9 @@ pub enum Refusal {
     /// It is not known whether it is stored: the one that means something else than that nothing has changed.
     #[cfg(feature = "share")]
     Unknown,
+    /// Another server of the chat has shown the caller what this one does not know yet.
+    #[cfg(feature = "share")]
+    Behind,
     /// A rate is exceeded.
     TooFast {
         /// The things that are limited, in words that name the time.
@@ -62,6 +65,8 @@ impl Refusal {
             Self::NotStored => Fault::NOT_STORED,
             #[cfg(feature = "share")]
             Self::Unknown => Fault::UNKNOWN,
+            #[cfg(feature = "share")]
+            Self::Behind => Fault::NOT_STORED,
             Self::TooFast { .. } => Fault::TOO_FAST,
         }
     }
@@ -81,6 +86,8 @@ impl fmt::Display for Refusal {
             Self::NotStored => formatter.write_str("this cannot be stored now; try again later"),
             #[cfg(feature = "share")]
             Self::Unknown => formatter.write_str("it is not known whether this was stored; make the call again"),
+            #[cfg(feature = "share")]
+            Self::Behind => formatter.write_str("this server does not know yet what you have read; try again later"),
             Self::TooFast { what, limit, retry_after } => {
                 // Rounded up, so that trying again then succeeds.
                 let tenths = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0);

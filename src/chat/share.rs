@@ -9,14 +9,15 @@
 //!                                                                   +-- repeated or late: not applied
 //! ```
 //!
-//! Turns append, one batch at a time, see [`super::journal`]; one thread follows. What the engine has lost is noticed
-//! because the record at the own position is gone. Then a new epoch, which is another stream, begins from the state of the
-//! server that has read most, and the others take that.
+//! Turns append, one batch at a time, see [`super::journal`]; one thread follows. An engine that was started anew may have lost
+//! entries: before anything is appended to it, the servers compare how far they have read. If the stream lacks something of
+//! that, a new epoch, which is another stream, begins from the state of the server that has read most, and the others take it.
 
 pub mod batch;
 mod charter;
 mod config;
 mod engine;
+mod epoch;
 mod follow;
 mod keys;
 mod meter;
@@ -39,6 +40,7 @@ use self::charter::Charter;
 pub(super) use self::config::FLAGS;
 pub use self::config::ShareConfig;
 use self::engine::{Engine, EngineError};
+use self::epoch::Epoch;
 use self::keys::Keys;
 use self::meter::Meter;
 use self::position::Position;
@@ -61,7 +63,7 @@ const COMING_BACK: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after an append that failed.
 const RETRY: Duration = Duration::from_millis(40);
-/// How long a user who comes back waits at most for what was said elsewhere.
+/// How long a reader waits at most for what they have read elsewhere.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The log in a stream that several servers write.
@@ -128,7 +130,7 @@ enum Fate {
 /// How far the thread that follows has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
-    epoch: u64,
+    epoch: Epoch,
     cursor: Position,
     /// If set, the stream has what was read of it, as far as is known.
     is_verified: bool,
@@ -151,7 +153,7 @@ impl Share {
         let charter = match charter.check(limits, open_allowed) {
             Ok(()) => charter,
             // Nobody is left who has agreed on them.
-            Err(_) if report::living(&mut engine, &keys, |_, _| {}).map_err(failed)? == 0 => {
+            Err(_) if Self::is_deserted(&mut engine, &keys).map_err(failed)? => {
                 Replica::rebuild(&mut engine, &keys, &charter, (limits, open_allowed)).map_err(failed)?
             }
             Err(other) => return Err(other),
@@ -177,6 +179,11 @@ impl Share {
             replica: Mutex::new(Some(replica)),
         };
         Ok((share, state))
+    }
+
+    fn is_deserted(engine: &mut Engine, keys: &Keys) -> Result<bool, EngineError> {
+        let reports = report::all(engine, keys)?;
+        Ok(report::living(&reports, engine.time_at(Instant::now())).is_empty())
     }
 
     /// Returns what the chat is known by.
@@ -257,12 +264,10 @@ impl Share {
         let engine = match &mut sender.engine {
             Some(engine) => engine,
             none => {
-                let mut engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
-                // The engine may have been started anew, and lack what was read before.
-                let has = self.has(&mut engine, place).map_err(|error| EngineError::Away(error.to_string()))?;
-                if !has {
+                let engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
+                if engine.run() != place.epoch.run {
                     self.doubt();
-                    return Err(EngineError::Refused("the stream lacks entries".into()));
+                    return Err(EngineError::Refused("the engine was started anew".into()));
                 }
                 none.insert(engine)
             }
@@ -270,16 +275,6 @@ impl Share {
         engine.set_timeout(left)?;
         batch.deadline = engine.time_at(given_up.checked_sub(MARGIN).unwrap_or(given_up));
         Ok(engine.append(&stream, batch, entries)?.is_some())
-    }
-
-    /// Returns whether the stream in use is the one at `place`, and has what was read of it.
-    fn has(&self, engine: &mut Engine, place: Place) -> Result<bool, EngineError> {
-        let stream = self.keys.stream(place.epoch);
-        Ok(self.keys.epoch(engine)? == Some(place.epoch)
-            && match place.cursor {
-                Position::START => engine.last(&stream)?.is_some(),
-                cursor => engine.record_at(&stream, cursor)?.is_some(),
-            })
     }
 
     /// The stream may not be what was followed.
@@ -300,7 +295,7 @@ impl Share {
 
     /// Returns what has become of the batch under way; `None` if that is not known by `deadline`, or as soon as `epoch` is
     /// over.
-    fn fate(&self, deadline: Instant, epoch: Option<u64>) -> Option<Fate> {
+    fn fate(&self, deadline: Instant, epoch: Option<Epoch>) -> Option<Fate> {
         let mut pending = self.pending.lock();
         loop {
             if let Some(fate) = pending.fate.take() {
@@ -377,36 +372,21 @@ impl Log for Share {
         true
     }
 
-    fn catch_up(&self) {
+    fn catch_up(&self) -> bool {
         let deadline = Instant::now() + CATCH_UP;
         if self.is_away.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
-        let Some(mut sender) = self.sender.try_lock_until(deadline) else { return };
-        let place = *self.place.lock();
-        let last = sender.engine.as_mut().map(|engine| engine.last(&self.keys.stream(place.epoch)));
-        let last = match last {
-            Some(Ok(Some(last))) => last,
-            Some(Ok(None)) => return,
-            Some(Err(_)) => {
-                sender.engine = None;
-                return;
-            }
-            None => match Engine::connect(&self.config, CATCH_UP) {
-                Ok(mut engine) => match engine.last(&self.keys.stream(place.epoch)) {
-                    Ok(Some(last)) => last,
-                    _ => return,
-                },
-                Err(_) => return,
-            },
-        };
-        drop(sender);
-        let mut now_at = self.place.lock();
-        while now_at.epoch == place.epoch && now_at.cursor < last {
-            if self.moved.wait_until(&mut now_at, deadline).timed_out() {
-                return;
+        let Some(Place { epoch, .. }) = self.verified_place(deadline) else { return false };
+        let last = Engine::connect(&self.config, CATCH_UP).and_then(|mut engine| engine.last(&self.keys.stream(epoch)));
+        let Ok(Some(last)) = last else { return false };
+        let mut place = self.place.lock();
+        while place.epoch == epoch && place.cursor < last {
+            if self.moved.wait_until(&mut place, deadline).timed_out() {
+                return false;
             }
         }
+        place.epoch == epoch
     }
 
     fn is_sweeper(&self) -> bool {

@@ -44,7 +44,7 @@ pub struct StreamCall<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Position {
     room: String,
-    id: u64,
+    pub(super) id: u64,
 }
 
 impl Position {

@@ -62,6 +62,10 @@ impl Chat {
             Ok(wish) => wish,
             Err((status, text)) => return opener.refuse(status, &text),
         };
+        #[cfg(feature = "share")]
+        if let Err(refusal) = self.catch_up(&room, after.as_ref().map_or(0, |position| position.id)) {
+            return opener.refuse(status(&refusal), &format!("{refusal}\n"));
+        }
         let call = StreamCall { name: &name, room: &room, after: after.as_ref(), address: caller.address };
         let mut opener = Some(opener);
         let refused = self.acting(caller, &name, |core, proof| {

@@ -9,15 +9,21 @@ use std::thread;
 use std::time::Duration;
 
 use super::home::Home;
+use super::lan::Lan;
 use super::tools::installed;
 use super::{ANY_PORT, TIMEOUT, eventually};
 
+/// The environment variable that names the program, where it is not the first one that is installed.
+const PROGRAM_VARIABLE: &str = "CHAT_TEST_ENGINE";
+
 /// A running engine that appends to a file, as a service would.
 pub struct Engine {
-    program: &'static str,
+    /// The words that start it, but for its options.
+    command: Vec<String>,
     home: Home,
     child: Option<Child>,
     options: Vec<String>,
+    host: String,
     pub port: u16,
 }
 
@@ -25,24 +31,44 @@ impl Engine {
     /// Starts one on a free port, or says on standard error that the test is left out because none is installed.
     #[track_caller]
     pub fn start(options: &[&str]) -> Option<Self> {
-        let program = installed(&["valkey-server", "redis-server"])?;
         let port = TcpListener::bind(ANY_PORT).unwrap().local_addr().unwrap().port();
+        Self::start_by(&[], ("127.0.0.1".into(), port), options)
+    }
+
+    /// Starts one on a machine of a network. It is to be used from a machine of the same network.
+    #[track_caller]
+    pub fn start_on(lan: &Lan, machine: usize, options: &[&str]) -> Option<Self> {
+        Self::start_by(&lan.shell(machine), (lan.address(machine), 6379), options)
+    }
+
+    #[track_caller]
+    fn start_by(by: &[String], (host, port): (String, u16), options: &[&str]) -> Option<Self> {
+        let wanted = std::env::var(PROGRAM_VARIABLE).ok();
+        let programs = wanted.as_deref().map_or(vec!["valkey-server", "redis-server"], |program| vec![program]);
+        let program = installed(&programs)?.to_owned();
+        let command = by.iter().cloned().chain([program]).collect();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut engine = Self { program, home: Home::new(), child: None, options, port };
+        let mut engine = Self { command, home: Home::new(), child: None, options, host, port };
         engine.restart();
         Some(engine)
+    }
+
+    /// Where it is: `HOST:PORT`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// Starts it again with what it has on the disk.
     #[track_caller]
     pub fn restart(&mut self) {
         assert!(self.child.is_none());
-        let mut command = Command::new(self.program);
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).args(["--port", &self.port.to_string(), "--bind", &self.host]);
+        command.args(["--save", "", "--appendonly", "yes", "--protected-mode", "no"]);
         command.arg("--dir").arg(&self.home.0).args(&self.options).stdout(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         eventually("the engine answers", TIMEOUT, || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| {
+            TcpStream::connect(self.address()).is_ok_and(|mut stream| {
                 let mut reply = [0; 5];
                 stream.write_all(b"PING\r\n").is_ok()
                     && stream.read_exact(&mut reply).is_ok()
@@ -89,7 +115,7 @@ impl Engine {
     }
 
     fn calls(&self, commands: &[&[&str]]) -> Vec<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         for words in commands {
             let mut command = format!("*{}\r\n", words.len());

@@ -105,6 +105,19 @@ impl Lan {
         Process::start(&[&self.shell(machine).each_ref().map(String::as_str), line].concat(), arguments)
     }
 
+    /// Cuts the wire between two machines, or mends it: while it is cut, what one sends the other arrives nowhere, and
+    /// neither is told.
+    #[track_caller]
+    pub fn cut(&self, one: usize, other: usize, is_cut: bool) {
+        for (from, to) in [(one, other), (other, one)] {
+            let to = self.address(to);
+            // An address of hardware that no machine has.
+            let nobody = format!("neigh replace {to} lladdr 02:00:00:00:00:77 dev eth0 nud permanent");
+            let line = if is_cut { nobody } else { format!("neigh del {to} dev eth0") };
+            self.ip(from, &line);
+        }
+    }
+
     /// Starts a program that listens on a machine, and waits for its ready line.
     #[track_caller]
     pub fn serve(&self, machine: usize, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Process {

@@ -59,6 +59,8 @@ pub(super) struct Engine {
     connection: redis::Connection,
     /// A time of the engine's clock in milliseconds, and when it was so at the latest.
     clock: (u64, Instant),
+    /// Identifies the process of the engine: random.
+    run: u64,
 }
 
 impl Engine {
@@ -77,10 +79,20 @@ impl Engine {
         let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(failed)?;
         let connection = client.get_connection_with_timeout(timeout).map_err(failed)?;
-        let mut engine = Self { connection, clock: (0, Instant::now()) };
+        let mut engine = Self { connection, clock: (0, Instant::now()), run: 0 };
         engine.set_timeout(timeout)?;
         engine.set_clock()?;
+        let info: String = engine.call(cmd("INFO").arg("server"))?;
+        let run = info.lines().find_map(|line| line.strip_prefix("run_id:")?.get(..16));
+        let run = run.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        engine.run = run.ok_or_else(|| EngineError::Refused("it does not say its run_id".into()))?;
         Ok(engine)
+    }
+
+    /// Returns what tells this process of the engine from one before, which may have known more: an engine loses what it had
+    /// not written to the disk.
+    pub(super) fn run(&self) -> u64 {
+        self.run
     }
 
     pub(super) fn set_timeout(&self, timeout: Duration) -> Result<(), EngineError> {

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info, warn};
 
 use super::super::entry::PersonId;
+use super::super::name::RoomName;
 use super::super::streams::end;
-use super::super::{Chat, State, reply};
+use super::super::{Chat, Core, Refusal, State, reply};
 use super::charter::Charter;
 use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
-use super::position::Position;
 use super::replica::Replica;
 use super::report::{self, Report};
 use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
@@ -32,10 +32,6 @@ const LAST_RETRY: Duration = Duration::from_secs(1);
 const LOADING: Duration = Duration::from_secs(300);
 /// How often a server says that it lives, at least.
 const BEAT: Duration = Duration::from_secs(10);
-/// How long servers wait for each other before one begins a new epoch.
-const CLAIMING: Duration = Duration::from_millis(500);
-/// How long they wait for the one that has read most.
-const OTHERS_TURN: Duration = Duration::from_secs(3);
 /// For how long a server is the one that removes what is idle, in milliseconds.
 const LEASE: u64 = 30_000;
 /// For how long a server is the one that writes a snapshot, in milliseconds.
@@ -60,7 +56,7 @@ pub(super) fn connect_patiently(config: &ShareConfig) -> Result<Engine, EngineEr
 pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
     let idle = share.limits.user_idle.min(share.limits.room_idle);
     let beat = BEAT.min(idle / 4).max(Duration::from_millis(100));
-    let mut follower = Follower { share, chat, replica, beat };
+    let mut follower = Follower { share, chat, replica, others: Vec::new(), beat };
     let mut pause = FIRST_RETRY;
     // What was last said in the log, so that a long outage is one line.
     let mut said: Option<String> = None;
@@ -88,10 +84,12 @@ pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
     }
 }
 
-struct Follower<'a> {
-    share: &'a Arc<Share>,
-    chat: &'a Chat,
-    replica: Replica,
+pub(super) struct Follower<'a> {
+    pub(super) share: &'a Arc<Share>,
+    pub(super) chat: &'a Chat,
+    pub(super) replica: Replica,
+    /// The servers that lived at the last beat.
+    pub(super) others: Vec<u64>,
     /// How often to say that this server lives.
     beat: Duration,
 }
@@ -142,7 +140,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn announce_place(&self) {
+    pub(super) fn announce_place(&self) {
         let mut place = self.share.place.lock();
         (place.epoch, place.cursor) = (self.replica.epoch, self.replica.cursor);
         self.share.moved.notify_all();
@@ -154,22 +152,18 @@ impl Follower<'_> {
         loop {
             let keys = &self.share.keys;
             let epoch = keys.epoch(engine)?;
-            match epoch {
-                Some(epoch) if epoch > self.replica.epoch => self.reload(engine)?,
-                Some(epoch) if epoch == self.replica.epoch => {
-                    if self.replica.is_in(engine, keys)? {
-                        break;
-                    }
-                    // It may only have been behind when a snapshot took the place of what it had read.
-                    let snapshot = keys.snapshot(engine)?;
-                    let read = snapshot.and_then(|bytes| snapshot::read(&bytes, &self.share.limits).ok());
-                    if read.is_some_and(|(.., position)| position > self.replica.cursor) {
-                        self.reload(engine)?;
-                    } else {
-                        self.begin_epoch(engine, Some(epoch))?;
-                    }
-                }
-                epoch => self.begin_epoch(engine, epoch)?,
+            let Some(agreed) = epoch.filter(|epoch| epoch.run == engine.run()) else {
+                self.agree(engine, epoch)?;
+                continue;
+            };
+            if agreed.number == self.replica.epoch.number && self.replica.is_in(engine, keys)? {
+                self.replica.epoch = agreed;
+                break;
+            }
+            if agreed == self.replica.epoch && !self.is_before_snapshot(engine)? {
+                self.agree(engine, epoch)?;
+            } else {
+                self.reload(engine)?;
             }
         }
         engine.set_timeout(READ_WAIT + SLACK)?;
@@ -177,6 +171,12 @@ impl Follower<'_> {
         *self.share.place.lock() = place;
         self.share.moved.notify_all();
         Ok(())
+    }
+
+    /// Returns whether a snapshot has taken the place of what was read last.
+    pub(super) fn is_before_snapshot(&self, engine: &mut Engine) -> Result<bool, EngineError> {
+        let snapshot = self.share.keys.snapshot(engine)?;
+        Ok(snapshot.and_then(|bytes| snapshot::position(&bytes)).is_some_and(|position| position > self.replica.cursor))
     }
 
     /// Takes the state that is kept beside the stream.
@@ -189,7 +189,7 @@ impl Follower<'_> {
             return Err(EngineError::Refused("the chat there is another one now".into()));
         }
         let (replica, state) = Replica::load(engine, &share.keys, &charter, &share.limits)?;
-        info!("took the state of epoch {} from the shared log", replica.epoch);
+        info!("took the state of epoch {} from the shared log", replica.epoch.number);
         self.replica = replica;
         self.chat.replace(state);
         self.announce_place();
@@ -197,36 +197,6 @@ impl Follower<'_> {
         let sequence = share.pending.lock().sequence;
         if self.replica.admission.has(share.origin, sequence) {
             share.settle(sequence, Fate::IsIn);
-        }
-        Ok(())
-    }
-
-    /// Begins an epoch from the own state, unless another server has read more.
-    fn begin_epoch(&mut self, engine: &mut Engine, before: Option<u64>) -> Result<(), EngineError> {
-        let (share, cursor) = (self.share, self.replica.cursor);
-        let new = before.unwrap_or(0).max(self.replica.epoch) + 1;
-        let keys = &share.keys;
-        keys.claim(engine, new, share.origin, cursor)?;
-        std::thread::sleep(CLAIMING);
-        let claims = keys.claim(engine, new, share.origin, cursor)?;
-        let most = claims.into_iter().map(|(server, cursor)| (cursor, server)).max();
-        if most.is_some_and(|(_, server)| server != share.origin) {
-            let deadline = Instant::now() + OTHERS_TURN;
-            while Instant::now() < deadline {
-                if keys.epoch(engine)? != before {
-                    return Ok(());
-                }
-                std::thread::sleep(FIRST_RETRY);
-            }
-        }
-        let state = self.chat.state();
-        let bytes = snapshot::write(&state, &self.replica.admission, Position::START);
-        let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
-        if keys.begin(engine, (before, new), &share.charter.to_bytes(), &bytes)? {
-            warn!("the shared log had lost entries; it goes on from this server's state as epoch {new}");
-            share.meter.epoch_began();
-            (self.replica.epoch, self.replica.cursor, self.replica.last) = (new, Position::START, None);
-            self.announce_place();
         }
         Ok(())
     }
@@ -240,19 +210,17 @@ impl Follower<'_> {
         let report = Report::new(now, self.chat.heard(self.beat * 3));
         let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
         share.keys.report(engine, share.origin, &bytes)?;
-        let heard = |server, report: &Report| {
-            if server != share.origin {
-                self.chat.heard_elsewhere(&report.heard_before(now));
-            }
-        };
-        let living = report::living(engine, &share.keys, heard)?;
-        share.meter.set_servers(living);
+        let reports = report::all(engine, &share.keys)?;
+        for (_, report) in reports.iter().filter(|(server, _)| *server != share.origin) {
+            self.chat.heard_elsewhere(&report.heard_before(now));
+        }
+        self.others = report::living(&reports, now);
+        share.meter.set_servers(self.others.len());
         let sweeps = share.keys.lease(engine, "sweeper", share.origin, LEASE)?;
         // Given up before it expires there.
         let until = Instant::now() + Duration::from_millis(LEASE) * 3 / 4;
         *share.sweeps_until.lock() = sweeps.then_some(until);
         if share.keys.records(engine, self.replica.epoch)? > share.config.most_records
-            && self.replica.cursor != Position::START
             && share.keys.lease(engine, "lock", share.origin, LOCK)?
         {
             self.compact();
@@ -287,7 +255,7 @@ impl Follower<'_> {
 
 impl Chat {
     /// Returns the durable state as it is now.
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.core.lock().state().clone()
     }
 
@@ -301,6 +269,16 @@ impl Chat {
         let ended = core.replace(state, Instant::now());
         drop(core);
         reply(ended);
+    }
+
+    /// Waits until a position that a reader has from another server is one here.
+    ///
+    /// # Errors
+    /// If this server is too far behind.
+    pub(in super::super) fn catch_up(&self, room: &RoomName, id: u64) -> Result<(), Refusal> {
+        let is_known = |core: &Core<_>| core.state().room_named(room.key()).is_ok_and(|room| room.last_id >= id);
+        let may_wait = !self.log.is_shared() || is_known(&self.core.lock()) || self.log.catch_up();
+        may_wait.then_some(()).ok_or(Refusal::Behind)
     }
 
     fn heard(&self, time: Duration) -> Vec<(PersonId, Duration)> {

@@ -2,30 +2,32 @@
 //!
 //! ```text
 //! chat-rpc:CHAT:charter    what all servers agree on
-//! chat-rpc:CHAT:epoch      the number of the stream in use; another one after entries were lost there
-//! chat-rpc:CHAT:log:EPOCH  the stream
+//! chat-rpc:CHAT:epoch      the stream in use, and the run of the engine in which the servers have agreed on it
+//! chat-rpc:CHAT:log:N      the stream of epoch N; there is another one after entries were lost
 //! chat-rpc:CHAT:snapshot   the state at a position of it
 //! chat-rpc:CHAT:servers    each server's report: that it lives, and which users it has heard of
 //! chat-rpc:CHAT:sweeper    the server that removes what is idle; expires
 //! chat-rpc:CHAT:lock       the server that writes a snapshot; expires
-//! chat-rpc:CHAT:claims:N   the servers that would begin epoch N, and how far each has read; expires
+//! chat-rpc:CHAT:claims:N   how far each server has read, where they have to agree on how epoch N goes on; expires
 //! ```
 
-use super::engine::cmd;
-
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, cmd};
+use super::epoch::{Claim, Epoch};
 use super::position::Position;
 
-/// Begins an epoch unless somebody else was faster. Keys: epoch, charter, snapshot, old stream, new stream. Arguments: the
-/// epoch before, the new one, charter, snapshot.
+/// Begins an epoch unless somebody else was faster. Returns the position of its first record. Keys: epoch, charter, snapshot,
+/// old stream, new stream. Arguments: the epoch before, the new one, charter, snapshot.
 const BEGIN: &str = "\
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return false end
 redis.call('DEL', KEYS[4], KEYS[5])
 redis.call('SET', KEYS[2], ARGV[3])
 redis.call('SET', KEYS[3], ARGV[4])
-redis.call('XADD', KEYS[5], '*', 'epoch', ARGV[2])
 redis.call('SET', KEYS[1], ARGV[2])
-return 1";
+return redis.call('XADD', KEYS[5], '*', 'epoch', ARGV[2])";
+
+/// Lets an epoch go on in this run of the engine, unless somebody else was faster. Key: epoch. Arguments: the epoch as it was,
+/// and as it is now.
+const RENEW: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end return 1";
 
 /// Keeps a snapshot and drops what was before it. Keys: epoch, snapshot, stream. Arguments: epoch, snapshot, position.
 const COMPACT: &str = "\
@@ -59,8 +61,8 @@ impl Keys {
         format!("{}:{name}", self.prefix)
     }
 
-    pub(super) fn stream(&self, epoch: u64) -> String {
-        self.key(&format!("log:{epoch}"))
+    pub(super) fn stream(&self, epoch: Epoch) -> String {
+        self.key(&format!("log:{}", epoch.number))
     }
 
     /// Returns the charter; keeps `new` where there is none.
@@ -70,43 +72,52 @@ impl Keys {
         engine.call(cmd("GET").arg(&key))
     }
 
-    pub(super) fn epoch(&self, engine: &mut Engine) -> Result<Option<u64>, EngineError> {
-        engine.call(cmd("GET").arg(self.key("epoch")))
+    pub(super) fn epoch(&self, engine: &mut Engine) -> Result<Option<Epoch>, EngineError> {
+        let epoch: Option<String> = engine.call(cmd("GET").arg(self.key("epoch")))?;
+        let strange = |()| EngineError::Refused("the epoch there is none of this program's".into());
+        epoch.map(|epoch| epoch.parse()).transpose().map_err(strange)
     }
 
     pub(super) fn snapshot(&self, engine: &mut Engine) -> Result<Option<Vec<u8>>, EngineError> {
         engine.call(cmd("GET").arg(self.key("snapshot")))
     }
 
-    /// Begins the epoch `new` after `before`. Returns whether it was this call that did.
+    /// Begins the epoch `new` after `before`. Returns the position of its first record, if it was this call that did.
     pub(super) fn begin(
         &self,
         engine: &mut Engine,
-        (before, new): (Option<u64>, u64),
+        (before, new): (Option<Epoch>, Epoch),
         charter: &[u8],
         snapshot: &[u8],
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Option<Position>, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(BEGIN).arg(5).arg(self.key("epoch")).arg(self.key("charter")).arg(self.key("snapshot"));
-        eval.arg(self.stream(before.unwrap_or(0))).arg(self.stream(new));
-        eval.arg(before.map_or_else(String::new, |epoch| epoch.to_string())).arg(new).arg(charter).arg(snapshot);
-        engine.call(&eval)
+        eval.arg(self.stream(before.unwrap_or_default())).arg(self.stream(new));
+        eval.arg(before.map_or_else(String::new, |epoch| epoch.to_string())).arg(new.to_string());
+        let first: Option<String> = engine.call(eval.arg(charter).arg(snapshot))?;
+        Ok(first.and_then(|first| first.parse().ok()))
     }
 
-    pub(super) fn records(&self, engine: &mut Engine, epoch: u64) -> Result<u64, EngineError> {
+    /// Lets the epoch `before` go on as `now`.
+    pub(super) fn renew(&self, engine: &mut Engine, before: Epoch, now: Epoch) -> Result<(), EngineError> {
+        let mut eval = cmd("EVAL");
+        engine.call(eval.arg(RENEW).arg(1).arg(self.key("epoch")).arg(before.to_string()).arg(now.to_string()))
+    }
+
+    pub(super) fn records(&self, engine: &mut Engine, epoch: Epoch) -> Result<u64, EngineError> {
         engine.call(cmd("XLEN").arg(self.stream(epoch)))
     }
 
     pub(super) fn compact(
         &self,
         engine: &mut Engine,
-        epoch: u64,
+        epoch: Epoch,
         snapshot: &[u8],
         position: Position,
     ) -> Result<bool, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(COMPACT).arg(3).arg(self.key("epoch")).arg(self.key("snapshot")).arg(self.stream(epoch));
-        engine.call(eval.arg(epoch).arg(snapshot).arg(position.to_string()))
+        engine.call(eval.arg(epoch.to_string()).arg(snapshot).arg(position.to_string()))
     }
 
     /// Takes or renews the lease `name` for `time` milliseconds. Returns whether `holder` has it.
@@ -118,19 +129,28 @@ impl Keys {
         engine.call(cmd("EVAL").arg(RELEASE).arg(1).arg(self.key(name)).arg(holder))
     }
 
-    /// Says how far `server` has read, which would begin `epoch`. Returns what all say who would.
+    /// Says how far `server` has read, where `epoch` has to go on. Returns what all have said.
     pub(super) fn claim(
         &self,
         engine: &mut Engine,
-        epoch: u64,
+        epoch: Option<Epoch>,
         server: u64,
-        cursor: Position,
-    ) -> Result<Vec<(u64, Position)>, EngineError> {
-        let key = self.key(&format!("claims:{epoch}"));
-        let _: i64 = engine.call(cmd("HSET").arg(&key).arg(server).arg(cursor.to_string()))?;
+        claim: Claim,
+    ) -> Result<Vec<(u64, Claim)>, EngineError> {
+        let key = self.claims(epoch);
+        let _: i64 = engine.call(cmd("HSET").arg(&key).arg(server).arg(claim.to_string()))?;
         let _: i64 = engine.call(cmd("PEXPIRE").arg(&key).arg(10_000))?;
         let claims: Vec<(u64, String)> = engine.call(cmd("HGETALL").arg(&key))?;
-        Ok(claims.into_iter().filter_map(|(server, cursor)| Some((server, cursor.parse().ok()?))).collect())
+        Ok(claims.into_iter().filter_map(|(server, claim)| Some((server, claim.parse().ok()?))).collect())
+    }
+
+    /// Removes the claim of a server that is gone.
+    pub(super) fn unclaim(&self, engine: &mut Engine, epoch: Option<Epoch>, server: u64) -> Result<(), EngineError> {
+        engine.call(cmd("HDEL").arg(self.claims(epoch)).arg(server))
+    }
+
+    fn claims(&self, epoch: Option<Epoch>) -> String {
+        self.key(&format!("claims:{}", epoch.unwrap_or_default()))
     }
 
     /// Leaves the report of `server`.

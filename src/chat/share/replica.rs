@@ -8,12 +8,13 @@ use super::super::journal::Outcome;
 use super::batch::{Admission, Verdict};
 use super::charter::Charter;
 use super::engine::{Engine, EngineError, Record};
+use super::epoch::Epoch;
 use super::keys::Keys;
 use super::position::Position;
 use super::{Fate, Limits, snapshot};
 
 pub(super) struct Replica {
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
     /// The last record that was read.
     pub(super) cursor: Position,
     /// Whose it was, to know it again.
@@ -34,7 +35,8 @@ impl Replica {
             let empty = State::new(limits.clone(), super::super::FORM);
             let empty = snapshot::write(&empty, &Admission::default(), Position::START);
             let empty = empty.map_err(|error| refused(error.to_string()))?;
-            keys.begin(engine, (None, 1), &charter.to_bytes(), &empty)?;
+            let first = Epoch { number: 1, run: engine.run() };
+            keys.begin(engine, (None, first), &charter.to_bytes(), &empty)?;
         }
         let none = || refused("the snapshot there is gone".into());
         let epoch = keys.epoch(engine)?.ok_or_else(none)?;
@@ -71,7 +73,8 @@ impl Replica {
         let after = Charter::new(before.identity.clone(), limits, open_allowed);
         let bytes = snapshot::write(&state, &replica.admission, Position::START);
         let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
-        if keys.begin(engine, (Some(replica.epoch), replica.epoch + 1), &after.to_bytes(), &bytes)? {
+        let new = Epoch { number: replica.epoch.number + 1, run: engine.run() };
+        if keys.begin(engine, (Some(replica.epoch), new), &after.to_bytes(), &bytes)?.is_some() {
             warn!("no other server lives: the chat has the limits of this one now; {refused} parts of it did not fit");
             return Ok(after);
         }
@@ -100,11 +103,7 @@ impl Replica {
 
     /// Returns whether the stream has the record that was read last.
     pub(super) fn is_in(&self, engine: &mut Engine, keys: &Keys) -> Result<bool, EngineError> {
-        let stream = keys.stream(self.epoch);
-        if self.cursor == Position::START {
-            return Ok(engine.last(&stream)?.is_some());
-        }
-        let record = engine.record_at(&stream, self.cursor)?;
+        let record = engine.record_at(&keys.stream(self.epoch), self.cursor)?;
         // Another one can have the same id, where the engine has lost some and its clock was set back.
         Ok(record.is_some_and(|record| {
             let batch = record.batch.map(|batch| (batch.origin, batch.sequence));

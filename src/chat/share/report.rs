@@ -13,24 +13,29 @@ const SILENT: u64 = 30_000;
 /// After this the report of a server is removed.
 const GONE: u64 = 3_600_000;
 
-/// Counts the servers that live. `heard` is called with the report of each.
-pub(super) fn living(
-    engine: &mut Engine,
-    keys: &Keys,
-    mut heard: impl FnMut(u64, &Report),
-) -> Result<usize, EngineError> {
+/// Returns the last report of each server. Removes those of servers that have long been gone.
+pub(super) fn all(engine: &mut Engine, keys: &Keys) -> Result<Vec<(u64, Report)>, EngineError> {
     let now = engine.time_at(Instant::now());
-    let mut living = 0;
+    let mut reports = Vec::new();
     for (server, bytes) in keys.reports(engine)? {
         let Ok(report) = postcard::from_bytes::<Report>(&bytes) else { continue };
-        let age = now.saturating_sub(report.at);
-        living += usize::from(age <= SILENT);
-        heard(server, &report);
-        if age > GONE {
+        if now.saturating_sub(report.at) > GONE {
             keys.forget(engine, server)?;
         }
+        reports.push((server, report));
     }
-    Ok(living)
+    Ok(reports)
+}
+
+/// Returns the servers that live.
+pub(super) fn living(reports: &[(u64, Report)], now: u64) -> Vec<u64> {
+    let living = reports.iter().filter(|(_, report)| now.saturating_sub(report.at) <= SILENT);
+    living.map(|(server, _)| *server).collect()
+}
+
+/// Returns the servers that lived when the engine last heard of any.
+pub(super) fn last_seen(reports: &[(u64, Report)]) -> Vec<u64> {
+    living(reports, reports.iter().map(|(_, report)| report.at).max().unwrap_or(0))
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -25,6 +25,11 @@ pub(super) fn write(state: &State, admission: &Admission, position: Position) ->
     Ok(bytes)
 }
 
+/// Returns the position of the stream at which a snapshot was written, if it can be read.
+pub(super) fn position(bytes: &[u8]) -> Option<Position> {
+    postcard::take_from_bytes(bytes).ok().map(|(Head { position, .. }, _)| position)
+}
+
 /// Reads what [`write`] has written.
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(State, Admission, Position), String> {
     let unreadable = |_| "the snapshot there is unreadable".to_owned();
