@@ -23,7 +23,7 @@ use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 use super::event::{Event, Message};
 use super::locale::Locale;
 use crate::sanitize::Sanitized;
-use layout::{Head, layout};
+use layout::{Head, Line, layout};
 use names::{few, is_same, mentions};
 use outage::OutageLine;
 use presence::Presence;
@@ -80,6 +80,8 @@ pub(crate) struct Renderer {
     presence: Presence,
     unseen: Unseen,
     last: Option<Last>,
+    /// The lines that the event at hand has made so far.
+    shown: Vec<Rendered>,
 }
 
 impl Renderer {
@@ -98,6 +100,7 @@ impl Renderer {
             presence: Presence::default(),
             unseen: Unseen::default(),
             last: None,
+            shown: Vec::new(),
         }
     }
 
@@ -199,90 +202,68 @@ impl Renderer {
         let locale = self.locale;
         match event {
             Event::Joined { room, users, messages } => self.joined(room, users, messages, now),
-            Event::Created { room } => vec![self.note(&(locale.created_to_join)(&sanitized(room)))],
+            Event::Created { room } => {
+                let line = self.note(&(locale.created_to_join)(&sanitized(room)));
+                self.shown.push(line);
+            }
             Event::Left { room } => {
                 self.room = None;
                 self.presence.others.clear();
-                vec![self.logged_note(&(locale.left)(&sanitized(room)), now)]
+                self.tell(&(locale.left)(&sanitized(room)), now);
             }
             Event::Message(message) => {
-                let mut shown: Vec<_> = self.divider_of_idle(message, now).into_iter().collect();
-                shown.extend(self.message(message, true, true));
-                shown
+                self.divide_after_idling(message, now);
+                self.message(message, true, true);
             }
             Event::Confirmed(draft) => self.confirmed(draft, now),
             Event::Refused { draft, fault } => self.refused(draft, fault, now),
             Event::Presence { came, went } => self.presence(came, went, now),
-            Event::Missed { count } => vec![self.logged_note(&(locale.missed)(*count), now)],
-            Event::Lost => {
-                self.outage = OutageLine { lost: Some(locale.lost), ..OutageLine::default() };
-                self.tell_outage(locale.lost, now)
+            Event::Missed { count } => self.tell(&(locale.missed)(*count), now),
+            Event::Lost | Event::Retrying { .. } | Event::Forgotten { .. } | Event::Back { .. } => {
+                self.outage(event, now);
             }
-            Event::Retrying { pause } => {
-                let text = (locale.retrying)(pause.as_secs_f64().round().max(1.0) as u64);
-                // Plain lines say it once: what comes again every few seconds only disturbs.
-                let is_told = self.outage.retrying.replace(text.clone()).is_some();
-                if is_told && self.style.plain { Vec::new() } else { self.tell_outage(&text, now) }
-            }
-            Event::Back { caught_up } => {
-                let text = (locale.back)(&time(now), *caught_up);
-                self.outage.back = Some(text.clone());
-                self.tell_outage(&text, now)
-            }
-            Event::Forgotten { room } => {
-                if self.outage.back.is_some() && !self.is_last(Topic::Outage) {
-                    // A story of its own.
-                    self.outage = OutageLine::default();
-                }
-                let text = (locale.forgotten)(&sanitized(room));
-                self.outage.forgotten = Some(text.clone());
-                self.tell_outage(&text, now)
-            }
-            // Why, the program says at its end.
-            Event::Ended { .. } => Vec::new(),
+            // The program says at its end why.
+            Event::Ended { .. } => {}
         }
+        std::mem::take(&mut self.shown)
     }
 
-    fn joined(&mut self, room: &str, users: &[String], messages: &[Message], now: NaiveDateTime) -> Vec<Rendered> {
+    fn joined(&mut self, room: &str, users: &[String], messages: &[Message], now: NaiveDateTime) {
         self.room = Some(room.to_owned());
         self.presence.others = users.iter().filter(|user| !self.is_me(user)).cloned().collect();
         let text = match self.audience() {
             None => (self.locale.joined_alone)(&sanitized(room)),
             Some((others, _)) => (self.locale.joined)(&sanitized(room), &others),
         };
-        let mut shown = vec![self.logged_note(&text, now)];
+        self.tell(&text, now);
         let read = self.unseen.position(&self.name, room).map(str::to_owned);
         for message in messages {
             let was_read = read.as_ref().is_some_and(|read| *read >= message.timestamp);
-            // What the user said is seen, and was logged when the server had it.
+            // The user has seen their own messages, which were logged when the server had them.
             let is_new = !was_read && !self.is_me(&message.origin);
             if read.is_some() && is_new && !self.unseen.is_divided() {
-                shown.extend(self.divider(read.as_deref(), now));
+                self.divide(read.as_deref(), now);
             }
-            shown.extend(self.message(message, false, is_new));
+            self.message(message, false, is_new);
         }
         self.unseen.active(now);
-        shown
     }
 
     /// Returns older messages.
     pub(crate) fn messages(&mut self, messages: &[Message]) -> Vec<Rendered> {
-        messages.iter().flat_map(|message| self.message(message, false, false)).collect()
+        messages.iter().for_each(|message| self.message(message, false, false));
+        std::mem::take(&mut self.shown)
     }
 
     /// Returns a line that is not a message and has no time. `text` is sanitized.
     pub(crate) fn note(&mut self, text: &str) -> Rendered {
-        self.lines(4, &Head::default(), text, "", None, false)
-    }
-
-    /// Returns such a line about something that happens now, which belongs in the log too.
-    fn logged_note(&mut self, text: &str, now: NaiveDateTime) -> Rendered {
-        Rendered { log: self.log(now, text), ..self.note(text) }
+        self.lines(&Line { text: text.to_owned(), ..Line::default() }, None)
     }
 
     /// Returns an entry of a list: `left` in a column of its own.
     pub(crate) fn entry(&mut self, left: &str, text: &str) -> Rendered {
-        self.lines(2, &Head::plain(left), text, "", None, false)
+        let line = Line { head: Head::plain(left), text: text.to_owned(), is_entry: true, ..Line::default() };
+        self.lines(&line, None)
     }
 
     /// Returns a line about a message that was not sent before the session was closed.
@@ -291,17 +272,22 @@ impl Renderer {
         self.note(&told)
     }
 
-    /// Returns the lines about a message, whether it has just come or not, and whether it belongs in the log.
-    fn message(&mut self, message: &Message, live: bool, logged: bool) -> Vec<Rendered> {
-        let is_mine = self.is_me(&message.origin);
+    /// Shows a note about something that happens now, which belongs in the log too.
+    fn tell(&mut self, text: &str, now: NaiveDateTime) {
+        let line = Rendered { log: self.log(now, text), ..self.note(text) };
+        self.shown.push(line);
+    }
+
+    /// Shows a message. `live` if it has just come, `logged` if it belongs in the log.
+    fn message(&mut self, message: &Message, live: bool, logged: bool) {
         if let Some(room) = &self.room {
             self.unseen.read(&self.name, room, &message.timestamp);
         }
         if self.ignored.contains(&message.origin.to_lowercase()) {
-            return Vec::new();
+            return;
         }
         if self.style.json {
-            return vec![self.object(message, false)];
+            return self.object(message, false);
         }
         let is_call = self.is_call(message);
         let to = message.destination.as_deref();
@@ -309,81 +295,62 @@ impl Renderer {
             self.last_private = Some(message.origin.clone());
         }
         let said_at = message.said_at();
-        let day = said_at.map(|time| time.date());
-        let mut shown: Vec<_> = day.and_then(|day| self.new_day(day, true)).into_iter().collect();
+        if let Some(said_at) = said_at {
+            self.begin_day(said_at.date(), true);
+        }
         let clock = said_at.map(time).unwrap_or_default();
         let mark = if is_call && to.is_none() { Mark::Mention } else { Mark::None };
+        let is_mine = self.is_me(&message.origin);
         let said = Said { clock: &clock, mark, origin: &message.origin, to, text: &message.content, is_mine };
-        let mut lines = if self.style.plain {
-            let (head, text) = said.in_words(self.locale);
-            self.lines(4, &head, &text, "", None, true)
-        } else {
-            let (head, text, sgr) = said.on_screen(self.style);
-            self.lines(4, &head, &text, sgr, None, true)
-        };
+        let mut lines = self.lines(&said.line(self.style, self.locale), None);
+        lines.is_message = true;
         if logged {
             lines.log = self.log_of(&said, said_at.unwrap_or_default());
         }
         if live && self.style.bell && is_call {
             lines.text.insert(0, '\x07');
         }
-        shown.push(lines);
-        shown
+        self.shown.push(lines);
     }
 
-    fn presence(&mut self, came: &[String], went: &[String], now: NaiveDateTime) -> Vec<Rendered> {
+    fn presence(&mut self, came: &[String], went: &[String], now: NaiveDateTime) {
         if !self.is_last(Topic::Presence) {
             self.presence.begin_line();
         }
         self.presence.change(came, went);
         let told = self.presence.told(self.locale);
-        if told.is_empty() {
-            return Vec::new();
+        if !told.is_empty() {
+            self.dim_line(&told, Topic::Presence, now);
         }
-        self.dim_line(&told, Topic::Presence, now)
     }
 
-    /// Returns the whole story; in plain lines only what is new.
-    fn tell_outage(&mut self, news: &str, now: NaiveDateTime) -> Vec<Rendered> {
-        let told = if self.style.plain { news.to_owned() } else { self.outage.told() };
-        self.dim_line(&capitalized(&told), Topic::Outage, now)
-    }
-
-    fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) -> Vec<Rendered> {
-        let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
+    fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) {
+        self.begin_day(now.date(), false);
         let head = Head::default().with(self.style, DIM, &format!("{} ", time(now)));
-        let log = self.log(now, text);
-        shown.push(Rendered { log, ..self.lines(4, &head, text, DIM, Some(topic), false) });
-        shown
+        let line = Line { head, text: text.to_owned(), sgr: DIM, is_entry: false };
+        let lines = Rendered { log: self.log(now, text), ..self.lines(&line, Some(topic)) };
+        self.shown.push(lines);
     }
 
-    /// Returns a line for a day that is another than the last line's. Only messages go back in time.
-    fn new_day(&mut self, day: NaiveDate, may_go_back: bool) -> Option<Rendered> {
-        if day == self.day || day < self.day && !may_go_back {
-            return None;
+    /// Shows a line for a day that is another than the last line's. Only messages go back in time.
+    fn begin_day(&mut self, day: NaiveDate, may_go_back: bool) {
+        if day > self.day || day < self.day && may_go_back {
+            self.day = day;
+            let text = self.locale.day(day);
+            self.rule(&text);
         }
-        self.day = day;
-        let text = self.locale.day(day);
-        Some(self.rule(&text))
     }
 
-    /// Returns a line that divides others.
-    fn rule(&mut self, text: &str) -> Rendered {
+    /// Shows a line that divides others.
+    fn rule(&mut self, text: &str) {
         let text = if self.style.plain { text.to_owned() } else { format!("── {text} ──") };
-        self.lines(4, &Head::default(), &text, DIM, None, false)
+        let lines = self.lines(&Line { text, sgr: DIM, ..Line::default() }, None);
+        self.shown.push(lines);
     }
 
     /// Returns lines, in place of the last ones if those have the same topic.
-    fn lines(
-        &mut self,
-        part: usize,
-        head: &Head,
-        text: &str,
-        sgr: &str,
-        topic: Option<Topic>,
-        is_message: bool,
-    ) -> Rendered {
-        let lines = layout(self.style, self.size, part, head, text, sgr);
+    fn lines(&mut self, line: &Line, topic: Option<Topic>) -> Rendered {
+        let lines = layout(self.style, self.size, line);
         let mut text = String::new();
         if let Some(size) = self.size.filter(|_| !self.style.plain) {
             if let Some(last) = self.last.take()
@@ -396,12 +363,12 @@ impl Renderer {
             self.last = topic.map(|topic| Last { topic, rows: lines.rows, size });
         }
         text.push_str(&lines.text);
-        Rendered { text, is_message, log: String::new() }
+        Rendered { text, is_message: false, log: String::new() }
     }
 
-    fn object(&self, message: &Message, confirmed: bool) -> Rendered {
+    fn object(&mut self, message: &Message, confirmed: bool) {
         let text = json::message(self.room().unwrap_or_default(), message, confirmed);
-        Rendered { text, is_message: true, log: String::new() }
+        self.shown.push(Rendered { text, is_message: true, log: String::new() });
     }
 
     fn is_last(&self, topic: Topic) -> bool {
@@ -411,12 +378,6 @@ impl Renderer {
     fn is_me(&self, name: &str) -> bool {
         is_same(name, &self.name)
     }
-}
-
-/// Returns a text with a capital, to begin a line.
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Returns the hour and the minute.

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use super::layout::Head;
+use super::layout::{Head, Line};
 use super::names::{name, sanitized};
 use super::said::{Mark, Said};
 use super::style::RED;
@@ -17,45 +17,46 @@ const REASON_INDENT: &str = "      ";
 impl Renderer {
     /// Returns the lines that say that a draft has not arrived at once.
     pub(crate) fn pending(&mut self, draft: &Draft, now: NaiveDateTime) -> Vec<Rendered> {
-        self.own(draft, Mark::Pending, now)
+        self.own(draft, Mark::Pending, now);
+        std::mem::take(&mut self.shown)
     }
 
-    /// Returns the lines about a draft that the server has.
-    pub(super) fn confirmed(&mut self, draft: &Draft, now: NaiveDateTime) -> Vec<Rendered> {
+    /// Shows that the server has a draft.
+    pub(super) fn confirmed(&mut self, draft: &Draft, now: NaiveDateTime) {
         if self.style.json {
-            return vec![self.object(&self.as_message(draft, now), true)];
+            let message = self.as_message(draft, now);
+            self.object(&message, true);
+        } else if self.style.plain {
+            // A user who listens to the screen has just typed the text itself.
+            let to = draft.to.as_deref().map(name);
+            let line = self.note(&format!("{} {}", time(now), (self.locale.sent)(to.as_deref())));
+            self.shown.push(Rendered { log: self.log_of_own(draft, now), ..line });
+        } else {
+            self.own(draft, Mark::Sent, now);
         }
-        if !self.style.plain {
-            return self.own(draft, Mark::Sent, now);
-        }
-        // Whoever listens to the screen has just typed it.
-        let to = draft.to.as_deref().map(name);
-        let line = self.note(&format!("{} {}", time(now), (self.locale.sent)(to.as_deref())));
-        vec![Rendered { log: self.log_of_own(draft, now), ..line }]
     }
 
-    /// Returns the lines about a draft that the server refuses.
-    pub(super) fn refused(&mut self, draft: &Draft, fault: &Fault, now: NaiveDateTime) -> Vec<Rendered> {
+    /// Shows that the server refuses a draft.
+    pub(super) fn refused(&mut self, draft: &Draft, fault: &Fault, now: NaiveDateTime) {
         let why = self.locale.refusal(fault);
         if self.style.plain {
-            return vec![self.logged_note(&(self.locale.refused)(&sanitized(&draft.text), &why), now)];
+            return self.tell(&(self.locale.refused)(&sanitized(&draft.text), &why), now);
         }
-        let mut shown = self.own(draft, Mark::Refused, now);
-        shown.push(self.lines(4, &Head::plain(REASON_INDENT), &why, RED, None, false));
-        shown
+        self.own(draft, Mark::Refused, now);
+        let reason = Line { head: Head::plain(REASON_INDENT), text: why, sgr: RED, is_entry: false };
+        let reason = self.lines(&reason, None);
+        self.shown.push(reason);
     }
 
-    /// Returns a line of the user's own, in the place of an earlier one about the same draft.
-    fn own(&mut self, draft: &Draft, mark: Mark, now: NaiveDateTime) -> Vec<Rendered> {
-        let mut shown: Vec<_> = self.new_day(now.date(), false).into_iter().collect();
-        let name = self.name.clone();
-        let clock = time(now);
-        let to = draft.to.as_deref();
-        let said = Said { clock: &clock, mark, origin: &name, to, text: &draft.text, is_mine: true };
-        let (head, text, sgr) = said.on_screen(self.style);
+    /// Shows a line of the user's own, in the place of an earlier one about the same draft.
+    fn own(&mut self, draft: &Draft, mark: Mark, now: NaiveDateTime) {
+        self.begin_day(now.date(), false);
+        let (clock, to) = (time(now), draft.to.as_deref());
+        let said = Said { clock: &clock, mark, origin: &self.name, to, text: &draft.text, is_mine: true };
+        let line = said.line(self.style, self.locale);
         let log = if mark == Mark::Sent { self.log_of_own(draft, now) } else { String::new() };
-        shown.push(Rendered { log, ..self.lines(4, &head, &text, sgr, Some(Topic::Own(draft.id)), true) });
-        shown
+        let lines = self.lines(&line, Some(Topic::Own(draft.id)));
+        self.shown.push(Rendered { log, is_message: true, ..lines });
     }
 
     /// Returns the message that a draft has become, as far as it is known here.

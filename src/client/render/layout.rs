@@ -32,6 +32,18 @@ impl Head {
     }
 }
 
+/// A line before it is laid out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line {
+    pub(super) head: Head,
+    /// Sanitized but for its line breaks.
+    pub(super) text: String,
+    /// The rendition of the text.
+    pub(super) sgr: &'static str,
+    /// If set, the head is a column of its own, and may take half of the screen; else a quarter.
+    pub(super) is_entry: bool,
+}
+
 /// Whole lines, and the rows that they take on the screen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lines {
@@ -47,9 +59,9 @@ impl Lines {
     }
 }
 
-/// Lays out a head and a text that is sanitized but for its line breaks. On a screen, further lines begin below the text, but
-/// not further to the right than at this `part` of the screen.
-pub(super) fn layout(style: Style, size: Option<Size>, part: usize, head: &Head, text: &str, sgr: &str) -> Lines {
+/// Lays out a line. On a screen, further lines begin below the text, unless the head is too wide for that.
+pub(super) fn layout(style: Style, size: Option<Size>, line: &Line) -> Lines {
+    let Line { head, text, sgr, is_entry } = line;
     let mut lines = Lines::default();
     let Some(size) = size.filter(|_| !style.plain) else {
         for (index, line) in text.split('\n').enumerate() {
@@ -61,7 +73,7 @@ pub(super) fn layout(style: Style, size: Option<Size>, part: usize, head: &Head,
     // The last column stays free: terminals differ in what they do after it.
     let columns = size.columns.saturating_sub(1).max(8);
     let width = head.plain.width();
-    let indent = width.min(columns / part);
+    let indent = width.min(columns / if *is_entry { 2 } else { 4 });
     for (index, paragraph) in text.split('\n').enumerate() {
         let rows = wrap(paragraph, columns, if index == 0 { width } else { indent }, indent);
         for (at, row) in rows.into_iter().enumerate() {
@@ -125,7 +137,11 @@ mod tests {
     fn rows_are_those_of_the_screen() {
         let size = Size { columns: 20, rows: 24 };
         let lay = |text: &str| {
-            let lines = layout(Style::default(), Some(size), 4, &Head::plain("14:03 <bob> "), text, "");
+            let lines = layout(
+                Style::default(),
+                Some(size),
+                &Line { head: Head::plain("14:03 <bob> "), text: text.into(), ..Line::default() },
+            );
             (lines.text, lines.rows)
         };
         assert_eq!(lay("one\ntwo"), ("14:03 <bob> one\n    two\n".into(), 2));

@@ -18,9 +18,9 @@ impl Renderer {
         if !self.style.log {
             return String::new();
         }
-        let clock = date_and_time(when);
-        let (head, text) = Said { clock: &clock, ..said.clone() }.in_words(self.locale);
-        layout(Style { plain: true, ..Style::default() }, None, 4, &head, &text, "").text
+        let style = Style { plain: true, ..Style::default() };
+        let line = Said { clock: &date_and_time(when), ..said.clone() }.line(style, self.locale);
+        layout(style, None, &line).text
     }
 
     pub(super) fn log_of_own(&self, draft: &Draft, now: NaiveDateTime) -> String {

@@ -1,6 +1,6 @@
 //! The look of something that somebody said.
 
-use super::layout::{Head, readable};
+use super::layout::{Head, Line, readable};
 use super::names::name;
 use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style};
 use crate::client::command::as_action;
@@ -35,8 +35,12 @@ pub(super) struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// Returns the head of the line on a screen, its text, and the rendition of the text.
-    pub(super) fn on_screen(&self, style: Style) -> (Head, String, &'static str) {
+    /// Returns the line in a style.
+    pub(super) fn line(&self, style: Style, locale: &Locale) -> Line {
+        if style.plain { self.in_words(locale) } else { self.on_screen(style) }
+    }
+
+    fn on_screen(&self, style: Style) -> Line {
         let (sign, sign_style) = match self.mark {
             Mark::None => (" ", DIM),
             Mark::Sent => ("✓", GREEN),
@@ -58,16 +62,15 @@ impl Said<'_> {
         if action.is_some() {
             head = user(head.with(style, "", "* "), self.origin).with(style, "", " ");
         }
-        let body_style = match (self.to, self.mark) {
+        let sgr = match (self.to, self.mark) {
             (Some(_), _) => PRIVATE,
             (None, Mark::Mention) => BOLD,
             _ => "",
         };
-        (head, readable(action.unwrap_or(self.text)), body_style)
+        Line { head, text: readable(action.unwrap_or(self.text)), sgr, is_entry: false }
     }
 
-    /// Returns the head of a plain line, and its text.
-    pub(super) fn in_words(&self, locale: &Locale) -> (Head, String) {
+    fn in_words(&self, locale: &Locale) -> Line {
         let note = match self.to {
             Some(to) if self.is_mine => (locale.private_to)(&name(to)),
             Some(_) => locale.private.to_owned(),
@@ -80,6 +83,6 @@ impl Said<'_> {
             Some(_) => format!("{} * {origin}{note} ", self.clock),
             None => format!("{} {origin}{note}: ", self.clock),
         };
-        (Head::plain(&head), readable(action.unwrap_or(self.text)))
+        Line { head: Head::plain(&head), text: readable(action.unwrap_or(self.text)), ..Line::default() }
     }
 }

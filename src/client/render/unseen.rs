@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDateTime, TimeDelta};
 
-use super::{Rendered, Renderer, time};
+use super::{Renderer, time};
 use crate::client::event::Message;
 use crate::stamp::Stamp;
 
@@ -86,23 +86,24 @@ impl Unseen {
 }
 
 impl Renderer {
-    /// Returns the line above a message that comes after the user has done nothing for a while, unless there is one already.
-    pub(super) fn divider_of_idle(&mut self, message: &Message, now: NaiveDateTime) -> Option<Rendered> {
-        let since = self.unseen.idle_since(now)?;
-        if self.is_me(&message.origin) || self.ignored.contains(&message.origin.to_lowercase()) {
-            return None;
+    /// Shows a line above a message that comes after the user has done nothing for a while, unless there is one already.
+    pub(super) fn divide_after_idling(&mut self, message: &Message, now: NaiveDateTime) {
+        let is_shown = !self.is_me(&message.origin) && !self.ignored.contains(&message.origin.to_lowercase());
+        if let Some(since) = self.unseen.idle_since(now).filter(|_| is_shown) {
+            self.divide(Some(&Stamp(since).to_string()), now);
         }
-        self.divider(Some(&Stamp(since).to_string()), now)
     }
 
-    /// Returns the line between messages up to a time and newer ones.
-    pub(super) fn divider(&mut self, since: Option<&str>, now: NaiveDateTime) -> Option<Rendered> {
+    /// Shows a line between messages up to a time and newer ones.
+    pub(super) fn divide(&mut self, since: Option<&str>, now: NaiveDateTime) {
         self.unseen.divide();
         let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);
         let text = match since {
             Some(since) if since.date() == now.date() => (self.locale.new_since)(&time(since)),
             _ => self.locale.new.to_owned(),
         };
-        (!self.style.json).then(|| self.rule(&text))
+        if !self.style.json {
+            self.rule(&text);
+        }
     }
 }
