@@ -14,7 +14,7 @@ use crate::rpc::{DocumentLimits, Fault, Value, read_call, write};
 #[derive(Debug)]
 pub struct Deferred {
     responder: Option<Responder>,
-    entry: Arc<Meter>,
+    meter: Arc<Meter>,
 }
 
 impl Deferred {
@@ -43,7 +43,7 @@ impl Deferred {
 
     fn fail(&mut self, fault: &Fault) {
         if let Some(responder) = self.responder.take() {
-            self.entry.faults.fetch_add(1, Ordering::Relaxed);
+            self.meter.faults.fetch_add(1, Ordering::Relaxed);
             responder.xml(write::fault_document(fault).as_bytes());
         }
     }
@@ -76,7 +76,7 @@ enum BoundHandler {
     Later(RunLater),
 }
 
-pub(super) struct Entry {
+pub(super) struct BoundProcedure {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
     pub(super) answers: &'static [&'static str],
@@ -88,7 +88,7 @@ pub(super) struct Entry {
 /// Runs calls of the procedures in tables, and the `system.*` procedures about them.
 pub struct Dispatcher {
     /// In the order of their tables. There are so few that a search through all of them takes no longer than a hash.
-    pub(super) entries: Vec<Entry>,
+    pub(super) procedures: Vec<BoundProcedure>,
     /// The `limits` of `system.getCapabilities`.
     pub(super) published: Vec<(String, i64)>,
     /// Its `server_id`.
@@ -107,7 +107,7 @@ impl Default for Dispatcher {
 
 impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Dispatcher").field("entries", &self.entries.len()).finish_non_exhaustive()
+        formatter.debug_struct("Dispatcher").field("procedures", &self.procedures.len()).finish_non_exhaustive()
     }
 }
 impl Dispatcher {
@@ -115,7 +115,7 @@ impl Dispatcher {
     #[must_use]
     pub fn new() -> Self {
         let mut dispatcher = Self {
-            entries: Vec::new(),
+            procedures: Vec::new(),
             published: Vec::new(),
             server_id: None,
             limits: DocumentLimits::default(),
@@ -151,7 +151,7 @@ impl Dispatcher {
 
     fn add<S>(&mut self, row: &'static Procedure<S>, run: BoundHandler) {
         let Procedure { name, help, answers, params, .. } = *row;
-        self.entries.push(Entry { name, help, answers, params, meter: Arc::default(), run });
+        self.procedures.push(BoundProcedure { name, help, answers, params, meter: Arc::default(), run });
     }
 
     /// Publishes what the server is known by, for as long as its memory of names lasts.
@@ -209,15 +209,15 @@ impl Dispatcher {
         out: &mut String,
     ) -> Result<(), Fault> {
         match self.find(name)? {
-            Entry { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, out),
-            Entry { run: BoundHandler::Later(_), .. } => {
+            BoundProcedure { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, out),
+            BoundProcedure { run: BoundHandler::Later(_), .. } => {
                 Err(Fault::new(Fault::INVALID_CALL, "a procedure that waits cannot be called here"))
             }
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> Result<&Entry, Fault> {
-        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
+    pub(super) fn find(&self, name: &str) -> Result<&BoundProcedure, Fault> {
+        self.procedures.iter().find(|procedure| procedure.name == name).ok_or_else(|| {
             Fault::new(Fault::NO_SUCH_PROCEDURE, "no such procedure; system.listMethods names those that there are")
         })
     }
@@ -247,15 +247,15 @@ impl Service for Dispatcher {
             Ok(call) => call,
             Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
         };
-        let entry = match self.find(&call.method) {
-            Ok(entry) => entry,
+        let procedure = match self.find(&call.method) {
+            Ok(procedure) => procedure,
             Err(fault) => return drop(responder.xml(write::fault_document(&fault).as_bytes())),
         };
-        match &entry.run {
+        match &procedure.run {
             BoundHandler::Now(run) => {
                 let mut document = String::with_capacity(256);
                 write::response_start(&mut document);
-                match self.run_now(run, &entry.meter, &caller, call.params, &mut document) {
+                match self.run_now(run, &procedure.meter, &caller, call.params, &mut document) {
                     Ok(()) => {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
@@ -266,8 +266,8 @@ impl Service for Dispatcher {
                 }
             }
             BoundHandler::Later(run) => {
-                entry.meter.calls.fetch_add(1, Ordering::Relaxed);
-                let deferred = Deferred { responder: Some(responder), entry: Arc::clone(&entry.meter) };
+                procedure.meter.calls.fetch_add(1, Ordering::Relaxed);
+                let deferred = Deferred { responder: Some(responder), meter: Arc::clone(&procedure.meter) };
                 // A panic drops the right to answer, which answers -32603.
                 let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, call.params, deferred)));
             }
@@ -289,7 +289,7 @@ impl Service for Dispatcher {
     fn metrics(&self, out: &mut Metrics) {
         (self.extra_metrics)(out);
         let by_procedure = |read: fn(&Meter) -> &AtomicU64| {
-            self.entries.iter().map(move |entry| (entry.name, read(&entry.meter).load(Ordering::Relaxed)))
+            self.procedures.iter().map(move |procedure| (procedure.name, read(&procedure.meter).load(Ordering::Relaxed)))
         };
         out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|meter| &meter.calls));
         out.counters(

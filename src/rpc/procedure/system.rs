@@ -36,7 +36,7 @@ const CAPABILITIES: [(&str, &str); 5] = [
 
 impl Dispatcher {
     fn list_methods(&self, _: &Caller) -> Result<Vec<String>, Fault> {
-        Ok(self.entries.iter().map(|entry| entry.name.to_owned()).collect())
+        Ok(self.procedures.iter().map(|procedure| procedure.name.to_owned()).collect())
     }
 
     fn method_signature(&self, _: &Caller, procedure_name: String) -> Result<Vec<Value>, Fault> {
