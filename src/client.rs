@@ -88,18 +88,18 @@ fn language(options: &Options) -> Result<&'static Locale, Failure> {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let locale = language(options)?;
     let style = style(options)?;
-    let found = || finding::with_binder(options, locale);
     let arguments: Vec<_> = options.arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => {}
-        ["send", ..] => return script::send(&found()?, locale, style, &options.arguments[1..]),
-        ["tail"] => return script::tail(&found()?, locale, style),
+        ["send", ..] => return script::send(options, locale, style, &options.arguments[1..]),
+        ["tail"] => return script::tail(options, locale, style),
         ["tail", ..] => return Err(Failure::Usage("tail takes no arguments".into())),
         [other, ..] => {
             return Err(Failure::Usage(format!("there is no command {other}; the commands are send and tail")));
         }
     }
-    let options = &found()?;
+    // While a person can still answer in lines.
+    let options = &finding::with_binder(options, locale)?;
     #[cfg(feature = "terminal")]
     if !style.plain {
         return terminal::run(options, locale, style);

@@ -189,9 +189,13 @@ fn what_is_wrong_with_a_command_line_is_in_portuguese() {
         (&["--local", "--server", "x"], "cannot be combined"),
         (&["--server", "a:b:c"], "HOST:PORT"),
         (&["send", "--server", server, "--room", "x", "hi"], "--user is needed"),
+        // Before a chat is looked for.
+        (&["send", "--room", "x", "hi"], "--user is needed"),
+        (&["send", "--user", "ana", "--room", "x", "@bob hi"], "the text begins with @"),
         (&["tail", "--server", server, "--room", "x", "--count", "abc"], "--count must be a whole number, not \"abc\""),
         (&["--server", server, "--user", "a:b"], "a user name cannot contain \":\""),
         (&["--server", binder, "--user", "ana"], "is not a chat server; if it is a binder, use --binder"),
+        (&["--binder", server, "--user", "ana"], "is not a binder; if it is a chat server, use --server"),
         (&["--server", "127.0.0.1:1", "--user", "ana"], "nothing is listening there"),
         (&["--log", "/nowhere/at/all", "--server", server, "--user", "ana"], "cannot write /nowhere/at/all"),
         (&["--config", "/nowhere/at/all"], "cannot read /nowhere/at/all"),

@@ -116,6 +116,7 @@ pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
         SessionError::Unreachable(cause) => (locale.unreachable)(&locale.translated(&sanitized(cause))),
         SessionError::NobodyOffers => locale.nobody_offers.into(),
         SessionError::OutOfReach(server) => (locale.out_of_reach)(&server.to_string(), server.port),
+        SessionError::NotABinder(address) => (locale.not_a_binder)(&address.to_string()),
         SessionError::InNoRoom => locale.in_no_room.into(),
         SessionError::Ended => locale.over.into(),
     }

@@ -14,6 +14,7 @@ pub(super) use tail::{COMMAND as TAIL, tail};
 
 use super::conversation::explain;
 use super::event::Event;
+use super::finding;
 use super::locale::Locale;
 
 use super::render::{Rendered, Renderer, Style};
@@ -33,6 +34,7 @@ impl Script {
     /// Registers and goes to the room.
     fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
         let room: String = options.get("room")?;
+        let options = &finding::with_binder(options, locale)?;
         let (session, events) = Session::start(super::setup(options, &Arc::default())?)?;
         let script = Self {
             session,

@@ -63,6 +63,8 @@ pub(crate) enum SessionError {
     NobodyOffers,
     /// The binder knows only a server that its own machine reaches: this one.
     OutOfReach(Endpoint),
+    /// The program at this address has no binder's procedures.
+    NotABinder(Endpoint),
     /// The user has not joined a room.
     InNoRoom,
     /// The session has ended.

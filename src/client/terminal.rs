@@ -131,7 +131,7 @@ impl Screen for Terminal {
 
     fn read(&mut self, question: Option<&str>) -> Option<String> {
         self.catch_up();
-        self.question = question.map(str::to_owned);
+        self.question = question.map(|question| self.show_question(question));
         if question.is_none()
             && self.editor.is_empty()
             && let Some(line) = self.given_back.take()

@@ -108,6 +108,16 @@ fn twenty_columns_are_enough() {
 }
 
 #[test]
+fn questions_are_broken_between_words() {
+    let chat = Chat::new();
+    let ana = chat.client_with("ana", &["--lang", "pt"], &[], (20, 24));
+    ana.line("criar sala de estar");
+    ana.wait_for("Criar uma sala\nchamada \"sala de\nestar\"? Com n, a\nlinha é enviada\ncomo mensagem.\n[s/n]");
+    ana.line("s");
+    ana.wait_for("A sala sala de\nestar foi criada.");
+}
+
+#[test]
 fn help_fits_24_rows() {
     let chat = Chat::new();
     for language in ["en", "pt"] {

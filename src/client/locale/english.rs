@@ -196,6 +196,8 @@ texts! {
         "" => "the binder gave an address that is not a chat server's".into(),
         _ => format!("{address} is not a chat server; if it is a binder, use --binder {address}"),
     };
+    not_a_binder: fn(&str) -> String =
+        |address| format!("{address} is not a binder; if it is a chat server, use --server {address}");
     no_name: Text = "there is no user name; give one with --user";
     in_no_room: Text = "you are in no room; type join ROOM to enter one";
     nobody_to_reply: Text = "nobody has sent you a private message yet";

@@ -353,6 +353,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
         "" => "o binder deu um endereço que não é de um servidor de chat".into(),
         _ => format!("{address} não é um servidor de chat; se for um binder, use --binder {address}"),
     },
+    not_a_binder: |address| format!("{address} não é um binder; se for um servidor de chat, use --server {address}"),
     no_name: "falta o nome de usuário; use --user",
     in_no_room: "você não está em nenhuma sala; digite entrar SALA para entrar em uma",
     nobody_to_reply: "ninguém enviou uma mensagem particular a você ainda",

@@ -34,6 +34,7 @@ impl Worker {
         let error = match api::look_up(&binder) {
             Ok(Some(server)) => return Ok(server),
             Ok(None) => api::out_of_reach(&binder).map_or(SessionError::NobodyOffers, SessionError::OutOfReach),
+            Err(CallError::Fault(fault)) if fault.code == Fault::NO_SUCH_PROCEDURE => SessionError::NotABinder(binder),
             Err(error) => SessionError::Unreachable(format!("the binder at {binder}: {error}")),
         };
         // A binder that is away, or was restarted and does not know the server yet, is no reason to give the server up.

@@ -33,6 +33,15 @@ impl Terminal {
         write(&text);
     }
 
+    /// Shows a question but for its last row, and returns that as the prompt. A prompt is wrapped by the terminal, within words.
+    pub(super) fn show_question(&mut self, question: &str) -> String {
+        let rows = self.view.renderer.note(question.trim_end());
+        let Some((above, last)) = rows.text.trim_end().rsplit_once('\n') else { return question.to_owned() };
+        let text = self.hide();
+        write(&format!("{text}{above}\n"));
+        format!("{last} ")
+    }
+
     /// Returns the prompt without and with colours.
     fn prompt_text(&self) -> (String, String) {
         self.question.as_ref().map_or_else(|| self.view.renderer.prompt(), |text| (text.clone(), text.clone()))
