@@ -61,13 +61,13 @@ pub const PROGRAM: Program = Program {
         Flag::value(extras::ON_MENTION, "COMMAND", None, "Run it on mentions and private messages."),
         Flag::value(extras::LOG, "FILE", None, "Add what is shown to FILE, with dates."),
         Flag::switch("json", "Messages as JSON objects, one on each line."),
-        // What --local runs in this process is not what the person at the terminal wants to read of.
+        // Log lines of the programs that --local starts would disturb the person at the terminal.
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
     commands: &[script::SEND, script::TAIL],
     examples: &[],
     words: |options| {
-        // A language that there is not is refused in that of the environment.
+        // An unknown language is refused in the language of the environment.
         &language(options).unwrap_or_else(|_| Locale::of_environment(|name| std::env::var(name).ok())).help
     },
 };
@@ -107,7 +107,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     plain::run(options, locale, Style { plain: true, ..style })
 }
 
-/// Returns the style of lines: plain wherever nothing can be redrawn.
+/// Returns the style of lines, which is plain where nothing can be redrawn.
 fn style(options: &Options) -> Result<Style, Failure> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
@@ -123,8 +123,8 @@ fn style(options: &Options) -> Result<Style, Failure> {
     Ok(Style { color, plain, json, bell: options.has("bell"), log: options.has(extras::LOG) })
 }
 
-/// Reads from the command line how to find the server.
-/// Afterwards `is_host` says whether the chat server runs in this process.
+/// Reads from the command line how to find the server. From then on `is_host` is set while the chat server runs in this
+/// process.
 fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, Failure> {
     let given: Vec<_> = ["binder", "server", "local", "share"].into_iter().filter(|name| options.has(name)).collect();
     match given[..] {
@@ -137,7 +137,7 @@ fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, 
     if options.has("local") || options.has("share") {
         allow_descriptors(u64::MAX);
         let mut local = Local::new(options.has("share"), locale);
-        // What cannot work is said before anything is asked.
+        // If this cannot work, the user should hear of it before being asked for a name.
         local.ensure()?;
         is_host.store(local.is_host(), Ordering::Relaxed);
         if options.has("share") && local.is_host() {

@@ -2,28 +2,28 @@
 
 use std::fmt::{self, Write as _};
 
-/// The most combining marks on one character that are shown as they are (UTS 39, section 5.4); further ones are spelled.
+/// The most combining marks on one character (UTS 39, section 5.4). Further ones are spelled.
 pub const MAX_MARKS: usize = 4;
 
-/// Shows text from a peer so that it cannot do anything but be read.
+/// Displays text from a peer so that it has no effect on a terminal.
 ///
-/// The output is one line. Letters of all languages, symbols, emoji and every width of space pass as they are. Everything
-/// else is shown instead of sent, so that an attack is visible and can be told from others:
+/// The output is one line. Letters of all languages, symbols, emoji and spaces of every width stay as they are. Everything
+/// else is spelled, so that an attack is visible:
 ///
-/// - C0 controls and DEL, with them every escape sequence and line break, as their control pictures: `␛`, `␊`, `␡`;
+/// - C0 controls and DEL, and so every escape sequence and line break, as their control pictures: `␛`, `␊`, `␡`;
 /// - C1 controls (U+009B begins an escape sequence on some terminals), bidirectional, zero-width and other invisible
 ///   characters, line and paragraph separators, tags, variation selectors, private, unassigned and noncharacters as
 ///   their number: `\u{9b}`, `\u{202e}`;
 /// - combining marks past [`MAX_MARKS`] on one character, and those on nothing, as their number too.
 ///
-/// A zero-width joiner between two emoji, and the selector U+FE0F after one, pass: they make `👩‍🚀` and `❤️`. Anywhere else
-/// they are spelled, in Persian or Hindi words too. Right-to-left letters pass, so a line can still read in another
-/// order than it was written, but only as its letters demand.
+/// A zero-width joiner between two emoji and the selector U+FE0F after one stay, because they make `👩‍🚀` and `❤️`. Anywhere
+/// else they are spelled, even in Persian or Hindi words. Right-to-left letters stay, so a line may read in another order
+/// than it was written, but only as its letters demand.
 ///
-/// A backslash is not doubled, so someone can write `\u{9b}` by hand; it is then as harmless as it looks.
+/// A backslash is not doubled, so a peer can write `\u{9b}` by hand, which is as harmless as it looks.
 ///
-/// The output has at most four bytes for each byte of text. A precision bounds it in characters, the ellipsis that
-/// ends a shortened text included: `{:.80}`.
+/// The output has at most four bytes for each byte of text. A precision such as `{:.80}` bounds its characters, including the
+/// ellipsis of a shortened text.
 ///
 /// ```
 /// use chat_rpc::sanitize::Sanitized;
@@ -42,12 +42,12 @@ impl fmt::Display for Sanitized<'_> {
     }
 }
 
-/// Writes at most `most` characters. Stops reading where it stops writing, however long the text is.
+/// Writes at most `most` characters, and reads no more of the text than it needs.
 fn shortened(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut pieces = pieces(text).peekable();
     let mut left = most;
     while let Some(piece) = pieces.next() {
-        // Either it leaves room for the ellipsis, or it is the last and fits.
+        // It must leave room for the ellipsis, or be the last one.
         let width = piece.width();
         if width < left || width == left && pieces.peek().is_none() {
             piece.write(f)?;
@@ -59,7 +59,7 @@ fn shortened(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result
     Ok(())
 }
 
-/// How one character is shown.
+/// One character of the output.
 #[derive(Clone, Copy)]
 enum Piece {
     Plain(char),
@@ -67,7 +67,7 @@ enum Piece {
 }
 
 impl Piece {
-    /// In characters.
+    /// Returns the number of characters.
     fn width(self) -> usize {
         match self {
             Self::Plain(_) => 1,
@@ -84,7 +84,7 @@ impl Piece {
 }
 
 fn pieces(text: &str) -> impl Iterator<Item = Piece> {
-    // The last character if it was shown as it is, and the marks on it.
+    // The last character if it stayed as it is, and the marks on it.
     let mut before = None;
     let mut marks = 0;
     let mut rest = text.chars();
@@ -95,7 +95,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece> {
             '\0'..='\x1f' => (Piece::Plain(picture(c)), false),
             '\x7f' => (Piece::Plain('␡'), false),
             SELECTOR if before.is_some_and(is_emoji) => (Piece::Plain(c), true),
-            // A kept selector follows an emoji.
+            // A selector that stays follows an emoji.
             JOINER
                 if before.is_some_and(|c| is_emoji(c) || c == SELECTOR)
                     && rest.clone().next().is_some_and(is_emoji) =>
@@ -123,7 +123,7 @@ fn picture(control: char) -> char {
     char::from_u32(0x2400 + u32::from(control)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// The blocks in which emoji are, with other symbols between them that a joiner or a selector does nothing to.
+/// Returns whether a character is in a block with emoji. The other symbols there are not affected by joiners and selectors.
 fn is_emoji(c: char) -> bool {
     matches!(c, '©' | '®' | '™' | 'ℹ' | '‼' | '⁉' | '〰' | '〽' | '㊗' | '㊙'
         | '\u{2190}'..='\u{23ff}' | '\u{25a0}'..='\u{27bf}' | '\u{2934}' | '\u{2935}' | '\u{2b00}'..='\u{2bff}'
@@ -134,14 +134,14 @@ fn is_emoji(c: char) -> bool {
 #[derive(Clone, Copy)]
 enum Sight {
     Whole,
-    /// Something on the character before it.
+    /// A mark on the character before it.
     Mark,
     None,
 }
 
 fn sight(c: char) -> Sight {
     match c {
-        // Default-ignorable letters and marks, which std takes for visible, and the two separators among white space.
+        // Default-ignorable letters and marks, which std treats as visible, and the two separators among white space.
         '\u{34f}'
         | '\u{115f}'
         | '\u{1160}'
@@ -156,8 +156,8 @@ fn sight(c: char) -> Sight {
         | '\u{e0100}'..='\u{e01ef}' => Sight::None,
         _ if c.is_control() => Sight::None,
         _ if c.is_whitespace() => Sight::Whole,
-        // The tables that std has for debug output are in the program anyway: it spells what is not printable, and a
-        // mark where no character carries it. tests/text.rs holds this for every character there is.
+        // The tables of std for debug output are in the program anyway. They mark characters that are not printable, and
+        // marks without a character before them. tests/sanitize.rs checks this for all characters.
         _ if c.escape_debug().len() == 1 => Sight::Whole,
         _ if is_printable_after_another(c) => Sight::Mark,
         _ => Sight::None,

@@ -1,21 +1,21 @@
-//! Times, and timestamps as text. By hand, since chrono's own formats and their reading add 30 KB to a program.
+//! Times and timestamps as text. By hand, because chrono's own formats and parsers add 30 KB to a program.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, Timelike as _};
 use serde::{Deserialize, Serialize};
 
-/// A moment, and how far the local time was ahead of UTC then.
+/// A moment, and the offset of the local time from UTC at that moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Time {
     /// Milliseconds since the beginning of 1970, in UTC.
     pub utc: i64,
-    /// Minutes that local time is ahead of UTC; negative where it is behind.
+    /// The offset of the local time from UTC in minutes.
     pub ahead: i16,
 }
 
 impl Time {
-    /// Returns the time of the system's clock, with the offset of its time zone.
+    /// Returns the current time, with the offset of the system's time zone.
     #[must_use]
     pub fn now() -> Self {
         let now = Local::now();
@@ -24,7 +24,7 @@ impl Time {
         Self { utc: now.timestamp_millis(), ahead: i16::try_from(minutes).unwrap_or_default() }
     }
 
-    /// Reads RFC 3339 with an offset, such as `2026-03-01T12:00:00.123+02:00` or `2026-03-01T10:00:00Z`.
+    /// Parses RFC 3339 with an offset, such as `2026-03-01T12:00:00.123+02:00` or `2026-03-01T10:00:00Z`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (local, ahead) = match text.strip_suffix('Z') {
@@ -45,14 +45,14 @@ impl Time {
         Some(Self { utc: stamp.millis() - i64::from(ahead) * 60_000, ahead })
     }
 
-    /// Returns the local time as milliseconds since the beginning of 1970 on the local clock.
+    /// Returns the milliseconds since the beginning of 1970 on the local clock.
     #[must_use]
     pub fn local(self) -> i64 {
         self.utc + i64::from(self.ahead) * 60_000
     }
 }
 
-/// Writes RFC 3339 with milliseconds and offset: `2026-03-01T12:00:00.123+02:00`.
+/// Formats as RFC 3339 with milliseconds and offset: `2026-03-01T12:00:00.123+02:00`.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stamp = Stamp::from_millis(self.local());
@@ -62,7 +62,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A time that is written as `YYYY-MM-DD HH:MM:SS.mmm`.
+/// A timestamp, written as `YYYY-MM-DD HH:MM:SS.mmm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(pub NaiveDateTime);
 
@@ -73,8 +73,8 @@ impl fmt::Display for Stamp {
 }
 
 impl Stamp {
-    /// Returns the time that is `millis` milliseconds after the beginning of 1970; the latest or earliest one there is
-    /// where that is out of range.
+    /// Returns the time `millis` milliseconds after the beginning of 1970, or the latest or earliest possible time if that is
+    /// out of range.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         let bound = if millis < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX };
@@ -94,7 +94,7 @@ impl Stamp {
         write!(f, "{:02}:{:02}:{:02}.{milliseconds:03}", time.hour(), time.minute(), time.second())
     }
 
-    /// Reads a time stamp with and without a fraction of a second, with a space or a `T` between date and time.
+    /// Parses a timestamp with or without a fraction of a second, and with a space or a `T` between date and time.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.split_once([' ', 'T'])?;
@@ -110,7 +110,7 @@ impl Stamp {
     }
 }
 
-/// Three numbers of at most four digits.
+/// Returns three numbers of at most four digits.
 fn numbers(text: &str, separator: char) -> Option<[u32; 3]> {
     let mut parts = text.split(separator).map(|part| {
         let is_number = (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());

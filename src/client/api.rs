@@ -22,13 +22,13 @@ pub(crate) const UNNUMBERED: i32 = 0;
 
 pub(super) use decode::SECONDS;
 
-/// Asks the binder for the address of the chat; `None` if no server is registered. Behind a binder with TLS the server has TLS too: what
-/// a person wants protected must not go on in the open.
+/// Asks the binder for the address of the chat. Returns `None` if no server is registered. A server found through a binder
+/// with TLS is called with TLS too, because messages that should be protected must not be sent in the open.
 ///
 /// # Errors
-/// If the binder does not answer, or not as a binder does.
+/// If the binder does not reply, or the reply is not that of a binder.
 pub(crate) fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> {
-    let wrong = || CallError::Malformed("a look-up answers an address and a port, or nil".into());
+    let wrong = || CallError::Malformed("a lookup must return an address and a port, or nil".into());
     let client = Client::new(&binder.to_string());
     match persist(CALL_TIMEOUT, || client.call("lookup_procedure", &["send_message".into()]))? {
         Value::Nil => Ok(None),
@@ -40,8 +40,8 @@ pub(crate) fn look_up(binder: &Endpoint) -> Result<Option<Endpoint>, CallError> 
     }
 }
 
-/// Returns the chat server that the binder keeps from callers on other machines, because they could not reach it. `None` if there
-/// is none, or the binder cannot say it.
+/// Returns the chat server that the binder hides from callers on other machines, because they could not reach it. Returns
+/// `None` if there is none, or if the binder cannot list its procedures.
 pub(crate) fn out_of_reach(binder: &Endpoint) -> Option<Endpoint> {
     let offers = Client::new(&binder.to_string()).call("list_procedures", &[]).ok()?;
     let offers = offers.as_array()?.iter();
@@ -52,11 +52,10 @@ pub(crate) fn out_of_reach(binder: &Endpoint) -> Option<Endpoint> {
     })
 }
 
-/// The pause after a proxy did not know what became of a call.
+/// The pause after a proxy lost track of a call.
 const GATEWAY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Makes a call that may be made twice, and makes it again for at most `patience` while the server is busy or a proxy does
-/// not reach it.
+/// Makes a call, and repeats it for at most `patience` while the server is busy or a proxy does not reach it.
 fn persist<T>(patience: Duration, call: impl Fn() -> Result<T, CallError>) -> Result<T, CallError> {
     let deadline = Instant::now() + patience;
     loop {
@@ -73,13 +72,13 @@ fn persist<T>(patience: Duration, call: impl Fn() -> Result<T, CallError>) -> Re
     }
 }
 
-/// One user's calls to one server. Where the server is busy, or a proxy does not reach it, all but `send_message` and
-/// `wait_messages` are made again for a while.
+/// One user's calls to one server. Every call fails if the server refuses or does not reply. While the server is busy, or a
+/// proxy does not reach it, all calls but `send_message` are repeated for a while.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     client: Client,
     user: String,
-    /// How long calls are made again.
+    /// How long calls are repeated.
     patience: Duration,
     takes_keys: bool,
 }
@@ -155,7 +154,7 @@ impl Api {
         })
     }
 
-    /// Leaves the room. The original's server has no such call; there the user unregisters and comes back.
+    /// Leaves the room. The original's server has no such call, so there the user unregisters and registers again.
     pub(crate) fn leave_room(&self) -> Result<(), CallError> {
         match self.confirmed("leave_room", &[self.user()]) {
             Err(CallError::Fault(fault)) if fault.code == Fault::NO_SUCH_PROCEDURE => {
@@ -166,8 +165,7 @@ impl Api {
         }
     }
 
-    /// Sends a message to `recipient`, or to the whole room. Where the server takes keys, `key` makes it safe to make the same
-    /// call again.
+    /// Sends a message to `recipient`, or to the whole room. If the server takes keys, `key` makes it safe to repeat the call.
     pub(crate) fn send_message(
         &self,
         room: &str,
@@ -175,7 +173,7 @@ impl Api {
         recipient: Option<&str>,
         key: &str,
     ) -> Result<(), CallError> {
-        // Not nil for the whole room: not every server reads it.
+        // The empty text stands for the whole room, because not every server reads nil.
         let recipient = recipient.unwrap_or_default();
         let mut params = vec![self.user(), room.into(), text.into(), recipient.into()];
         if self.takes_keys {
@@ -196,7 +194,7 @@ impl Api {
 
     /// Waits for messages past the cursor `after`, at most for `time`, in whole seconds.
     pub(crate) fn wait_messages(&self, room: &str, after: u64, time: Duration) -> Result<WaitReply, CallError> {
-        // Time for the answer beside the wait.
+        // Time for the reply beside the wait.
         const MARGIN: Duration = Duration::from_secs(10);
         let params = [self.user(), room.into(), after.cast_signed().into(), time.as_secs().cast_signed().into()];
         let answer =
@@ -212,11 +210,8 @@ impl Api {
         })
     }
 
-    /// Opens the stream of what happens in the life `room_id` of `room` past the message `after`. It begins with
+    /// Opens the event stream of the life `room_id` of `room`, from the message after `after` on. Its first event is
     /// [`RoomEvent::Room`].
-    ///
-    /// # Errors
-    /// If the server refuses or has no streams.
     pub(crate) fn events(&self, room: &str, room_id: &str, after: u64) -> Result<RoomStream, CallError> {
         let after = format!("{room_id}:{after}");
         let query = [("username", self.user.as_str()), ("room", room), ("after", &after)];
@@ -254,7 +249,7 @@ impl Api {
     }
 }
 
-/// Makes a call for at most `patience` again. Python's servers have no codes for their faults: all are 1, which is "name in
+/// Makes a call, and repeats it for at most `patience`. Python's servers have one code for all faults: 1, which is "name in
 /// use" here.
 fn call(client: &Client, patience: Duration, procedure: &str, params: &[Value]) -> Result<Value, CallError> {
     persist(patience, || client.call(procedure, params)).map_err(|error| match error {

@@ -1,5 +1,5 @@
-//! The commands: one row for each drives parsing, completion, help and the manual. Their names are those of the
-//! [languages](super::locale), and all of them work in every language.
+//! The commands. One row for each drives parsing, completion, help and the manual. Every [language](super::locale) has names
+//! of its own for them, and all names work in all languages.
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +102,7 @@ impl CommandSpec {
         Self { slash_optional: true, ..self }
     }
 
-    /// Splits the rest of a line into arguments: all but the last are one word. Fewer come out where the line ends early.
+    /// Splits the rest of a line into arguments, all but the last of which are one word. Returns fewer if the line ends early.
     #[must_use]
     pub fn split(&self, rest: &str) -> Vec<String> {
         let mut rest = rest.trim();
@@ -132,15 +132,15 @@ pub(super) fn first_word(text: &str) -> (&str, &str) {
     (word, rest.trim())
 }
 
-/// The beginning of a message that says what its sender does (XMPP's XEP-0245): clients that do not know it show it as it is.
+/// Begins a message about an action of its sender (XMPP's XEP-0245). Clients that do not know it show it as it is.
 const ACTION: &str = "/me ";
 
-/// Returns the message that says that the user does this.
+/// Returns the message about an action.
 pub(super) fn action(text: &str) -> String {
     format!("{ACTION}{text}")
 }
 
-/// Returns what the sender of a message does, if it says so.
+/// Returns the action that a message is about, if it is about one.
 pub(super) fn as_action(message: &str) -> Option<&str> {
     message.strip_prefix(ACTION).filter(|text| !text.trim().is_empty())
 }

@@ -11,11 +11,11 @@ use super::session::{Session, SessionError};
 use super::view::{End, SIGNAL_TIMEOUT, Screen};
 use crate::program::{Failure, Options};
 
-/// How many messages `history` shows unless it is told.
+/// The number of messages that `history` shows by default.
 const HISTORY: usize = 20;
 /// The most messages that `search` shows.
 const FOUND: usize = 50;
-/// More pasted lines than this are not sent before the user was asked.
+/// The most pasted lines that are sent without asking the user.
 pub(super) const PASTED_LINES: usize = 3;
 
 /// How long leaving waits for typed messages to be sent, for a person and for a program.
@@ -26,8 +26,8 @@ const END_OF_INPUT_TIMEOUT: Duration = Duration::from_secs(15);
 /// leave, and unregisters.
 ///
 /// # Errors
-/// If the server cannot be reached or refuses what the options say, if the session has ended by itself, or without a person,
-/// if something could not be sent.
+/// If the server cannot be reached, refuses a name or room from the options, or has ended the session. Without a person also
+/// if a message could not be sent.
 pub(super) fn run(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
     let outcome = converse(screen, options);
     outcome.and(close(screen))
@@ -71,7 +71,7 @@ fn register(screen: &mut dyn Screen, options: &Options) -> Result<Option<String>
                 let server = options.text("server").unwrap_or_default();
                 return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
             }
-            // Without a person the next line is no answer to this.
+            // Without a person the next line of the input is not another name.
             Err(error @ SessionError::Refused(_)) if is_interactive || !is_given => {
                 let text = (locale.error)(&explain(locale, &error));
                 screen.show(&mut |renderer| vec![renderer.note(&text)]);
@@ -81,7 +81,7 @@ fn register(screen: &mut dyn Screen, options: &Options) -> Result<Option<String>
     }
 }
 
-/// Sends what was typed, as long as the reason to end allows, and unregisters.
+/// Waits until typed messages are sent, as long as the reason to end allows, and unregisters.
 fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
     let view = screen.view();
     let (locale, is_interactive) = (view.locale, view.is_interactive);
@@ -109,7 +109,7 @@ fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
     }
 }
 
-/// Returns why something has failed, in words.
+/// Returns the reason of a failure, in words.
 pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
     match error {
         SessionError::Refused(fault) => locale.refusal(fault),
@@ -125,7 +125,7 @@ pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
 struct Conversation<'a> {
     screen: &'a mut dyn Screen,
     locale: &'static Locale,
-    /// The room that was just created, and that an empty line joins.
+    /// The room that was just created. An empty line joins it.
     offered: Option<String>,
 }
 
@@ -148,7 +148,7 @@ impl Conversation<'_> {
                 return true;
             }
         }
-        // A text of several lines goes where its first line goes, and its other lines are no commands.
+        // If the first of several lines is a message, the others go to the same recipients, and are no commands.
         if let [first, others @ ..] = &lines[..]
             && !others.is_empty()
             && let Line::Say { to, text } = line::parse(first, self.is_in_room())
@@ -198,7 +198,7 @@ impl Conversation<'_> {
     }
 
     fn command(&mut self, command: Command, rest: &str) -> bool {
-        // A command whose question gets no answer is not wanted.
+        // Without an answer to its question, a command is dropped.
         let Some(arguments) = self.arguments(command::spec_of(command), rest) else { return true };
         let mut arguments = arguments.into_iter();
         let (first, second) = (arguments.next(), arguments.next());
@@ -241,8 +241,8 @@ impl Conversation<'_> {
         true
     }
 
-    /// Returns the arguments of a command, from its line, and where that lacks some, from the user. `None` if the user gives
-    /// none.
+    /// Returns the arguments of a command from its line, and asks the user for those that it lacks. `None` if the user does not
+    /// answer.
     fn arguments(&mut self, spec: &CommandSpec, rest: &str) -> Option<Vec<String>> {
         let mut arguments = spec.split(rest);
         for (index, argument) in spec.takes.iter().enumerate().skip(arguments.len()) {
@@ -298,7 +298,7 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Shows the newest kept messages that have `text` in them, in capitals or small letters.
+    /// Shows the newest kept messages that contain `text`, whatever its capitals.
     fn search(&mut self, text: &str) -> Result<(), SessionError> {
         let wanted = text.to_lowercase();
         let mut found = self.session().history(usize::MAX)?;

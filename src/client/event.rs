@@ -1,4 +1,4 @@
-//! What happens in a chat, from the session to whatever shows it. No text for people in here: words are the screen's.
+//! The events of a chat, from the session to the screen. They hold no text for people: that is the work of the screen.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) struct Message {
     pub(crate) id: Option<u64>,
     /// The user who sent it.
     pub(crate) origin: String,
-    /// The only user who may see it beside its sender; `None` for the whole room.
+    /// The only recipient; `None` for the whole room.
     pub(crate) destination: Option<String>,
     /// The text as it came: not yet sanitized for a terminal.
     pub(crate) content: String,
@@ -30,7 +30,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Returns the time when it was said: the true time as local time here, or else the server's local time.
+    /// Returns when it was sent, in the local time of this machine, or else in that of the server.
     pub(crate) fn said_at(&self) -> Option<NaiveDateTime> {
         let true_time = self.time.as_deref().and_then(Time::parse);
         true_time
@@ -53,9 +53,9 @@ pub(crate) struct Draft {
 /// An event to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The user is in this room now, with these users. The messages are the newest ones before that.
+    /// The user is in this room now, with these users. The messages are the newest ones from before.
     Joined { room: String, users: Vec<String>, messages: Vec<Message> },
-    /// There was no such room to join, and it is created.
+    /// The room to join did not exist, and has been created.
     Created { room: String },
     /// The user has left this room.
     Left { room: String },
@@ -65,18 +65,18 @@ pub(crate) enum Event {
     Confirmed(Draft),
     /// The server refuses a message that was typed here, which is to be given back to the user.
     Refused { draft: Draft, fault: Fault },
-    /// Others have come into the room, or left it.
+    /// Others have joined or left the room.
     Presence { came: Vec<String>, went: Vec<String> },
-    /// The server dropped so many messages before they could be read.
+    /// The server dropped messages before they could be read.
     Missed { count: u64 },
     /// The connection to the server is lost.
     Lost,
     /// The next attempt follows after a pause.
     Retrying { pause: Duration },
-    /// The connection is back. Others have said so many messages meanwhile, which follow as [`Event::Message`]s.
+    /// The connection is back. The messages that others have sent meanwhile follow as [`Event::Message`]s.
     Back { caught_up: usize },
-    /// The server was restarted, or had removed the room: it is created again, and what was said before is no longer there.
+    /// The server was restarted, or had removed the room. It has been created again, without the messages from before.
     Forgotten { room: String },
-    /// The session cannot go on.
+    /// The session cannot continue.
     Ended { error: SessionError },
 }

@@ -1,4 +1,4 @@
-//! Beside the screen: a command for mentions, a log, and the file of how far rooms were read.
+//! Everything beside the screen: a command for mentions, a log, and the file of read positions.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,7 +16,7 @@ pub(super) const ON_MENTION: &str = "on-mention";
 /// The option that names the log.
 pub(super) const LOG: &str = "log";
 
-/// The command and the log, as far as the options name them.
+/// The command and the log, if the options name them.
 pub(super) struct Extras {
     notifier: Option<Notifier>,
     log: Option<File>,
@@ -41,7 +41,7 @@ impl Extras {
         })
     }
 
-    /// Calls the command if a message that has just come is for the user.
+    /// Runs the command if a new message is for the user.
     pub(super) fn happened(&self, event: &Event, renderer: &Renderer) {
         if let (Event::Message(message), Some(notifier)) = (event, &self.notifier)
             && renderer.is_call(message)
@@ -50,7 +50,7 @@ impl Extras {
         }
     }
 
-    /// Writes to the log what is shown. Returns why that has failed; there is no log from then on.
+    /// Adds lines to the log. Returns the error if that fails; from then on there is no log.
     pub(super) fn shown(&mut self, lines: &[Rendered]) -> Option<io::Error> {
         let file = self.log.as_mut()?;
         let text: String = lines.iter().map(|line| line.log.as_str()).collect();
@@ -68,7 +68,7 @@ struct Notifier {
 }
 
 impl Notifier {
-    /// Takes a command line apart at its spaces. No shell sees it.
+    /// Splits a command line at its spaces. No shell interprets it.
     fn new(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace().map(str::to_owned);
         Some(Self { program: words.next()?, arguments: words.collect(), is_running: Arc::default() })
@@ -79,7 +79,7 @@ impl Notifier {
         if self.is_running.swap(true, Ordering::SeqCst) {
             return;
         }
-        // The environment has no zero bytes.
+        // The environment cannot hold zero bytes.
         let text = |text: &str| text.replace('\0', " ");
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -102,12 +102,12 @@ impl Notifier {
     }
 }
 
-/// Returns the file of how far rooms were read.
+/// Returns the file of read positions.
 fn positions_file() -> StateFile {
     StateFile::find("read")
 }
 
-/// Returns how far rooms had been read at the end of the last client.
+/// Returns the read positions at the end of the last client.
 pub(super) fn load_positions() -> Vec<ReadPosition> {
     let position = |line: &str| {
         let mut parts = line.split('\t').map(str::to_owned);
@@ -116,7 +116,7 @@ pub(super) fn load_positions() -> Vec<ReadPosition> {
     positions_file().read().lines().filter_map(position).collect()
 }
 
-/// Keeps how far rooms have been read, for the next client.
+/// Keeps the read positions for the next client.
 pub(super) fn save_positions(positions: &[ReadPosition]) {
     let is_line = |part: &str| !part.contains(['\t', '\n', '\r']);
     let parts = positions.iter().map(|position| [&*position.timestamp, &position.user, &position.room]);

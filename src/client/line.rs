@@ -1,22 +1,22 @@
 //! Parses typed lines.
 //!
-//! A line is a command if it begins with `/`, and text if it begins with `//`, which sends the rest with one slash. The
-//! words of the original project's client are commands without a slash too: alone on their line, or with what they take.
-//! In a room several words after `create` or `join` leave a doubt: `join us at noon` is most likely a message.
+//! A line that begins with `/` is a command. One that begins with `//` is a message that begins with one slash. The
+//! commands of the original project's client need no slash if they stand alone on their line, or with their arguments. In a
+//! room several words after `create` or `join` leave a doubt: `join us at noon` is most likely a message.
 
 use strsim::osa_distance;
 
 use super::command::{Argument, COMMANDS, Command, CommandSpec, first_word};
 use super::locale::{ENGLISH, all_names};
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// Nothing was typed.
     Empty,
     /// A message for the room, or for one user.
     Say {
-        /// The only recipient, if there is one.
+        /// The only recipient; `None` for the whole room.
         to: Option<String>,
         /// The message.
         text: String,
@@ -29,17 +29,17 @@ pub(super) enum Line {
     Unknown {
         /// The word that was typed, without the slash.
         word: String,
-        /// The command that is meant, if one is near.
+        /// The nearest command, if one is near.
         nearest: Option<&'static str>,
     },
-    /// Text while in no room.
+    /// A message while the user is in no room.
     Nowhere,
 }
 
-/// The fewest letters of a command without a slash in a room: shorter names are too likely to be words.
+/// The fewest letters of a command without a slash in a room. Shorter names are too likely to be words.
 const MIN_WORD: usize = 4;
 
-/// Reads a line of somebody who is in a room or not.
+/// Parses a line of a user who is in a room or not.
 pub(super) fn parse(line: &str, in_room: bool) -> Line {
     let line = line.trim();
     if line.is_empty() {
@@ -65,7 +65,7 @@ pub(super) fn parse(line: &str, in_room: bool) -> Line {
     }
 }
 
-/// Returns whether a name that begins a line in a room is certainly meant as the command.
+/// Returns whether a line in a room that begins with the name of a command is certainly that command.
 fn needs_no_slash(spec: &CommandSpec, rest: &str) -> bool {
     spec.slash_optional
         && match spec.takes.first() {
@@ -81,7 +81,7 @@ fn command(spec: &'static CommandSpec, word: &str, rest: &str, in_room: bool) ->
     if spec.command == Command::Send && !rest.is_empty() {
         return to_or_all(rest);
     }
-    // Unlike `leave`, `sair` says both: out of the room, and where there is none, out of the chat.
+    // Unlike `leave`, `sair` has two meanings: outside of rooms it leaves the chat.
     let is_english = ENGLISH.names(spec.command).contains(&word.to_lowercase().as_str());
     let is_out = spec.command == Command::Leave && !in_room && !is_english;
     Line::Command(if is_out { Command::Exit } else { spec.command }, rest.to_owned())
@@ -106,13 +106,13 @@ fn unknown(word: &str) -> Line {
     Line::Unknown { word: word.to_owned(), nearest: nearest(word) }
 }
 
-/// Returns the row with this name in any language, in capitals or small letters.
+/// Returns the row with this name in any language, whatever its capitals.
 pub(super) fn named(word: &str) -> Option<&'static CommandSpec> {
     let word = word.to_lowercase();
     COMMANDS.iter().find(|spec| all_names(spec.command).any(|name| name == word))
 }
 
-/// Returns the command that a misspelt `word` means: at most two mistakes, and fewer than half of its letters.
+/// Returns the command that a misspelt `word` means. At most two of its letters are wrong, and fewer than half.
 pub(super) fn nearest(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let names = COMMANDS.iter().flat_map(|spec| all_names(spec.command)).filter(|name| name.len() > 2);

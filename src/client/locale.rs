@@ -1,4 +1,4 @@
-//! All texts of the client, in one table for each language. A table that lacks a text does not compile, and a test walks
+//! All texts of the client, in one table for each language. A table that lacks a text does not compile, and a test checks
 //! the texts that are looked up by name. To add a language, copy `portuguese.rs` and name it in [`LANGUAGES`].
 
 mod english;
@@ -13,7 +13,7 @@ use crate::sanitize::Sanitized;
 
 pub use english::{ENGLISH, Locale};
 
-/// Every language there is; the first is for whoever speaks none of them.
+/// All languages. The first one is the default.
 pub const LANGUAGES: &[&Locale] = &[&ENGLISH, &portuguese::PORTUGUESE];
 
 impl Locale {
@@ -37,20 +37,20 @@ impl Locale {
         set.and_then(|text| Self::find(&text)).unwrap_or(&ENGLISH)
     }
 
-    /// Returns why the server refuses something.
+    /// Returns the reason of a refusal.
     #[must_use]
     pub fn refusal(&self, fault: &Fault) -> String {
         let message = shown_characters(&Sanitized(&fault.message).to_string());
         (self.fault)(&Fault::new(fault.code, message))
     }
 
-    /// Returns a text of the server, the system or the command line in this language, as far as it is known.
+    /// Returns a text of the server, the system or the command line in this language, as far as the table has it.
     #[must_use]
     pub fn translated(&self, text: &str) -> String {
         translate::translated(self.translations, text).unwrap_or_else(|| text.to_owned())
     }
 
-    /// Returns a text in this language if it is known.
+    /// Returns such a text only if the table has it.
     fn known(&self, text: &str) -> Option<String> {
         translate::translated(self.translations, text)
     }
@@ -67,13 +67,13 @@ impl Locale {
         self.names(command).first().copied().unwrap_or_default()
     }
 
-    /// Returns what a command does.
+    /// Returns the explanation of a command.
     #[must_use]
     pub fn explanation(&self, command: Command) -> &'static str {
         (self.command)(command).1
     }
 
-    /// Returns a command with its arguments, in brackets the one that may be absent.
+    /// Returns a command with its arguments. An optional one is in brackets.
     #[must_use]
     pub fn usage(&self, spec: &CommandSpec) -> String {
         let mut text = self.name(spec.command).to_owned();
@@ -108,7 +108,7 @@ fn stunnel(address: &str, host: &str) -> String {
     )
 }
 
-/// Returns `text` with the characters themselves where it names visible ones of ASCII by their number, as in `U+003A`.
+/// Returns `text` with visible characters of ASCII in place of their numbers, such as `U+003A`.
 fn shown_characters(text: &str) -> String {
     let mut parts = text.split("U+");
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -122,8 +122,8 @@ fn shown_characters(text: &str) -> String {
     shown
 }
 
-/// Returns the last number in the text of a fault, such as a limit or a time to wait: the texts of peers are not translated, but
-/// their figures are what counts.
+/// Returns the last number in the text of a fault, such as a limit or a time to wait, which is worth showing even if the text
+/// is not translated.
 fn figure(text: &str) -> Option<&str> {
     let is_part = |c: char| c.is_ascii_digit() || c == '.';
     let text = text.trim_end_matches(|c: char| !c.is_ascii_digit());

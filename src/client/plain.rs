@@ -1,5 +1,5 @@
-//! The plain mode: commands line by line, and nothing is ever redrawn. With standard input not a terminal, standard output
-//! carries messages only; everything else goes to standard error.
+//! The plain mode, in which nothing is ever redrawn. Unless standard input is a terminal, standard output carries messages
+//! only, and everything else goes to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -25,7 +25,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     conversation::run(&mut console, options)
 }
 
-/// Returns the lines of standard input; disconnected at its end.
+/// Returns a channel with the lines of standard input, which is disconnected at its end.
 fn read_lines() -> Result<Receiver<String>, Failure> {
     let (sender, lines) = bounded(0);
     let read = move || {
@@ -39,8 +39,8 @@ fn read_lines() -> Result<Receiver<String>, Failure> {
     Ok(lines)
 }
 
-/// Returns the signals that end a client. A second one ends the process at once, whatever its output does. If the client
-/// `asks` a person who presses Ctrl-C, that does not count. Call before starting threads.
+/// Returns a channel with the signals that end a client. A second one ends the process at once, even if its output is stuck.
+/// If the client `asks` before it leaves, Ctrl-C does not count. Call before starting threads.
 pub(super) fn stop_signals(asks: bool) -> Result<Receiver<Signal>, Failure> {
     let signals = program::stop_signals();
     signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
@@ -61,7 +61,7 @@ struct Console {
     view: View,
     lines: Receiver<String>,
     signals: Receiver<Signal>,
-    /// If set, the line that the cursor is in begins with a prompt.
+    /// If set, the cursor is behind a prompt.
     is_prompted: bool,
 }
 
@@ -112,11 +112,11 @@ impl Screen for Console {
         self.write(&lines);
     }
 
-    /// Writes lines. An output that its reader has closed ends nothing here.
+    /// Writes lines. If nobody reads the output any more, the client goes on.
     fn write(&mut self, lines: &[Rendered]) {
         let failed = self.view.log(lines);
         for Rendered { text, is_message, .. } in lines.iter().chain(&failed) {
-            // On a terminal the prompt stands in the line, perhaps with something typed.
+            // On a terminal the prompt is in this line, perhaps with typed text.
             let start = if std::mem::take(&mut self.is_prompted) { "\n" } else { "" };
             let text = format!("{start}{text}");
             let _ = if *is_message || self.view.is_interactive {
@@ -127,7 +127,7 @@ impl Screen for Console {
         }
     }
 
-    /// On a terminal the line stands on the screen, and cannot be put into a prompt.
+    /// A plain prompt cannot hold the line, which a person still has on the screen.
     fn give_back(&mut self, line: &str) {
         if !self.view.is_interactive {
             self.view.lost += 1;

@@ -1,4 +1,4 @@
-//! Files that nobody but the user may read: what the client needs again, and the log.
+//! Files that nobody but the user may read: the state of the client, and its log.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::program::user_directory;
 
-/// Returns how to open such a file, which is made if need be.
+/// Returns options to open such a file, which is made if need be.
 pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true).mode(0o600);
@@ -19,12 +19,12 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Returns the directory for what the client needs again. `None` for a user who has none.
+/// Returns the directory for the state of the client; `None` for a user without one.
 pub(super) fn state_directory() -> Option<PathBuf> {
     user_directory("XDG_STATE_HOME", ".local/state")
 }
 
-/// A file of what the client needs again. Without a place for it, it is empty and stays so.
+/// A file of the client's state. Without a directory for it, it is empty and stays so.
 #[derive(Debug)]
 pub(super) struct StateFile {
     path: Option<PathBuf>,

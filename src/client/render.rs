@@ -1,8 +1,8 @@
-//! Turns what happens into lines to read. Everything from the network is sanitized here, and nowhere else.
+//! Turns events into lines to read. Everything from the network is sanitized here, and nowhere else.
 //!
-//! On a screen a line is `14:03 <bob> hello`. The character after the time says what is special: `✓` the server has it, `…` it
-//! does not yet, `✗` it refuses it, `!` it mentions the user. `[bob → ana]` is a private message. Plain lines say all of
-//! this in words, are never redrawn, and are not wrapped.
+//! On a screen a line is `14:03 <bob> hello`. The character after the time is a mark: `✓` the server has the message, `…` it
+//! does not have it yet, `✗` it refuses it, `!` the message mentions the user. `[bob → ana]` is a private message. Plain lines
+//! have words for all of this, are never redrawn, and are not wrapped.
 
 mod drafts;
 mod json;
@@ -35,18 +35,18 @@ pub(crate) use names::{list, sanitized};
 pub(crate) use style::{Size, Style};
 pub(crate) use unseen::ReadPosition;
 
-/// Something to write to the screen, or to one of the two outputs.
+/// Lines for the screen, or for one of the two outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rendered {
     /// Whole lines. On a screen they may begin with taking back the last ones.
     pub(crate) text: String,
-    /// If set, it is a message, which belongs on standard output.
+    /// If set, they are a message, which belongs on standard output.
     pub(crate) is_message: bool,
-    /// Plain lines with their dates for a log; nothing for what does not belong there.
+    /// Plain lines with dates for the log; empty if they do not belong there.
     pub(crate) log: String,
 }
 
-/// The subject of the last lines, where newer lines about the same subject take their place.
+/// The subject of the last lines. Newer lines about the same subject take their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Topic {
     Outage,
@@ -60,11 +60,11 @@ enum Topic {
 struct Last {
     topic: Topic,
     rows: usize,
-    /// On a screen of another size they take other rows, and are left alone.
+    /// On a screen of another size they take other rows, so they are not replaced there.
     size: Size,
 }
 
-/// Makes lines.
+/// Makes lines of events.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     locale: &'static Locale,
@@ -72,7 +72,7 @@ pub(crate) struct Renderer {
     size: Option<Size>,
     name: String,
     room: Option<String>,
-    /// The day of the line before.
+    /// The day of the last line.
     day: NaiveDate,
     ignored: Vec<String>,
     last_private: Option<String>,
@@ -80,7 +80,7 @@ pub(crate) struct Renderer {
     presence: Presence,
     unseen: Unseen,
     last: Option<Last>,
-    /// The lines that the event at hand has made so far.
+    /// The lines about the current event so far.
     shown: Vec<Rendered>,
 }
 
@@ -114,7 +114,7 @@ impl Renderer {
         name.clone_into(&mut self.name);
     }
 
-    /// Returns the room that the user is in, as the events say.
+    /// Returns the room that the user is in, according to the events shown so far.
     pub(crate) fn room(&self) -> Option<&str> {
         self.room.as_deref()
     }
@@ -124,8 +124,7 @@ impl Renderer {
         self.presence.others.clone()
     }
 
-    /// Returns a list of the others in the room, cut short if they are many, and whether they are several; `None` if the user
-    /// is alone.
+    /// Returns a short list of the others in the room, and whether they are several. `None` if the user is alone.
     pub(crate) fn audience(&self) -> Option<(String, bool)> {
         let others = &self.presence.others;
         (!others.is_empty()).then(|| (few(self.locale, others), others.len() > 1))
@@ -136,32 +135,32 @@ impl Renderer {
         self.last_private.as_deref()
     }
 
-    /// Sets the size of the terminal, without which lines are not wrapped. Returns whether it is another one.
+    /// Sets the size of the terminal. Lines are wrapped only if it is known. Returns whether it has changed.
     pub(crate) fn resize(&mut self, size: Option<Size>) -> bool {
         std::mem::replace(&mut self.size, size) != size
     }
 
-    /// Notes that something else was written to the screen: what is there is left alone.
+    /// Records that something else was written to the screen, so that no earlier line is replaced.
     pub(crate) fn scrolled(&mut self) {
         self.last = None;
     }
 
-    /// Notes that the user has done something, and so has seen what is on the screen.
+    /// Records that the user has done something, and so has seen the screen.
     pub(crate) fn active(&mut self, now: NaiveDateTime) {
         self.unseen.active(now);
     }
 
-    /// Returns how far the user has read rooms, to be given to [`Renderer::remember`] the next time.
+    /// Returns the read positions, for [`Renderer::remember`] of the next client.
     pub(crate) fn positions(&self) -> &[ReadPosition] {
         self.unseen.positions()
     }
 
-    /// Sets how far the user had read rooms the last time.
+    /// Sets the read positions of the last client.
     pub(crate) fn remember(&mut self, positions: Vec<ReadPosition>) {
         self.unseen.remember(positions);
     }
 
-    /// Ignores a user, or shows the user again; returns whether the user is ignored now.
+    /// Ignores a user, or no longer. Returns whether the user is ignored now.
     pub(crate) fn ignore(&mut self, name: &str) -> bool {
         let key = name.to_lowercase();
         match self.ignored.iter().position(|ignored| *ignored == key) {
@@ -181,14 +180,14 @@ impl Renderer {
         &self.ignored
     }
 
-    /// Returns whether a message is private for the user, or mentions the user, and is not from an ignored one.
+    /// Returns whether a message is private for the user or mentions them, and is not from an ignored user.
     pub(crate) fn is_call(&self, message: &Message) -> bool {
         !self.is_me(&message.origin)
             && !self.ignored.contains(&message.origin.to_lowercase())
             && (message.destination.is_some() || mentions(&message.content, &self.name))
     }
 
-    /// Returns the prompt without and with colours: the name and the room, in at most half of the screen.
+    /// Returns the prompt without and with colours. It has the name and the room, and takes at most half a row.
     pub(crate) fn prompt(&self) -> (String, String) {
         let place = self.room.as_ref().map_or_else(|| self.name.clone(), |room| format!("{}@{room}", self.name));
         let width = self.size.map_or(40, |size| (size.columns / 2).saturating_sub(2).max(4));
@@ -278,7 +277,7 @@ impl Renderer {
         self.shown.push(line);
     }
 
-    /// Shows a message. `live` if it has just come, `logged` if it belongs in the log.
+    /// Shows a message. If `live`, it has just arrived; if `logged`, it belongs in the log.
     fn message(&mut self, message: &Message, live: bool, logged: bool) {
         if let Some(room) = &self.room {
             self.unseen.read(&self.name, room, &message.timestamp);
@@ -332,7 +331,7 @@ impl Renderer {
         self.shown.push(lines);
     }
 
-    /// Shows a line for a day that is another than the last line's. Only messages go back in time.
+    /// Shows a line for a new day. Only messages go back in time.
     fn begin_day(&mut self, day: NaiveDate, may_go_back: bool) {
         if day > self.day || day < self.day && may_go_back {
             self.day = day;

@@ -1,5 +1,5 @@
-//! For scripts: `client send` and `client tail`. Standard output carries messages only, everything else goes to standard
-//! error.
+//! The commands for scripts, `client send` and `client tail`. Standard output carries messages only, and everything else goes
+//! to standard error.
 
 mod send;
 mod tail;
@@ -31,7 +31,7 @@ struct Script {
 }
 
 impl Script {
-    /// Registers and goes to the room.
+    /// Registers the user and joins the room of the options.
     fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
         let room: String = options.get("room")?;
         let options = &finding::with_binder(options, locale)?;
@@ -71,7 +71,7 @@ fn write(shown: &[Rendered]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes to standard error, which nobody may be reading.
+/// Writes to standard error, even if nobody reads it.
 fn report(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

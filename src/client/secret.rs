@@ -1,5 +1,5 @@
-//! The proof that a name is ours: a secret that the user gives, or a random one that is kept for each server and name, so that
-//! a user who comes back after a crash gets the name back.
+//! Secrets that prove that a name belongs to the user. Either the user gives one, or a random one is kept for each server and
+//! name, so that a user who returns after a crash gets the name back.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -13,14 +13,14 @@ use crate::program::Failure;
 use crate::random;
 use crate::secret;
 
-/// Begins the name of the directory of a server that is known by its id. An address, whose `=` would be escaped, never does.
+/// Begins the names of directories for servers with an id. An address, whose `=` would be escaped, never begins like this.
 const ID: &str = "id=";
 
 /// The source of secrets. `Debug` shows none.
 pub(crate) enum Secrets {
-    /// One for every server and name, from the user.
+    /// The user's own, for all servers and names.
     Given(String),
-    /// One for each server and name, in files of this directory; without a directory they last as long as the program.
+    /// Random ones for each server and name, in files of this directory. Without a directory they last as long as the program.
     Kept(Option<PathBuf>),
 }
 
@@ -31,10 +31,10 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Takes the secret in `file`, else that in the variable `CHAT_SECRET`, else kept ones.
+    /// Returns the secret in `file`, or else in the variable `CHAT_SECRET`, or else kept ones.
     ///
     /// # Errors
-    /// If the file cannot be read, or what it or the variable holds is no secret.
+    /// If the file cannot be read, or if it or the variable holds no valid secret.
     pub(crate) fn find(file: Option<&str>) -> Result<Self, Failure> {
         if let Some(path) = file {
             return secret::read_file(Path::new(path)).map(Self::Given);
@@ -46,9 +46,9 @@ impl Secrets {
         Ok(Self::Kept(state_directory().map(|state| state.join("secrets"))))
     }
 
-    /// Returns the secret of `user` at `server`. A server that has an id is known by it under every address; a secret that was
-    /// kept for its address then becomes one of its id. While in use, no other client on this machine gets the kept one: the
-    /// server should refuse a second one of that name, not have it share the first one's messages.
+    /// Returns the secret of `user` at `server`. A server with an id is recognised by it under every address, and a secret that
+    /// was kept for its address is moved to its id. While a kept secret is in use, no other client on this machine gets it: the
+    /// server should refuse a second client of that name instead of giving it the messages of the first.
     ///
     /// # Errors
     /// If the system has no random numbers.
@@ -78,11 +78,11 @@ impl Secrets {
     }
 }
 
-/// How long a secret of a server that is known by its id is kept without being used.
+/// How long an unused secret of a server with an id is kept.
 const UNUSED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Removes the secrets that were last used before `time`: a server without a memory of its own has another id after every
-/// start, and nobody else would ever remove them.
+/// Removes the secrets that were last used before `time`. Otherwise they would pile up, because a server without a memory has
+/// another id after every start.
 fn prune(directory: &Path, time: SystemTime) -> io::Result<()> {
     for server in fs::read_dir(directory)? {
         let server = server?;
@@ -95,7 +95,7 @@ fn prune(directory: &Path, time: SystemTime) -> io::Result<()> {
                 fs::remove_file(secret.path())?;
             }
         }
-        // Unless there is still one in it.
+        // This fails if there is still a secret in it.
         let _ = fs::remove_dir(server.path());
     }
     Ok(())
@@ -140,7 +140,7 @@ impl ActiveSecret {
 struct KeptFile {
     file: File,
     path: PathBuf,
-    /// If there is a secret in it that a server knows. Without one it is removed.
+    /// If set, it holds a secret that a server knows. Otherwise it will be removed.
     is_of_use: bool,
 }
 
@@ -166,13 +166,13 @@ impl KeptFile {
         Ok((Self { file, path: path.to_owned(), is_of_use: secret.is_some() }, secret))
     }
 
-    /// Opens the file at `path`. Without one, the one at `before` is moved there, if nobody uses it.
+    /// Opens the file at `path`. If there is none, the one at `before` is moved there, unless it is in use.
     fn open_or_move(path: &Path, before: &Path) -> io::Result<(Self, Option<String>)> {
         let (mut file, secret) = Self::open(path)?;
         if secret.is_some() || !before.exists() {
             return Ok((file, secret));
         }
-        // One that is in use elsewhere stays where it is.
+        // A file that is in use stays where it is.
         let Ok((mut old, Some(secret))) = Self::open(before) else { return Ok((file, None)) };
         file.write(&secret)?;
         old.is_of_use = false;

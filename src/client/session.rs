@@ -1,10 +1,10 @@
-//! A user's session at a server, that survives the loss of the connection, of the server, and of its memory.
+//! A user's session at a server, which survives the loss of the connection, of the server, and of its memory.
 //!
-//! One thread, the worker, owns everything and makes all calls but one; it needs no locks. The listener is the thread that
-//! waits for messages and hands them to the worker. What happens goes through a channel as [`Event`]s.
+//! One thread, the worker, owns everything, so that there are no locks. It makes all calls but those of the listener, a thread
+//! that waits for messages and hands them to the worker. [`Event`]s go through a channel to the screen.
 //!
 //! ```text
-//! Session --Request--> worker --Event--> whatever shows it
+//! Session --Request--> worker --Event--> screen
 //!                        ^
 //! listener --Fetched-----+
 //! ```
@@ -35,7 +35,7 @@ use crate::random;
 use crate::rpc::{CallError, Fault};
 use worker::{Request, Task, Worker};
 
-/// How to find the server.
+/// The way to find the server.
 #[derive(Debug, Clone)]
 pub(crate) enum Discovery {
     /// At this address.
@@ -46,22 +46,22 @@ pub(crate) enum Discovery {
 
 /// The configuration of a session.
 pub(crate) struct SessionConfig {
-    /// The secrets that prove that a name is ours.
+    /// The secrets that prove that a name belongs to the user.
     pub(crate) secrets: Secrets,
-    /// Called before each attempt to reach the server; returns how to find it.
+    /// Called before each attempt to reach the server.
     pub(crate) discover: Box<dyn FnMut() -> Result<Discovery, Failure> + Send>,
 }
 
-/// Why a command has failed.
+/// The reason of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SessionError {
-    /// The server refuses it, and nothing has changed there.
+    /// The server refuses, and nothing has changed there.
     Refused(Fault),
-    /// There is no connection, or it broke: the cause, in the words of the system.
+    /// There is no connection, or it broke. The cause is in the words of the system.
     Unreachable(String),
     /// The binder knows no server.
     NobodyOffers,
-    /// The binder knows only a server that its own machine reaches: this one.
+    /// The binder knows only this server, which only its own machine can reach.
     OutOfReach(Endpoint),
     /// The program at this address has no binder's procedures.
     NotABinder(Endpoint),
@@ -80,7 +80,7 @@ impl From<CallError> for SessionError {
     }
 }
 
-/// The texts that were typed and not sent when the session was closed.
+/// The typed texts that were not sent before the session was closed.
 pub(crate) type Unsent = Vec<String>;
 
 /// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's reply.
@@ -120,14 +120,13 @@ impl Session {
         self.ask(Request::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
     }
 
-    /// Joins a room, which is created if need be, once everything typed before has been sent. [`Event::Joined`] says what is
-    /// there.
+    /// Joins a room, which is created if need be, after everything typed before has been sent. Then [`Event::Joined`] comes.
     pub(crate) fn join(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
         self.ask(Request::InOrder, move |worker| worker.join(room))
     }
 
-    /// Leaves the room, once everything typed before has been sent.
+    /// Leaves the room, after everything typed before has been sent.
     ///
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
@@ -135,19 +134,19 @@ impl Session {
         self.ask(Request::InOrder, Worker::leave)
     }
 
-    /// Sends to one user, or to the whole room, after what was typed before. Never waits: [`Event::Confirmed`] or
-    /// [`Event::Refused`] of the draft follows, and while there is no connection neither.
+    /// Sends a message to one user, or to the whole room, after those typed before. Never waits. [`Event::Confirmed`] or
+    /// [`Event::Refused`] of the draft follows as soon as there is a connection.
     pub(crate) fn send(&self, text: &str, to: Option<&str>) -> Draft {
         let id = self.drafts.fetch_add(1, Ordering::Relaxed);
         let draft = Draft { id, text: text.to_owned(), to: to.map(str::to_owned) };
         let posted = draft.clone();
         let task: Task = Box::new(move |worker| worker.post(posted));
-        // After the end of the session, `Event::Ended` has said so.
+        // It fails after the end of the session, which `Event::Ended` has reported.
         let _ = self.requests.send(Request::AtOnce(task));
         draft
     }
 
-    /// Returns the limit of the server on the messages of one user; `None` without one, or if the server does not say it.
+    /// Returns the server's limit on the messages of one user; `None` if there is none, or the server does not publish it.
     ///
     /// # Errors
     /// If there is no user yet.
@@ -179,8 +178,8 @@ impl Session {
         self.ask(Request::AtOnce, move |worker| worker.history(count))
     }
 
-    /// Sends what was typed, for at most `patience`, and unregisters the user. Returns what could not be sent. Takes at most
-    /// a few seconds more than `patience`.
+    /// Sends typed messages, for at most `patience`, and unregisters the user. Returns the messages that could not be sent.
+    /// Takes at most a few seconds more than `patience`.
     ///
     /// # Errors
     /// If the session has ended before, or does not end in time, because a call waits for its reply.
@@ -194,7 +193,7 @@ impl Session {
         })
     }
 
-    /// Has the worker do `work`, and returns what comes of it.
+    /// Has the worker do `work`, and returns its result.
     fn ask<T: Send + 'static>(
         &self,
         order: fn(Task) -> Request,
@@ -202,7 +201,7 @@ impl Session {
     ) -> Result<T, SessionError> {
         let (reply, answer) = bounded(1);
         let task: Task = Box::new(move |worker| {
-            // The caller waits below.
+            // This cannot fail, because the caller waits below.
             let _ = reply.try_send(work(worker));
         });
         self.requests.send(order(task)).map_err(|_| SessionError::Ended)?;

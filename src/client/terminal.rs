@@ -1,7 +1,7 @@
 //! The client on a terminal: a line editor, above which messages appear.
 //!
-//! One thread writes to the screen: it takes keys, events and signals from their channels. The prompt with the line that is being
-//! typed is always the last thing on the screen; to show something, the thread takes the prompt away and paints it again below.
+//! One thread takes keys, events and signals from their channels, and writes to the screen. The prompt with the typed line is
+//! always the last thing on the screen. To show something, the thread erases the prompt and paints it again below.
 
 mod complete;
 mod editor;
@@ -45,12 +45,12 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(300);
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::while_doing("cannot use the terminal", error);
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGWINCH].into_iter().collect();
-    // Before there are threads, which inherit it.
+    // Threads inherit the mask, so this is done before there are any.
     signals.thread_block().map_err(|error| failed(&error))?;
     let modes = Modes::set().map_err(|error| failed(&error))?;
     let _restored = Restored(modes.clone());
     if !options.has("log-level") {
-        // Log lines would stand in the line that is being typed.
+        // Log lines would be written into the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
     }
     let view = View::start(options, locale, style, true)?;
@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     conversation::run(&mut terminal, options)
 }
 
-/// The modes that the terminal gets back at the end.
+/// Gives the terminal its modes back at the end.
 struct Restored(Modes);
 
 impl Drop for Restored {
@@ -91,7 +91,7 @@ impl Drop for Restored {
     }
 }
 
-/// Something that comes while the user types.
+/// A key, event or signal.
 enum Input {
     Key(Key),
     Event(Event),
@@ -104,21 +104,21 @@ struct Terminal {
     view: View,
     keys: Receiver<Key>,
     signals: Receiver<Signal>,
-    /// Keys that came while the terminal was asked for something.
+    /// Keys that came before a reply of the terminal.
     typed_ahead: VecDeque<Key>,
     modes: Modes,
     editor: Editor,
     history: History,
     prompt: Prompt,
-    /// The question that is asked, if one is.
+    /// The question in place of the prompt, if there is one.
     question: Option<String>,
     /// If set, the prompt is on the screen.
     is_reading: bool,
-    /// Set while nobody takes keys, because a call waits for the server.
+    /// Set while a call waits for the server, and nobody takes keys.
     is_busy: Arc<AtomicBool>,
-    /// A line to be in the next prompt.
+    /// The line for the next prompt.
     given_back: Option<String>,
-    /// Cleared once the terminal has not said where its cursor is.
+    /// Cleared if the terminal does not report its cursor.
     answers: bool,
     /// If set, there is no connection.
     is_away: bool,
@@ -163,7 +163,7 @@ impl Screen for Terminal {
         }
         let mut lines = self.view.event(event);
         if let Event::Refused { draft, .. } = event {
-            // A line that has been begun since must not be touched.
+            // A line that the user has begun since must stay as it is.
             if !self.editor.is_empty() || self.given_back.is_some() {
                 lines.push(self.view.renderer.note(self.view.locale.given_back));
             } else if self.is_reading && self.question.is_none() {
@@ -190,7 +190,7 @@ impl Screen for Terminal {
         self.given_back = Some(line.to_owned());
     }
 
-    /// Waits for the server's reply, and shows the message as pending if there is none so soon.
+    /// Waits for the server's reply, and shows the message as pending if there is none soon.
     fn sent(&mut self, sent: &Draft) {
         let deadline = Instant::now() + SEND_TIMEOUT;
         while !self.is_away && self.view.end.is_none() {
@@ -206,7 +206,7 @@ impl Screen for Terminal {
 }
 
 impl Terminal {
-    /// Takes what comes until a line is complete. `None` if there is none.
+    /// Takes keys, events and signals until a line is complete. `None` if there is none.
     fn read_line(&mut self) -> Option<String> {
         while self.view.end.is_none() {
             match self.next_input() {
@@ -240,13 +240,13 @@ impl Terminal {
         }
     }
 
-    /// Does what a key means. Returns the line, or that there is none, if reading is over.
+    /// Handles a key. If reading is over, returns the line, or that there is none.
     fn press(&mut self, key: Key) -> Option<Option<String>> {
         let is_question = self.question.is_some();
         self.view.renderer.active(now());
         match self.editor.press(key) {
             Action::Edited => {
-                // What comes in one piece is painted once.
+                // Keys that came together are painted once.
                 while let Some(key) = self.typed_ahead.pop_front().or_else(|| self.keys.try_recv().ok()) {
                     if matches!(key, Key::Char(c) if c.is_control()) {
                         self.typed_ahead.push_front(key);
@@ -275,7 +275,7 @@ impl Terminal {
                 Some(line) => self.write(&[line]),
                 None => self.leave_prompt(None, ""),
             },
-            // It would cut off others: as with Ctrl-C.
+            // Leaving would cut off others, so this asks again as Ctrl-C does.
             Action::EndOfInput if self.view.guests().is_some() => return self.press(Key::Char('\x03')),
             Action::EndOfInput => {
                 self.view.end = Some(End::User);
@@ -311,7 +311,7 @@ fn line_of(draft: &Draft) -> String {
     }
 }
 
-/// Returns whether a line is shown again as a message.
+/// Returns whether a line will be shown again, as a message or in the prompt.
 fn is_said(line: &str, renderer: &Renderer) -> bool {
     let first = line.lines().next().unwrap_or_default();
     let is_whole =
@@ -319,7 +319,7 @@ fn is_said(line: &str, renderer: &Renderer) -> bool {
     line.lines().count() <= conversation::PASTED_LINES
         && match parse(first, renderer.room().is_some()) {
             Line::Say { .. } | Line::Doubtful(Command::Join, _) => true,
-            // It is in the prompt again.
+            // It will be in the prompt again.
             Line::Nowhere => true,
             Line::Command(Command::Me, rest) => !rest.is_empty() && renderer.room().is_some(),
             Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),

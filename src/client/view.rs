@@ -1,4 +1,4 @@
-//! What every way to chat by hand has: the session, what it tells, and how that is shown.
+//! The common part of the terminal and the plain mode: the session, its events, and the renderer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,9 @@ use super::render::{Rendered, Renderer, Style};
 use super::session::{Session, SessionError};
 use crate::program::{Failure, Options};
 
-/// How long a signal waits for what was typed to be sent.
+/// The time to send typed messages after a signal.
 pub(super) const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
-/// The time for a second Ctrl-C, which leaves.
+/// The time for a second Ctrl-C, which ends the client.
 pub(super) const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// Returns the local time.
@@ -34,13 +34,13 @@ pub(super) enum End {
     Session(SessionError),
 }
 
-/// Where lines come from, and where replies go.
+/// The terminal, or standard input and output.
 pub(super) trait Screen {
-    /// Returns what all screens have.
+    /// Returns the common part.
     fn view(&mut self) -> &mut View;
 
-    /// Reads the next line, or the answer to a question, and shows what happens meanwhile. `None` if there are no more, or the
-    /// user gives none.
+    /// Reads the next line, or the answer to a question, and shows events meanwhile. `None` if there are no more lines, or the
+    /// user does not answer.
     fn read(&mut self, question: Option<&str>) -> Option<String>;
 
     /// Writes lines.
@@ -49,37 +49,37 @@ pub(super) trait Screen {
     /// Shows an event.
     fn happened(&mut self, event: &Event);
 
-    /// Puts `line` into the next prompt, if there can be something in it.
+    /// Puts `line` into the next prompt, if the prompt can hold text.
     fn give_back(&mut self, line: &str);
 
-    /// Shows what the user typed, if nothing else does.
+    /// Called after a message was sent.
     fn sent(&mut self, _draft: &Draft) {}
 
-    /// Asks a question. `None` if the user gives no answer.
+    /// Asks a question. `None` if the user does not answer.
     fn ask(&mut self, question: &str) -> Option<String> {
         self.read(Some(question))
     }
 
-    /// Shows what has happened up to now.
+    /// Shows all events up to now.
     fn catch_up(&mut self) {
         while let Ok(event) = self.view().events.try_recv() {
             self.happened(&event);
         }
     }
 
-    /// Returns the renderer, which knows all that has happened up to now.
+    /// Returns the renderer, after showing all events up to now.
     fn renderer(&mut self) -> &mut Renderer {
         self.catch_up();
         &mut self.view().renderer
     }
 
-    /// Shows what `make` makes.
+    /// Shows the lines that `make` returns.
     fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
         let lines = make(self.renderer());
         self.write(&lines);
     }
 
-    /// Sends what the user typed.
+    /// Sends a typed message.
     fn send(&mut self, text: &str, to: Option<&str>) {
         self.catch_up();
         let draft = self.view().session.send(text, to);
@@ -87,7 +87,7 @@ pub(super) trait Screen {
     }
 }
 
-/// What all screens have.
+/// The common part of all screens.
 pub(super) struct View {
     pub(super) session: Arc<Session>,
     pub(super) events: Receiver<Event>,
@@ -106,7 +106,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Starts a session, as the options say.
+    /// Starts a session at the server that the options name.
     pub(super) fn start(
         options: &Options,
         locale: &'static Locale,
@@ -146,7 +146,7 @@ impl View {
         self.renderer.event(event, now())
     }
 
-    /// Adds what is shown to the log. Returns a line if that is no longer possible.
+    /// Adds lines to the log. Returns a note to show if that fails.
     pub(super) fn log(&mut self, lines: &[Rendered]) -> Option<Rendered> {
         let error = self.extras.shown(lines)?;
         let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
@@ -158,7 +158,7 @@ impl View {
         self.renderer.audience().filter(|_| self.is_host.load(Ordering::Relaxed))
     }
 
-    /// Returns the reply to Ctrl-C. `None` if it is the second one, which leaves.
+    /// Returns the reply to Ctrl-C. `None` if it is the second one, which ends the client.
     pub(super) fn interrupt(&mut self) -> Option<Rendered> {
         if self.interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT) {
             self.end = Some(End::User);

@@ -1,15 +1,15 @@
-//! What a server says of itself.
+//! The capabilities of a server.
 
 use crate::endpoint::Endpoint;
 use crate::rpc::{CALL_TIMEOUT, CallError, Client, Value};
 
-/// The capabilities of a server, which decide how it is spoken to. The default is those of the original's server, which says
-/// nothing of itself.
+/// The capabilities of a server, which decide how the client calls it. The default is those of the original's server, which
+/// lists none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// Identifies the server's memory of names, also under another address.
     pub(crate) server_id: Option<String>,
-    /// Whether a message may carry a key, by which the server knows a call that is made again.
+    /// If set, a message may carry a key, by which the server recognises a repeated call.
     pub(crate) takes_keys: bool,
     /// Messages that one user may send a second, and how many at once; `None` without a limit.
     pub(crate) message_rate: Option<MessageRate>,
@@ -28,7 +28,7 @@ impl Capabilities {
     /// Asks `server`.
     ///
     /// # Errors
-    /// If the server does not answer.
+    /// If the server does not reply.
     pub(crate) fn ask(server: &Endpoint) -> Result<Self, CallError> {
         let client = Client::new(&server.to_string());
         let ask = |procedure, params: &[Value]| match super::call(&client, CALL_TIMEOUT, procedure, params) {
@@ -43,7 +43,7 @@ impl Capabilities {
         Ok(Self::read(&said, &ask("system.methodSignature", &["send_message".into()])?))
     }
 
-    /// Reads what the server says of itself, and the signatures of `send_message`.
+    /// Reads the replies of `system.getCapabilities`, and of `system.methodSignature` for `send_message`.
     fn read(said: &Value, signatures: &Value) -> Self {
         // The type of the reply, and five parameters of which the last one is the key.
         const WITH_KEY: usize = 6;

@@ -29,7 +29,7 @@ fn name(text: &str) -> String {
     cut(text.to_owned(), MAX_NAME)
 }
 
-/// A string where something else was due is the server's refusal.
+/// Returns the error for a value of another type. A string in its place is the server's refusal.
 pub(super) fn unlike(wanted: &str, answer: &Value) -> CallError {
     match answer {
         Value::String(text) => CallError::Fault(Fault::new(UNNUMBERED, text.as_str())),
@@ -68,7 +68,7 @@ pub(super) fn message(value: &Value, room_id: Option<&str>) -> Result<Message, C
     if read.is_none_or(|read| read.get(..SECONDS) != timestamp.get(..SECONDS)) {
         return Err(CallError::Malformed("a message whose timestamp is not YYYY-MM-DD HH:MM:SS".into()));
     }
-    // A time in another form, from a server that is not ours, says nothing.
+    // Another server may have a member `time` in another form, which is ignored.
     let time = value.member("time").and_then(Value::as_str).filter(|time| Time::parse(time).is_some());
     Ok(Message {
         id: value.member("id").map(number).transpose()?,

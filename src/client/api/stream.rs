@@ -1,4 +1,4 @@
-//! What happens in a room, as a stream of events.
+//! The event stream of a room.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::event::Message;
 use super::decode::{message, number, text, texts, unlike};
 use crate::rpc::{CallError, EventStream, StreamEvent};
 
-/// How soon the first event has to come. Later it comes only through a proxy that holds it back.
+/// The time for the first event. It takes longer only if a proxy holds it back.
 pub(super) const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 /// An event of a room.
@@ -18,7 +18,7 @@ pub(crate) enum RoomEvent {
         room_id: String,
         /// The users in it.
         users: Vec<String>,
-        /// How many messages past the cursor were dropped before they could be read.
+        /// The number of messages past the cursor that were dropped before they could be read.
         missed: u64,
     },
     /// A message.
@@ -43,7 +43,7 @@ impl RoomStream {
     /// Waits for the next event.
     ///
     /// # Errors
-    /// If the stream ends or is silent for too long, or is not one of events of a room.
+    /// If the stream ends, is silent for too long, or has other events than those of a room.
     pub(crate) fn next_event(&mut self) -> Result<RoomEvent, CallError> {
         match self.events.next_event()? {
             Some(event) => read(&event, &self.room_id),

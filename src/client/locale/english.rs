@@ -1,4 +1,4 @@
-//! Every text that the client has, in English. The tables of other languages have the same fields.
+//! All texts of the client in English. The tables of other languages have the same fields.
 
 use super::{Argument, Command, figure, stunnel};
 use crate::program::HelpWords;
@@ -6,10 +6,10 @@ use crate::rpc::Fault;
 
 type Text = &'static str;
 
-/// Makes the type of a language's table, and that of English, from one list.
+/// Makes the type of all tables, and the table of English, from one list.
 macro_rules! texts {
     ($($name:ident: $kind:ty = $english:expr;)*) => {
-        /// The texts of one language. Names and other texts from peers that are passed in are sanitized already.
+        /// The texts of one language. Their arguments are sanitized before.
         #[derive(Debug)]
         pub struct Locale {
             $(#[doc = concat!("`", stringify!($english), "`")] pub $name: $kind,)*
@@ -97,7 +97,7 @@ texts! {
     ignoring: fn(&str) -> String = |names| format!("Ignored: {names}");
     ignoring_nobody: Text = "You are not ignoring anybody.";
 
-    // Whether the names are several does not matter in English.
+    // The second argument is set for several names, which makes no difference in English.
     came: fn(&str, bool) -> String = |names, _| format!("{names} joined");
     went: fn(&str, bool) -> String = |names, _| format!("{names} left");
     and_more: fn(&str, usize) -> String = |names, more| format!("{names} and {more} more");

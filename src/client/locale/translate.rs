@@ -1,13 +1,13 @@
-//! Texts that others wrote in English, recognised by their form and put into another language.
+//! Translates English texts of other programs, which are recognised by their form.
 
 /// Returns `text` in another language, if a row of `table` has its form. `{}` in a row stands for any text, which is
-/// translated too where that is possible.
+/// translated too if possible.
 pub(super) fn translated(table: &[(&str, &str)], text: &str) -> Option<String> {
     let (holes, to) = table.iter().find_map(|(from, to)| Some((holes(from, text)?, to)))?;
     let mut parts = to.split("{}");
     let mut result = parts.next().unwrap_or_default().to_owned();
     for (part, hole) in parts.zip(holes) {
-        // A hole that is all of the text would go on for ever.
+        // If the hole were all of the text, this would recurse for ever.
         let inner = if hole.len() < text.len() { translated(table, hole) } else { None };
         result.push_str(inner.as_deref().unwrap_or(hole));
         result.push_str(part);
@@ -15,7 +15,7 @@ pub(super) fn translated(table: &[(&str, &str)], text: &str) -> Option<String> {
     Some(result)
 }
 
-/// Returns the parts of `text` in the place of each `{}` of `form`, if it has this form.
+/// Returns the parts of `text` in place of each `{}` of `form`, if it has this form.
 fn holes<'a>(form: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut parts = form.split("{}");
     let mut rest = text.strip_prefix(parts.next()?)?;

@@ -15,7 +15,7 @@ use crate::stamp::{Stamp, Time};
 const REASON_INDENT: &str = "      ";
 
 impl Renderer {
-    /// Returns the lines that say that a draft has not arrived at once.
+    /// Returns the lines about a draft that the server has not confirmed at once.
     pub(crate) fn pending(&mut self, draft: &Draft, now: NaiveDateTime) -> Vec<Rendered> {
         self.own(draft, Mark::Pending, now);
         std::mem::take(&mut self.shown)
@@ -59,7 +59,7 @@ impl Renderer {
         self.shown.push(Rendered { log, is_message: true, ..lines });
     }
 
-    /// Returns the message that a draft has become, as far as it is known here.
+    /// Returns the message that a confirmed draft has become. Its number is not known.
     fn as_message(&self, draft: &Draft, now: NaiveDateTime) -> Message {
         Message {
             id: None,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::client::event::Message;
 
-/// Returns the object: the members of the wire, and the room. `room_id` and `id` together are unique. A message of one's own
-/// that the server has is `confirmed`; it has neither of them.
+/// Returns the object, with the members that the server sends and the room. `room_id` and `id` together are unique. A
+/// `confirmed` message is the user's own, and has neither of them.
 pub(super) fn message(room: &str, message: &Message, confirmed: bool) -> String {
     let mut out = String::from("{\"room\":");
     string(&mut out, room);
@@ -36,7 +36,8 @@ fn string_or_null(out: &mut String, text: Option<&str>) {
     }
 }
 
-/// Writes a string that is exact for a program and harmless for a terminal: characters beyond ASCII that are no letters are escaped.
+/// Writes a string that is exact for a program and harmless for a terminal: characters beyond ASCII other than letters and
+/// digits are escaped.
 fn string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Lines on a screen, and without one.
+//! The layout of lines, on a screen and without one.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -6,9 +6,9 @@ use super::style::{Size, Style};
 use super::wrap::wrap;
 use crate::sanitize::Sanitized;
 
-/// The most lines of one message; the rest of its line breaks are shown as signs.
+/// The most lines of one message. Further line breaks are shown as signs.
 const MAX_LINES: usize = 100;
-/// The indent of further lines where there is no screen.
+/// The indent of further lines without a screen.
 const PLAIN_INDENT: &str = "      ";
 
 /// The beginning of a line, without and with colours.
@@ -36,11 +36,11 @@ impl Head {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Line {
     pub(super) head: Head,
-    /// Sanitized but for its line breaks.
+    /// It is sanitized, except for its line breaks.
     pub(super) text: String,
     /// The rendition of the text.
     pub(super) sgr: &'static str,
-    /// If set, the head is a column of its own, and may take half of the screen; else a quarter.
+    /// If set, the head is a column of its own, and further lines are indented by up to half of the screen instead of a quarter.
     pub(super) is_entry: bool,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn layout(style: Style, size: Option<Size>, line: &Line) -> Lines {
         }
         return lines;
     };
-    // The last column stays free: terminals differ in what they do after it.
+    // The last column stays free, because terminals differ in their handling of it.
     let columns = size.columns.saturating_sub(1).max(8);
     let width = head.plain.width();
     let indent = width.min(columns / if *is_entry { 2 } else { 4 });
@@ -91,8 +91,8 @@ pub(super) fn layout(style: Style, size: Option<Size>, line: &Line) -> Lines {
     lines
 }
 
-/// Returns a message so that it can only be read, with its line breaks: not more than [`MAX_LINES`], none at the ends, and no
-/// two empty lines in a row.
+/// Returns a sanitized message with its line breaks, but with at most [`MAX_LINES`] lines, none of them empty at the ends, and
+/// no two empty ones in a row.
 pub(super) fn readable(message: &str) -> String {
     let message = message.replace("\r\n", "\n");
     let message = message.trim_matches('\n');

@@ -1,4 +1,4 @@
-//! Lines for a log: plain, and with their dates.
+//! Lines for the log, which are plain and have dates.
 
 use chrono::NaiveDateTime;
 
@@ -9,7 +9,7 @@ use super::{Renderer, Style};
 use crate::stamp::Stamp;
 
 impl Renderer {
-    /// Returns a line for the log.
+    /// Returns a line for the log; empty without a log.
     pub(super) fn log(&self, when: NaiveDateTime, text: &str) -> String {
         if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
     }
@@ -30,7 +30,7 @@ impl Renderer {
     }
 }
 
-/// Returns a time as it stands in the log.
+/// Returns a time in the form of the log.
 fn date_and_time(time: NaiveDateTime) -> String {
     Stamp(time).to_string().get(.."YYYY-MM-DD HH:MM:SS".len()).unwrap_or_default().to_owned()
 }

@@ -3,7 +3,7 @@
 use crate::client::locale::Locale;
 use crate::sanitize::Sanitized;
 
-/// The most names in a list of those who came or left; further ones are counted.
+/// The most names in a short list. Further ones are counted.
 const MAX_NAMES: usize = 5;
 /// The most characters of a name in a line. Our server allows no longer ones.
 const MAX_NAME: usize = 64;
@@ -13,7 +13,7 @@ pub(crate) fn list(names: &[String]) -> String {
     names.iter().map(|user| name(user)).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns text from the network so that it can only be read.
+/// Returns text from the network, sanitized.
 pub(crate) fn sanitized(text: &str) -> String {
     Sanitized(text).to_string()
 }
@@ -22,7 +22,7 @@ pub(super) fn name(user: &str) -> String {
     format!("{:.MAX_NAME$}", Sanitized(user))
 }
 
-/// Returns a list of names that is cut short.
+/// Returns a short list of names.
 pub(super) fn few(locale: &Locale, names: &[String]) -> String {
     match names.get(..MAX_NAMES) {
         // Counting a single one takes as much space as its name.
@@ -36,7 +36,7 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()
 }
 
-/// Returns whether `text` has `name` as a word in it, in capitals or small letters.
+/// Returns whether `text` contains the word `name`, whatever its capitals.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     if name.is_empty() {

@@ -1,4 +1,4 @@
-//! A lost connection, told in one line from the loss to the return.
+//! One line about an outage, from the loss of the connection to its return.
 
 use chrono::NaiveDateTime;
 
@@ -16,7 +16,7 @@ pub(super) struct OutageLine {
 }
 
 impl OutageLine {
-    /// Returns the line so far. The next attempt is of no interest once one has succeeded.
+    /// Returns the line so far. After the return the last attempt is left out.
     fn told(&self) -> String {
         let end = self.back.as_deref().or(self.retrying.as_deref());
         [self.lost.as_deref(), self.forgotten.as_deref(), end].into_iter().flatten().collect::<Vec<_>>().join(" · ")
@@ -24,7 +24,7 @@ impl OutageLine {
 }
 
 impl Renderer {
-    /// Shows an event of an outage: in plain lines what is new, else the whole story.
+    /// Shows an event of an outage: in a plain line of its own, or by a new line about the whole outage.
     pub(super) fn outage(&mut self, event: &Event, now: NaiveDateTime) {
         let locale = self.locale;
         let (part, news) = match event {
@@ -37,7 +37,7 @@ impl Renderer {
             }
             Event::Forgotten { room } => {
                 if self.outage.back.is_some() && !self.is_last(Topic::Outage) {
-                    // A story of its own.
+                    // This begins a new line.
                     self.outage = OutageLine::default();
                 }
                 (&mut self.outage.forgotten, (locale.forgotten)(&sanitized(room)))
@@ -47,7 +47,7 @@ impl Renderer {
         };
         let is_repeated = part.replace(news.clone()).is_some();
         let told = if self.style.plain { news } else { self.outage.told() };
-        // Plain lines say once that there are attempts: every few seconds it would only disturb.
+        // A plain line for each attempt would only disturb.
         if !(self.style.plain && is_repeated && matches!(event, Event::Retrying { .. })) {
             self.dim_line(&capitalized(&told), Topic::Outage, now);
         }

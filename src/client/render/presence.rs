@@ -1,9 +1,9 @@
-//! The others in the room, and those who came and left lately.
+//! The others in the room, and who of them came and left lately.
 
 use super::names::few;
 use crate::client::locale::Locale;
 
-/// The other members of the room, as far as they are known, and the changes that one line tells.
+/// The other members of the room, and the changes that the current line is about.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     pub(super) others: Vec<String>,
@@ -12,13 +12,13 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Begins a new line: what was told stays told.
+    /// Begins a new line.
     pub(super) fn begin_line(&mut self) {
         self.came.clear();
         self.went.clear();
     }
 
-    /// Notes arrivals and departures.
+    /// Records arrivals and departures.
     pub(super) fn change(&mut self, came: &[String], went: &[String]) {
         let nobody = &mut Vec::new();
         gather(came, &mut self.others, nobody);
@@ -27,7 +27,7 @@ impl Presence {
         gather(went, &mut self.went, &mut self.came);
     }
 
-    /// Returns the line about all changes since it began; empty if they cancel each other out.
+    /// Returns the current line; empty if the changes cancel each other out.
     pub(super) fn told(&self, locale: &Locale) -> String {
         let told = [(&self.came, locale.came), (&self.went, locale.went)];
         let told = told.into_iter().filter(|(names, _)| !names.is_empty());

@@ -1,4 +1,4 @@
-//! The look of something that somebody said.
+//! The look of messages.
 
 use super::layout::{Head, Line, readable};
 use super::names::name;
@@ -6,7 +6,7 @@ use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style};
 use crate::client::command::as_action;
 use crate::client::locale::Locale;
 
-/// Something special about a message, which has a sign on the screen and words in plain lines.
+/// A mark of a message, which is a sign on the screen and words in plain lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     None,
@@ -20,17 +20,17 @@ pub(super) enum Mark {
     Mention,
 }
 
-/// Something that somebody said.
+/// A message, of the user or another one.
 #[derive(Debug, Clone)]
 pub(super) struct Said<'a> {
     /// The time of day.
     pub(super) clock: &'a str,
     pub(super) mark: Mark,
     pub(super) origin: &'a str,
-    /// The only recipient, if there is one.
+    /// The only recipient; `None` for the whole room.
     pub(super) to: Option<&'a str>,
     pub(super) text: &'a str,
-    /// If set, the user said it.
+    /// If set, it is the user's own.
     pub(super) is_mine: bool,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Style {
     pub(crate) json: bool,
     /// If set, private messages and mentions ring the bell.
     pub(crate) bell: bool,
-    /// If set, there are lines for a log too.
+    /// If set, there are also lines for the log.
     pub(crate) log: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How far the user has read: where the line between what was seen and what is new belongs.
+//! Read positions, and the line between messages that the user has seen and new ones.
 
 use chrono::{NaiveDateTime, TimeDelta};
 
@@ -6,12 +6,12 @@ use super::{Renderer, time};
 use crate::client::event::Message;
 use crate::stamp::Stamp;
 
-/// How long somebody who presses no key is still taken to be reading.
+/// How long a user who presses no key is still assumed to be reading.
 const IDLE: TimeDelta = TimeDelta::minutes(5);
 /// The most rooms that are remembered.
 const MAX_ROOMS: usize = 100;
 
-/// How far a user has read a room.
+/// The position up to which a user has read a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadPosition {
     /// The user.
@@ -22,29 +22,29 @@ pub(crate) struct ReadPosition {
     pub(crate) timestamp: String,
 }
 
-/// How far the user has read, and whether the line has been drawn.
+/// The read positions, and whether the line has been drawn.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
-    /// When the user did something last; `None` where nobody is at a keyboard.
+    /// When the user did something last; `None` if nobody is at a keyboard.
     last_active: Option<NaiveDateTime>,
     is_divided: bool,
-    /// The room read last is the last one.
+    /// The last one is that of the room read last.
     positions: Vec<ReadPosition>,
 }
 
 impl Unseen {
-    /// Notes that the user has done something.
+    /// Records that the user has done something.
     pub(super) fn active(&mut self, now: NaiveDateTime) {
         self.last_active = Some(now);
         self.is_divided = false;
     }
 
-    /// Returns since when the user has done nothing, if that is long ago and no line says so yet.
+    /// Returns when the user did something last, if that is long ago and the line has not been drawn since.
     pub(super) fn idle_since(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
         self.last_active.filter(|since| !self.is_divided && now.signed_duration_since(*since) >= IDLE)
     }
 
-    /// Notes that the line is drawn.
+    /// Records that the line is drawn.
     pub(super) fn divide(&mut self) {
         self.is_divided = true;
     }
@@ -54,7 +54,7 @@ impl Unseen {
         self.is_divided
     }
 
-    /// Notes that a message was shown.
+    /// Records that a message was shown.
     pub(super) fn read(&mut self, user: &str, room: &str, timestamp: &str) {
         let is_it = |position: &ReadPosition| position.user == user && position.room == room;
         let mut position = match self.positions.iter().position(is_it) {
@@ -86,7 +86,7 @@ impl Unseen {
 }
 
 impl Renderer {
-    /// Shows a line above a message that comes after the user has done nothing for a while, unless there is one already.
+    /// Shows the line above a message if the user has done nothing for a while.
     pub(super) fn divide_after_idling(&mut self, message: &Message, now: NaiveDateTime) {
         let is_shown = !self.is_me(&message.origin) && !self.ignored.contains(&message.origin.to_lowercase());
         if let Some(since) = self.unseen.idle_since(now).filter(|_| is_shown) {
@@ -94,7 +94,7 @@ impl Renderer {
         }
     }
 
-    /// Shows a line between messages up to a time and newer ones.
+    /// Shows the line between messages up to a time and newer ones.
     pub(super) fn divide(&mut self, since: Option<&str>, now: NaiveDateTime) {
         self.unseen.divide();
         let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);

@@ -8,18 +8,18 @@ use crate::client::cluster::clusters;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row<'a> {
     pub(super) text: &'a str,
-    /// If set, it begins in the first column, and goes on in the next rows if it is wider than the screen.
+    /// If set, it begins in the first column, and may be wider than the screen.
     pub(super) is_flush: bool,
 }
 
-/// Splits `text`, which has no control characters, into rows of at most `columns`. The first one has `first` columns less, the
-/// others `indent`. Breaks at spaces, and within a word only if the word alone is too wide. A link is never broken: if it is
-/// too wide it stands alone and is left to the terminal, which can still open it then.
+/// Splits `text`, which has no control characters, into rows of at most `columns`. The first row has `first` columns less, the
+/// others `indent`. Breaks at spaces, and within a word only if the word alone is too wide. A link is never broken. If it is
+/// too wide, it gets rows of its own, so that a terminal can still open it.
 pub(super) fn wrap(text: &str, columns: usize, first: usize, indent: usize) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     let full = columns.saturating_sub(indent);
     let mut room = columns.saturating_sub(first);
-    // A head that leaves no room for a word stands alone.
+    // If the head leaves no room for a word, the first row is empty.
     let (mut start, mut end, mut width) = (0, 0, 0);
     let mut at = 0;
     for piece in text.split_inclusive(' ') {
@@ -62,7 +62,7 @@ fn row(text: &str, start: usize, end: usize) -> Row<'_> {
     Row { text: text.get(start..end).unwrap_or_default().trim_end_matches(' '), is_flush: false }
 }
 
-/// Returns whether a word is something that terminals open.
+/// Returns whether terminals can open a word.
 fn is_link(word: &str) -> bool {
     word.contains("://")
 }

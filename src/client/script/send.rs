@@ -1,4 +1,4 @@
-//! `client send`: a text, or the lines of standard input while they are read.
+//! `client send` sends a text, or the lines of standard input.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::time::{Duration, Instant};
@@ -33,19 +33,19 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
     ],
 };
 
-/// How long the server may take for a message once it could take it.
+/// The time for the reply to a message, counted from when its rate limit allows the message.
 const SENDING: Duration = Duration::from_secs(30);
 /// The longest line that is read, in bytes. Servers take less.
 const MAX_LINE: usize = 64 << 10;
-/// After how long a person at the terminal is told how far it is, and how often.
+/// When the progress is first shown on a terminal, and its interval after that.
 const SILENCE: Duration = Duration::from_secs(2);
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// Sends `text`, or without one each line of standard input, and ends. The first refusal ends it too: nothing after it is
-/// sent.
+/// Sends `text`, or without a text each line of standard input, and ends. The first refusal ends it too, so that nothing after
+/// it is sent.
 ///
 /// # Errors
-/// If the server cannot be reached, refuses something, or does not reply in time; then the error names the line.
+/// If the server cannot be reached, refuses a message, or does not reply in time. The error names the line.
 pub(in crate::client) fn send(
     options: &Options,
     locale: &'static Locale,
@@ -87,7 +87,7 @@ pub(in crate::client) fn send(
         Failure::Failed(if is_line { (locale.line)(number, &error) } else { error })
     });
     sending.progress.clear();
-    // What was not confirmed is not tried again.
+    // Unconfirmed messages are not tried again.
     let _ = script.session.close(Duration::ZERO);
     outcome
 }
@@ -96,10 +96,10 @@ fn begins_with_at(text: &str) -> bool {
     text.trim_start().starts_with('@')
 }
 
-/// A line of the input, at most a byte too long, or why there is none.
+/// A line of the input, which may be too long by one byte.
 type Line = io::Result<Vec<u8>>;
 
-/// Returns the lines of standard input, read while there is somebody to receive them; disconnected at its end.
+/// Returns a channel with the lines of standard input, which is disconnected at its end. Reads no further than necessary.
 fn read_lines() -> Result<Receiver<Line>, Failure> {
     let (sender, lines) = bounded(0);
     program::spawn("input", move || read(&sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
@@ -129,7 +129,7 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends all lines, one after the other. An error comes with the number of its line, or with 0.
+    /// Sends all lines, one after the other. An error has the number of its line, or 0.
     fn all(&mut self, lines: Receiver<Line>) -> Result<(), (usize, String)> {
         let locale = self.script.locale;
         let mut is_told = false;
@@ -174,7 +174,7 @@ impl Sending<'_> {
         }
     }
 
-    /// Handles an event that is not about a line. What others say meanwhile is not what the script is for.
+    /// Handles an event that is not about a line. Messages of others are not shown.
     fn pass(&mut self, event: &Event) {
         if matches!(event, Event::Joined { .. }) {
             // The renderer has to know the room.
@@ -186,7 +186,7 @@ impl Sending<'_> {
     fn one(&mut self, text: &str) -> Result<(), String> {
         let locale = self.script.locale;
         self.script.session.send(text, self.recipient);
-        // The session sends no faster than the server wants, so it may begin this much later.
+        // The session sends no faster than the server allows, so it may begin this much later.
         let interval = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.per_second);
         let expired = at(Instant::now() + interval + SENDING);
         loop {
@@ -198,7 +198,7 @@ impl Sending<'_> {
             match event {
                 Ok(event @ Event::Confirmed(_)) => {
                     if self.json {
-                        // Whoever reads it may stop; the lines are sent nevertheless.
+                        // If nobody reads the output any more, the lines are still sent.
                         let _ = write(&self.script.renderer.event(&event, now()));
                     } else {
                         self.script.renderer.event(&event, now());
@@ -224,9 +224,9 @@ impl Sending<'_> {
     }
 }
 
-/// A line on the terminal that says how far it is, for whoever would else see nothing.
+/// A line on the terminal about the progress.
 struct Progress {
-    /// `None` if nobody sees it.
+    /// When to show it next; `None` if standard error is not a terminal.
     next: Option<Instant>,
     is_shown: bool,
 }

@@ -1,4 +1,4 @@
-//! `client tail`: what is said in a room.
+//! `client tail` prints the messages of a room.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -31,7 +31,7 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
     ],
 };
 
-/// Prints what is said in the room, until a signal, or until nobody reads it any more.
+/// Prints the messages of the room, until a signal, or until nobody reads the output any more.
 ///
 /// # Errors
 /// If the server cannot be reached, or the session ends by itself.
@@ -51,12 +51,12 @@ pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style:
     outcome
 }
 
-/// Disconnected once nobody can read standard output any more; never where that cannot be known.
+/// Returns a channel that is disconnected as soon as nobody can read standard output any more, if the system can tell.
 fn closed_output() -> Result<Receiver<()>, Failure> {
     let (sender, closed) = bounded(0);
     let wait = move || {
         let output = io::stdout();
-        // No flags: errors and hang-ups are always told.
+        // Errors and hang-ups are reported without flags.
         let mut descriptors = [PollFd::new(output.as_fd(), PollFlags::empty())];
         while poll(&mut descriptors, PollTimeout::NONE).is_err() {}
         drop(sender);
@@ -67,9 +67,9 @@ fn closed_output() -> Result<Receiver<()>, Failure> {
 
 struct Tail {
     script: Script,
-    /// How many messages to print from before.
+    /// The number of earlier messages to print.
     earlier: usize,
-    /// How many messages to print still.
+    /// The number of messages left to print.
     left: usize,
 }
 
@@ -93,8 +93,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Returns the messages from before that are wanted. `newest` are those that came with joining; what was said after
-    /// them comes by itself.
+    /// Returns the earlier messages to print. `newest` came with joining. Newer ones come as events.
     fn earlier(&mut self, newest: Vec<Message>) -> Vec<Message> {
         let wanted = std::mem::take(&mut self.earlier);
         let mut messages = newest;
@@ -110,7 +109,7 @@ impl Tail {
         messages
     }
 
-    /// Prints an event. Whoever reads it may have seen enough; then there is nothing left to print.
+    /// Prints the lines about an event. If nobody reads the output any more, there is nothing left to print.
     fn print(&mut self, event: &Event) -> Result<(), Failure> {
         let mut shown = self.script.renderer.event(event, now());
         let messages = shown.iter().enumerate().filter(|(_, shown)| shown.is_message);

@@ -17,7 +17,7 @@ impl Backoff {
         Self { next: Self::FIRST }
     }
 
-    /// Returns the next pause; `random` decides how much is taken off.
+    /// Returns the next pause, which `random` shortens.
     pub(super) fn pause(&mut self, random: u8) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(Self::LAST);

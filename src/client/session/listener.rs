@@ -1,4 +1,4 @@
-//! The thread that waits for what happens in a room: for events that the server pushes, or by calls.
+//! The thread that waits for messages, joins and leaves in a room: for events that the server pushes, or by calls.
 
 mod calls;
 mod stream;
@@ -27,12 +27,12 @@ pub(super) struct Fetched {
     pub(super) presence: Presence,
 }
 
-/// What the server says of the members of the room.
+/// News about the members of the room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// Nothing: somebody has to ask.
+    /// The server does not report changes.
     Untold,
-    /// All of them, and from now on every change.
+    /// The list of members. From now on the server reports every change.
     Members(Vec<String>),
     /// Nothing has changed.
     Unchanged,
@@ -42,12 +42,12 @@ pub(super) enum Presence {
     Left(String),
 }
 
-/// A way to hear what happens in a room.
+/// A way to receive messages.
 trait Way {
-    /// Waits for what comes next. `None` is a sign of life without anything new.
+    /// Waits for more. `None` is a sign of life without anything new.
     fn next(&mut self) -> Result<Option<Fetched>, CallError>;
 
-    /// Returns how long to pause before asking for more.
+    /// Returns the pause before asking for more.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }
@@ -63,7 +63,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Starts to listen in `room` from `position` on; ends after the first error.
     pub(super) fn start(api: Api, room: String, position: Position) -> io::Result<Self> {
-        // Without room: what a listener has fetched stays with it while the screen is full.
+        // It holds nothing: while the screen is full, fetched messages stay with the listener.
         let (sender, reports) = bounded(0);
         let (stop, stopped) = bounded(0);
         let listen = move || {
@@ -92,7 +92,7 @@ fn listen(way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
     }
 }
 
-/// Fetches what there is past `position`, without waiting.
+/// Fetches the messages past `position`, without waiting.
 pub(super) fn fetch(api: &Api, room: &str, position: Position) -> Result<Fetched, CallError> {
     Calls::new(api.clone(), room.to_owned(), position).fetch(Duration::ZERO)
 }

@@ -8,9 +8,9 @@ use super::super::event::{Draft, Message};
 use super::pace::Pace;
 use crate::chat::name::UserName;
 
-/// The most confirmed messages whose echo is awaited. There are more only if echoes were lost with a server's memory.
+/// The most confirmed messages whose echo is awaited. More than this are lost with a server's memory.
 const MAX_ECHOES: usize = 1000;
-/// Calls without a reply after which a message is given back: what breaks the connection each time is the message.
+/// Calls without a reply after which a message is given back, because the message itself seems to break the connection.
 const MAX_TRIES: u8 = 3;
 
 /// A message on its way.
@@ -18,9 +18,9 @@ const MAX_TRIES: u8 = 3;
 pub(super) struct Letter {
     pub(super) draft: Draft,
     pub(super) room: String,
-    /// How often it was sent without a reply.
+    /// The number of times that it was sent without a reply.
     tries: u8,
-    /// Whether the server may have it: it was sent, and the reply was lost.
+    /// If set, the server may have it: it was sent, and the reply was lost.
     in_doubt: bool,
 }
 
@@ -39,24 +39,24 @@ impl Letter {
     }
 }
 
-/// The meaning of a message that the server gives back as the user's own.
+/// The meaning of a message of the user that comes back from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// Known to have arrived.
+    /// It is known to have arrived.
     Known,
-    /// The one whose reply was lost: it has arrived.
+    /// It confirms this draft, whose reply was lost.
     Confirms(Draft),
-    /// Sent by another program of this user.
+    /// Another program of this user has sent it.
     Foreign,
 }
 
-/// How the session knows its own messages again.
+/// The way in which the session recognises its own messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recognition {
-    /// By their keys, which also make it safe to send one again.
+    /// By their keys, which also make it safe to repeat a call.
     ByKey,
-    /// By text and recipient, at a server that knows no keys: before a message whose reply was lost is sent again, everything
-    /// said has to be read.
+    /// By text and recipient, at a server that knows no keys. Before a message whose reply was lost is sent again, all messages
+    /// have to be read.
     ByText,
 }
 
@@ -67,14 +67,14 @@ pub(super) struct Outbox {
     recognition: Recognition,
     /// Begins the keys of this session; the number of the draft ends them.
     session: String,
-    /// By text: confirmed, and to come back with the messages of the room.
+    /// The confirmed messages that will come back with those of the room; only needed to recognise them by text.
     echoes: VecDeque<Letter>,
     pace: Pace,
     not_before: Option<Instant>,
 }
 
 impl Outbox {
-    /// An outbox whose keys begin with `session`, which no other session of this user has.
+    /// Returns an outbox whose keys begin with `session`, which no other session of this user has.
     pub(super) fn new(session: String) -> Self {
         Self {
             queue: VecDeque::new(),
@@ -86,13 +86,13 @@ impl Outbox {
         }
     }
 
-    /// Sets how the server at hand makes messages known again, and how many it takes.
+    /// Adapts to the capabilities of the server.
     pub(super) fn adapt(&mut self, recognition: Recognition, rate: Option<MessageRate>, now: Instant) {
         self.recognition = recognition;
         self.pace.set(rate, now);
     }
 
-    /// Returns the key of a letter: the same one each time it is sent.
+    /// Returns the key of a letter, which is the same each time it is sent.
     pub(super) fn key(&self, letter: &Letter) -> String {
         format!("{}-{}", self.session, letter.draft.id)
     }
@@ -105,22 +105,22 @@ impl Outbox {
         self.queue.is_empty()
     }
 
-    /// Returns the next one to send, if it may be sent now.
+    /// Returns the next letter, if it may be sent now.
     pub(super) fn next(&self, now: Instant) -> Option<&Letter> {
         if self.not_before.is_some_and(|time| now < time) { None } else { self.queue.front() }
     }
 
-    /// Returns when the next one may be sent, if there is one that has to wait.
+    /// Returns when the next letter may be sent, if one has to wait.
     pub(super) fn due(&self) -> Option<Instant> {
         self.queue.front().and(self.not_before)
     }
 
-    /// Sends nothing before `until`: the server wants less haste.
+    /// Sends nothing before `until`, because the server is busy.
     pub(super) fn pause(&mut self, until: Instant) {
         self.not_before = Some(until);
     }
 
-    /// Takes the first one, which the server has.
+    /// Removes the first letter, which the server has.
     pub(super) fn sent(&mut self, now: Instant) -> Option<Draft> {
         self.not_before = Some(self.pace.sent(now));
         let letter = self.queue.pop_front()?;
@@ -134,7 +134,7 @@ impl Outbox {
         Some(draft)
     }
 
-    /// Takes the first one, which is to be given back.
+    /// Removes the first letter, which is to be given back.
     pub(super) fn give_back(&mut self) -> Option<Letter> {
         self.not_before = None;
         self.queue.pop_front()
@@ -148,19 +148,19 @@ impl Outbox {
         if first.tries >= MAX_TRIES { self.give_back() } else { None }
     }
 
-    /// Call after reading all the server has. A letter still in doubt did not arrive, or was lost unread, and is sent again.
+    /// Call after reading all messages. A letter that is still in doubt did not arrive, or was lost unread, and is sent again.
     pub(super) fn clear_doubt(&mut self) {
         if let Some(first) = self.queue.front_mut() {
             first.in_doubt = false;
         }
     }
 
-    /// Forgets the confirmed messages that are to come back: the server's memory is gone.
+    /// Forgets the confirmed messages that would come back, because the server's memory is gone.
     pub(super) fn forget_echoes(&mut self) {
         self.echoes.clear();
     }
 
-    /// Returns what the user's own `message` means.
+    /// Returns the meaning of a `message` of the user.
     pub(super) fn match_echo(&mut self, message: &Message) -> Echo {
         match self.recognition {
             Recognition::ByKey => self.match_key(message),
@@ -188,7 +188,7 @@ impl Outbox {
         }
     }
 
-    /// Takes all that was not sent.
+    /// Removes all letters.
     pub(super) fn take(&mut self) -> Vec<Letter> {
         self.queue.drain(..).collect()
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::api::MessageRate;
 
-/// Counts what may be sent at once, as the server does: one message more for each interval, up to the burst.
+/// Counts the messages that may be sent at once, as the server does: one more after each interval, up to the burst.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     limit: Option<(MessageRate, Bucket)>,
@@ -17,13 +17,13 @@ struct Bucket {
 }
 
 impl Pace {
-    /// Sets the limit of the server at hand. One that was used up at the same limit stays used up.
+    /// Sets the limit of the server. If it is the same as before, it stays as used up as it was.
     pub(super) fn set(&mut self, rate: Option<MessageRate>, now: Instant) {
         let before = self.limit.take().filter(|(before, _)| Some(*before) == rate).map(|(_, bucket)| bucket);
         self.limit = rate.map(|rate| (rate, before.unwrap_or(Bucket { tokens: rate.burst.into(), at: now })));
     }
 
-    /// Notes that a message was sent. Returns when the next one may be.
+    /// Records that a message was sent. Returns when the next one may be sent.
     pub(super) fn sent(&mut self, now: Instant) -> Instant {
         let Some((rate, bucket)) = &mut self.limit else { return now };
         let per_second = f64::from(rate.per_second);

@@ -1,4 +1,4 @@
-//! Positions in a room, so that nothing is lost and nothing shown twice.
+//! Positions in a room, so that no message is lost or shown twice.
 
 use chrono::TimeDelta;
 
@@ -19,12 +19,12 @@ pub(super) enum Position {
 }
 
 impl Position {
-    /// The position after the messages that came with joining the room.
+    /// Returns the position after the messages that came with joining the room.
     pub(super) fn after(joined: &Joined) -> Self {
         Self::at(joined, joined.last_id, &joined.messages)
     }
 
-    /// The position before the first message of the room.
+    /// Returns the position before the first message of the room.
     pub(super) fn start(joined: &Joined) -> Self {
         Self::at(joined, joined.last_id.and(Some(0)), &[])
     }
@@ -74,7 +74,8 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Returns whether this cursor is of the room that was joined. Rooms without a name differ only if they are shorter.
+    /// Returns whether this cursor belongs to the life of the room that was joined. A life without a name is another one only if
+    /// it has fewer messages.
     pub(super) fn is_of(&self, room_id: Option<&str>, last_id: u64) -> bool {
         match (&self.room_id, room_id) {
             (None, None) => self.id <= last_id,
@@ -83,8 +84,8 @@ impl Cursor {
     }
 }
 
-/// A position in a room whose messages have only timestamps, which need not differ. Reading goes back a second before the
-/// newest stamp, and takes away what was there already, as often as it was there.
+/// A position in a room whose messages have only timestamps, which need not differ. Each reading begins a second before the
+/// newest timestamp, and skips the messages that were read before, each as often as it was there.
 #[derive(Debug, Clone)]
 pub(super) struct Overlap {
     newest: Option<String>,
@@ -95,7 +96,7 @@ pub(super) struct Overlap {
 impl Overlap {
     /// Returns the timestamp to ask from: messages later than it come.
     pub(super) fn asks_from(&self) -> String {
-        // It was read before, so it is one; the other timestamp is before every message.
+        // The newest timestamp was checked when it was read. Before there is one, everything is new.
         let newest = self.newest.as_deref().and_then(Stamp::parse);
         let second_before = newest.and_then(|newest| newest.0.checked_sub_signed(TimeDelta::seconds(1)));
         let mut from = second_before.map_or_else(|| "1970-01-01 00:00:00".to_owned(), |time| Stamp(time).to_string());
@@ -103,7 +104,7 @@ impl Overlap {
         from
     }
 
-    /// Returns those messages of `answer`, which came when asked from [`Overlap::asks_from`], that have not been read yet.
+    /// Returns the messages of `answer` that have not been read yet; the question was [`Overlap::asks_from`].
     pub(super) fn advance(&mut self, answer: Vec<Message>) -> Vec<Message> {
         let mut known = self.seen.clone();
         let mut fresh = Vec::new();
@@ -121,12 +122,12 @@ impl Overlap {
         self.seen.extend_from_slice(&fresh);
         let from = self.asks_from();
         self.seen.retain(|message| message.timestamp > from);
-        // Nobody honest says so much within a second.
+        // Honest users do not send so much within a second.
         self.seen.drain(..self.seen.len().saturating_sub(MAX_SEEN));
         fresh
     }
 
-    /// Returns whether a room that answers this when asked from [`Overlap::asks_from`] is the one that was read.
+    /// Returns whether `answer`, to the question [`Overlap::asks_from`], comes from the room that was read.
     pub(super) fn is_of(&self, answer: &[Message]) -> bool {
         self.seen.iter().all(|seen| answer.contains(seen))
     }

@@ -7,23 +7,22 @@ use super::listener::Presence;
 use super::outbox::is_same_name;
 use super::worker::Worker;
 
-/// How often to ask for the members of a small room where the server does not tell changes; that of a large one is asked less
-/// often.
+/// The interval of asking for the members of a small room, if the server does not report changes.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Users per [`INTERVAL`] added to the interval.
 const USERS: u32 = 100;
-/// How long after coming back the others may take to come back too, so that nobody is said to have left in between.
+/// The time for others to come back after an outage. Until it is over, nobody is reported to have left.
 const RETURN: Duration = Duration::from_secs(10);
 
 /// The most members that are known: more than a server of ours lets into a room.
 const MAX_MEMBERS: usize = 20_000;
 
-/// The members of a room, as far as they are known.
+/// The known members of a room.
 #[derive(Debug)]
 pub(super) struct Members {
     /// Sorted.
     names: Vec<String>,
-    /// If the server tells every change.
+    /// If set, the server reports every change.
     is_told: bool,
     /// When to ask for them.
     look_at: Option<Instant>,
@@ -34,12 +33,12 @@ impl Members {
         Self { names: sorted(names), is_told: false, look_at: Some(now + INTERVAL) }
     }
 
-    /// Returns when to ask for them; `None` if the server tells every change.
+    /// Returns when to ask for them; `None` if the server reports every change.
     pub(super) fn look_at(&self) -> Option<Instant> {
         self.look_at
     }
 
-    /// The connection is back: who has left is only told once the others have had time to come back too.
+    /// Gives the others time to come back too.
     pub(super) fn came_back(&mut self, now: Instant) {
         self.look_at = Some(now + RETURN);
     }
@@ -61,7 +60,7 @@ impl Members {
 }
 
 impl Worker {
-    /// Notes what the server says of the members, and reports the changes. `messages` came with it.
+    /// Records news about the members, and reports the changes. `messages` came with it.
     pub(super) fn note_presence(&mut self, presence: Presence, messages: &[Message]) {
         let now = Instant::now();
         let Some(members) = self.room.as_mut().map(|room| &mut room.members) else { return };

@@ -16,7 +16,7 @@ use super::presence::Members;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
 
-/// Messages by which one is known that was shown before: as many as a server knows keys of one user.
+/// The most messages that are remembered as shown: as many as a server remembers keys of one user.
 const RECENT: usize = 256;
 
 /// The room that the user is in.
@@ -24,15 +24,15 @@ pub(super) struct JoinedRoom {
     pub(super) name: String,
     pub(super) position: Position,
     pub(super) members: Members,
-    /// Authors and keys of the newest messages. A server that was restarted without its memory is sent anew what it had not
-    /// confirmed, and here it may have been shown already.
+    /// Authors and keys of the newest messages. After a restart without its memory, a server gets unconfirmed messages again,
+    /// which may have been shown here before.
     recent: VecDeque<(String, String)>,
     /// `None` while there is no connection.
     pub(super) listener: Option<Listener>,
 }
 
 impl JoinedRoom {
-    /// Returns whether a message was shown before, and notes that it is now.
+    /// Returns whether a message was shown before, and remembers it.
     fn has_shown(&mut self, message: &Message) -> bool {
         let Some(key) = &message.key else { return false };
         if self.recent.iter().any(|(author, shown)| *author == message.origin && shown == key) {
@@ -93,7 +93,7 @@ impl Worker {
             return Err(SessionError::InNoRoom);
         }
         let outcome = self.call(Api::leave_room);
-        // The server may have removed the user from the room by itself; then that is done as well.
+        // The server may have removed the user by itself, which serves as well.
         match outcome {
             Ok(()) => {}
             Err(SessionError::Refused(fault)) if fault.code == Fault::NOT_IN_ROOM => {}
@@ -128,13 +128,13 @@ impl Worker {
         }
     }
 
-    /// Returns the reports of the listener; without one, a channel on which nothing comes.
+    /// Returns the channel of the listener's reports, which stays empty without a listener.
     pub(super) fn reports(&self) -> Receiver<Report> {
         let listener = self.room.as_ref().and_then(|room| room.listener.as_ref());
         listener.map_or_else(never, |listener| listener.reports.clone())
     }
 
-    /// Handles what a listener has fetched.
+    /// Handles a report of the listener.
     pub(super) fn take_report(&mut self, report: Report) {
         let Some(room) = &mut self.room else { return };
         match report {
@@ -143,21 +143,21 @@ impl Worker {
                 self.note_presence(fetched.presence, &fetched.messages);
                 self.show(fetched.messages, fetched.missed);
             }
-            // The original's server says it without a code.
+            // The original's server has no code for it.
             Err(CallError::Fault(fault))
                 if matches!(
                     fault.code,
                     Fault::NO_SUCH_USER | Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM | UNNUMBERED
                 ) && self.back_since.is_none_or(|since| since.elapsed() >= Backoff::LAST) =>
             {
-                // When it fails there is an outage.
+                // If it fails, there is an outage.
                 let _ = self.restore();
             }
             Err(error) => self.lose(&error),
         }
     }
 
-    /// Shows messages, except those shown as drafts already.
+    /// Shows messages, except those that were shown before, as drafts or otherwise.
     pub(super) fn show(&mut self, messages: Vec<Message>, missed: u64) {
         if missed > 0 {
             self.tell(Event::Missed { count: missed });

@@ -18,7 +18,7 @@ use super::{Discovery, SessionError};
 use crate::endpoint::Endpoint;
 use crate::rpc::{CallError, Fault};
 
-/// A connection that lasted less than this makes the pauses grow on.
+/// After a connection shorter than this, retry pauses keep growing.
 const STABLE: Duration = Duration::from_secs(20);
 /// How long a server may refuse to have the user back before the session gives up.
 const REFUSED_FOR: Duration = Duration::from_secs(120);
@@ -62,7 +62,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Goes on at `server`, which may be another one than before, or have become another version.
+    /// Continues at `server`, which may be another one than before, or another version of it.
     fn move_to(&mut self, server: Endpoint) -> Result<(), SessionError> {
         let capabilities = Capabilities::ask(&server)?;
         let Some(login) = self.login.take() else { return Err(SessionError::Ended) };
@@ -70,7 +70,7 @@ impl Worker {
             (None, None) => login.server == server,
             (before, now) => before == now,
         };
-        // At the same server the secret stays in use, wherever that is now.
+        // The same server gets the same secret, even if its address is another one.
         if is_same {
             self.set_login(Login::new(login.name, server, capabilities, login.secret));
             return Ok(());
@@ -92,7 +92,7 @@ impl Worker {
         self.login = Some(login);
     }
 
-    /// Calls the server. A user whom it does not know any more comes back first; a broken connection begins an outage.
+    /// Calls the server. If it does not know the user any more, they come back first. A broken connection begins an outage.
     pub(super) fn call<T>(&mut self, call: impl Fn(&Api) -> Result<T, CallError>) -> Result<T, SessionError> {
         let outcome = call(&self.api()?);
         let outcome = match outcome {
@@ -111,8 +111,8 @@ impl Worker {
         })
     }
 
-    /// Returns whether the server refuses because it does not know the user any more. The original's server has one kind
-    /// of refusal for everything; there it does not if the user can be registered.
+    /// Returns whether the server refuses because it does not know the user any more. The original's server has one refusal for
+    /// everything. There the user was forgotten if they can be registered.
     pub(super) fn is_forgotten(&self, fault: &Fault) -> bool {
         match fault.code {
             Fault::NO_SUCH_USER => true,
@@ -184,13 +184,13 @@ impl Worker {
         self.come_back().inspect_err(|error| self.lose(error))
     }
 
-    /// Registers, joins, and goes on from where the room was read to.
+    /// Registers, joins, and continues where the room was read to.
     fn come_back(&mut self) -> Result<(), SessionError> {
         let Some(login) = &mut self.login else { return Err(SessionError::Ended) };
         let api = login.api.clone();
         match api.register_user() {
             Ok(()) => login.secret.keep(),
-            // The original's server knows the user still, and no sessions to resume. Whether it does, joining tells.
+            // The original's server may still know the user, and cannot resume a session. Joining shows whether it does.
             Err(CallError::Fault(fault)) if fault.code == UNNUMBERED => {}
             Err(error) => return Err(error.into()),
         }
@@ -222,19 +222,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns whether the room that was joined is another one than that which was read.
+    /// Returns whether the room that was joined is another one than the room that was read.
     fn is_other(api: &Api, room: &JoinedRoom, joined: &Joined) -> Result<bool, CallError> {
         Ok(match (&room.position, joined.last_id) {
             (Position::Numbered(cursor), Some(last_id)) => !cursor.is_of(joined.room_id.as_deref(), last_id),
             (Position::Stamped(overlap), None) => {
                 !overlap.is_of(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
             }
-            // A server of the other kind.
+            // It is a server of the other kind.
             _ => true,
         })
     }
 
-    /// The outage is over, if there was one.
+    /// Ends the outage, if there is one.
     fn recovered(&mut self, caught_up: usize) {
         self.back_since = Some(Instant::now());
         if self.outage.take().is_some() {
@@ -243,7 +243,7 @@ impl Worker {
     }
 }
 
-/// Without random numbers, pauses are not shortened.
+/// Returns a random number, or 0 if the system has none.
 fn random() -> u8 {
     crate::random::bytes::<1>().map_or(0, |[byte]| byte)
 }

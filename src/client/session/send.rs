@@ -1,4 +1,4 @@
-//! Sending what was typed.
+//! Sending typed messages.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use super::outbox::Letter;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
 
-/// The pause when a server wants less haste.
+/// The pause after the server found the user too fast.
 const SLOWER: Duration = Duration::from_millis(250);
-/// How often a message is tried again because the server does not know the user or the room any more.
+/// The most attempts at a message, if the server does not know the user or the room any more.
 const RESTORES: u32 = 3;
 
 impl Worker {
@@ -45,7 +45,7 @@ impl Worker {
                     if !is_out && !self.is_forgotten(&fault) {
                         return self.give_back(fault);
                     }
-                    // The user was idle for too long, or the server was restarted and the listener has not noticed yet. Where
+                    // The user was idle for too long, or the server was restarted and the listener has not noticed yet. If
                     // coming back fails, an outage has begun.
                     if self.restore().is_err() {
                         return;

@@ -1,4 +1,4 @@
-//! The way of events to the screen, which somebody may have stopped.
+//! Events on their way to a screen, which may have been stopped.
 
 use std::collections::VecDeque;
 
@@ -10,11 +10,11 @@ use super::super::event::{Event, Message};
 const MAX_EVENTS: usize = 10_000;
 const MAX_BYTES: usize = 8 << 20;
 
-/// Sends events, and knows how much of them is not shown yet.
+/// Sends events, and counts those that are not shown yet.
 #[derive(Debug)]
 pub(super) struct Unshown {
     events: Sender<Event>,
-    /// The sizes of the newest events: those in the channel, and some that were taken out since.
+    /// The sizes of the newest events, some of which may have left the channel since.
     sizes: VecDeque<usize>,
     bytes: usize,
 }
@@ -27,14 +27,14 @@ impl Unshown {
     pub(super) fn send(&mut self, event: Event) {
         let size = size(&event);
         self.forget_shown();
-        // Nobody receives only when the program is about to end.
+        // Without a receiver the program is about to end.
         if self.events.send(event).is_ok() {
             self.sizes.push_back(size);
             self.bytes += size;
         }
     }
 
-    /// Returns whether so much is not shown that it should not become more.
+    /// Returns whether no more messages should be fetched.
     pub(super) fn is_full(&mut self) -> bool {
         self.forget_shown();
         self.bytes > MAX_BYTES || self.sizes.len() > MAX_EVENTS
@@ -47,7 +47,7 @@ impl Unshown {
     }
 }
 
-/// Returns about how many bytes an event takes.
+/// Returns the approximate bytes of an event.
 fn size(event: &Event) -> usize {
     const EMPTY: usize = size_of::<Event>();
     let names = |names: &[String]| names.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>();

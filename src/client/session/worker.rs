@@ -16,7 +16,7 @@ use super::{SessionConfig, Unsent};
 use crate::endpoint::Endpoint;
 use crate::rpc::CallError;
 
-/// How soon to see whether they are shown.
+/// The interval of checking whether a full screen shows events again.
 const UNSHOWN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that unregistering may take.
 const UNREGISTERING: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub(super) type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 pub(super) enum Request {
     /// Work to do at once.
     AtOnce(Task),
-    /// Work to do once everything typed before has been sent, or cannot be sent for now.
+    /// Work to do after everything typed before was sent, or in an outage.
     InOrder(Task),
     /// Sends what was typed, for at most `patience`, and ends.
     Close { patience: Duration, reply: Sender<Unsent> },
@@ -54,7 +54,7 @@ impl Login {
 pub(super) struct Outage {
     /// When to try again.
     pub(super) next: Instant,
-    /// Since when a server has answered, and refuses to have the user back.
+    /// When a server began to refuse to have the user back.
     pub(super) refused_since: Option<Instant>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker whose messages have keys that begin with `session`.
+    /// Returns a worker whose messages have keys that begin with `session`.
     pub(super) fn new(
         config: SessionConfig,
         session: String,
@@ -104,7 +104,7 @@ impl Worker {
                 }
             }
             let mut pause = self.due().saturating_duration_since(Instant::now());
-            // Somebody may have stopped the terminal.
+            // The terminal may have been stopped.
             let is_full = self.unshown.is_full();
             if is_full {
                 pause = pause.min(UNSHOWN_PAUSE);
@@ -123,7 +123,7 @@ impl Worker {
                     Err(_) => return,
                 },
                 recv(if is_full { never() } else { self.reports() }) -> report => {
-                    // A thread that panicked says nothing.
+                    // A listener that panicked sends no report.
                     let stopped = |_| Err(CallError::NoAnswer("the listener has stopped".into()));
                     self.take_report(report.unwrap_or_else(stopped));
                 }
@@ -139,7 +139,7 @@ impl Worker {
         self.unshown.send(event);
     }
 
-    /// Returns when there is something to do, if nothing happens before.
+    /// Returns when there is something to do even if nothing happens.
     fn due(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Duration::from_secs(3600);
@@ -151,7 +151,7 @@ impl Worker {
         outbox.into_iter().chain(look).min().unwrap_or(idle)
     }
 
-    /// Does what is due. Returns whether the session goes on.
+    /// Does the work that is due. Returns whether the session continues.
     fn keep_up(&mut self, now: Instant) -> bool {
         match &self.outage {
             Some(outage) if outage.next <= now => self.attempt(now),
@@ -165,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Sends what there is, at most until `deadline`, and unregisters.
+    /// Sends typed messages until `deadline` at most, and unregisters.
     fn close(&mut self, deadline: Instant) -> Unsent {
         while !self.outbox.is_empty() && Instant::now() < deadline {
             self.send_next();

@@ -1,4 +1,4 @@
-//! Tab: completes the word before the cursor, or lists the ways to do so.
+//! Completes the word before the cursor when the user presses Tab.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -15,11 +15,11 @@ use crate::client::render::sanitized;
 use crate::client::view::Screen as _;
 use crate::program;
 
-/// How long completing a room may take.
+/// The time for the server's list of rooms.
 const ROOMS_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Terminal {
-    /// Completes the word before the cursor, as far as there is one way.
+    /// Completes the word before the cursor as far as possible, or lists the candidates.
     pub(super) fn complete(&mut self) {
         let (typed, _) = self.editor.parts();
         let typed = typed.to_owned();
@@ -38,7 +38,7 @@ impl Terminal {
         }
     }
 
-    /// Returns the rooms, unless the server takes its time.
+    /// Returns the rooms, unless the server is slow.
     fn rooms(&self) -> Vec<String> {
         let (answer, rooms) = bounded(1);
         let session = Arc::clone(&self.view.session);
@@ -52,7 +52,7 @@ impl Terminal {
     }
 }
 
-/// Returns what all texts begin with.
+/// Returns the common beginning of all texts.
 fn common_beginning(texts: &[String]) -> String {
     let Some((first, others)) = texts.split_first() else { return String::new() };
     let is_common = |end: usize| others.iter().all(|other| other.get(..end) == first.get(..end));
@@ -61,7 +61,7 @@ fn common_beginning(texts: &[String]) -> String {
     first.get(..end).unwrap_or_default().to_owned()
 }
 
-/// The names that a line can be completed with.
+/// Candidates to complete a line with.
 #[derive(Debug, Clone)]
 struct Known {
     /// All rooms.
@@ -70,7 +70,7 @@ struct Known {
     users: Vec<String>,
     /// If set, the user is in a room.
     in_room: bool,
-    /// The language whose names of commands are meant, beside the English ones.
+    /// The language whose names of commands are candidates, beside the English ones.
     locale: &'static Locale,
 }
 
@@ -80,14 +80,14 @@ fn takes_room(typed: &str, in_room: bool) -> bool {
         && spec_in(typed, in_room).is_some_and(|spec| spec.takes.first() == Some(&Argument::Room))
 }
 
-/// Returns the row of the command that a line begins with.
+/// Returns the row of the command at the beginning of a line.
 fn spec_in(typed: &str, in_room: bool) -> Option<&'static CommandSpec> {
     let (first, _) = first_word(typed);
     let slashed = first.strip_prefix('/');
     named(slashed.unwrap_or(first)).filter(|spec| slashed.is_some() || !in_room || spec.slash_optional)
 }
 
-/// Returns the ways to complete the beginning `typed` of a line: from which byte on, and with what.
+/// Returns the candidates to complete the beginning `typed` of a line, and the byte at which they begin.
 fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
     let commands = |slash: &str, beginning: &str| {
         let names = |spec: &CommandSpec| [ENGLISH.names(spec.command), known.locale.names(spec.command)].concat();
@@ -95,7 +95,6 @@ fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
         matching(names.into_iter(), beginning).map(|name| format!("{slash}{name} ")).collect::<Vec<_>>()
     };
     let word_at = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-    // White space is one byte wide or more; a slice at a boundary is what `get` gives.
     let word = typed.get(word_at..).unwrap_or_default();
     let users = |beginning: &str| matching(known.users.iter().map(String::as_str), beginning).map(str::to_owned);
     if let Some(beginning) = word.strip_prefix('@') {
@@ -124,13 +123,13 @@ fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
         }
         Some(Argument::User) if first.len() + 1 == word_at => (word_at, users(word).map(|name| name + " ").collect()),
         Some(Argument::Command) => (word_at, commands("", word)),
-        // Anywhere in a text, a name is just a word.
+        // Within a text, a name is just a word.
         _ if !word.is_empty() => (word_at, users(word).collect()),
         _ => (word_at, Vec::new()),
     }
 }
 
-/// Returns those that begin with `beginning`, whatever their capitals; those with the same capitals first.
+/// Returns the names that begin with `beginning`, whatever its capitals. Those with the same capitals come first.
 fn matching<'a>(names: impl Iterator<Item = &'a str>, beginning: &str) -> std::vec::IntoIter<&'a str> {
     let beginning = beginning.to_lowercase();
     let mut found: Vec<_> = names.filter(|name| name.to_lowercase().starts_with(&beginning)).collect();

@@ -1,11 +1,11 @@
-//! The file that keeps typed lines for Up.
+//! The file of typed lines, which Up brings back.
 
 use crate::client::private::StateFile;
 
 /// The most lines that are kept.
 const MAX_LINES: usize = 1000;
 
-/// The file that keeps typed lines.
+/// The file of typed lines.
 #[derive(Debug)]
 pub(super) struct History(StateFile);
 
@@ -15,20 +15,20 @@ impl History {
         let file = StateFile::find("history");
         let lines: Vec<_> = file.read().lines().map(unescaped).collect();
         let kept = lines.get(lines.len().saturating_sub(MAX_LINES)..).unwrap_or_default().to_vec();
-        // Twice as many, so that it is not written anew at each start.
+        // Twice as many are left in the file, so that it is not rewritten at each start.
         if lines.len() > 2 * MAX_LINES {
             file.replace(&kept.iter().map(|line| escaped(line)).collect::<String>());
         }
         (Self(file), kept)
     }
 
-    /// Adds a line, at once, because a signal may end the program.
+    /// Adds a line at once, because a signal may end the program.
     pub(super) fn add(&self, line: &str) {
         self.0.append(&escaped(line));
     }
 }
 
-/// Writes a text, which may have been pasted with line breaks, as one line.
+/// Returns a text, which may have been pasted with line breaks, as one line.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n") + "\n"
 }

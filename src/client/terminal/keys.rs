@@ -1,9 +1,9 @@
-//! Keys, read from the bytes that a terminal sends for them.
+//! Decodes keys from the bytes that a terminal sends.
 
 /// A key, or something else that a terminal sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// A character, or with Ctrl its control character.
+    /// A character; with Ctrl, its control character.
     Char(char),
     /// A character with Alt.
     Alt(char),
@@ -18,26 +18,26 @@ pub(super) enum Key {
     Delete,
     /// A pasted text.
     Paste(String),
-    /// The column of the cursor, from 0, which the terminal was asked for.
+    /// The column of the cursor, from 0, in reply to [`WHERE`].
     CursorColumn(usize),
 }
 
-/// Asks the terminal to bracket pasted texts (`XTerm`), and ends that.
+/// Begin and end the bracketing of pasted texts (`XTerm`).
 pub(super) const PASTE_ON: &str = "\x1b[?2004h";
 pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
-/// Asks for [`Key::CursorColumn`] (ECMA-48, device status report).
+/// Asks for the position of the cursor (ECMA-48, device status report).
 pub(super) const WHERE: &str = "\x1b[6n";
 /// Takes the cursor to the last column.
 pub(super) const RIGHT_MARGIN: &str = "\x1b[999C";
 
-/// The most bytes of one escape sequence; longer ones are dropped.
+/// The most bytes of one escape sequence. Longer ones are dropped.
 const MAX_SEQUENCE: usize = 32;
-/// The most bytes of one pasted text; the rest is dropped.
+/// The most bytes of one pasted text. The rest is dropped.
 const MAX_PASTE: usize = 1 << 20;
 
 const ESCAPE: u8 = 0x1b;
 
-/// Turns bytes into keys. A sequence may be cut between two reads; an Esc alone does nothing here, and waits for what follows.
+/// Turns bytes into keys. A sequence may be cut between two reads. An Esc alone is no key, but the beginning of a sequence.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     /// The sequence or character that is not complete yet.
@@ -84,7 +84,7 @@ impl Decoder {
     }
 }
 
-/// Returns the character of `bytes`, `Some(None)` if they are none, and `None` if more have to come.
+/// Returns the character of `bytes`; `Some(None)` if they are invalid, and `None` if they are incomplete.
 fn character(bytes: &[u8]) -> Option<Option<char>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text.chars().next()),

@@ -9,7 +9,8 @@ use rustix::termios::{
 use super::keys::{PASTE_OFF, PASTE_ON};
 use crate::client::render::Size;
 
-/// The modes that the terminal had, which it gets back at the end. Meanwhile every key is read as it is, Ctrl-C too.
+/// The modes of the terminal before the client, which it gets back at the end. Meanwhile all keys are read as they are, even
+/// Ctrl-C.
 #[derive(Debug, Clone)]
 pub(super) struct Modes(Termios);
 
@@ -44,12 +45,12 @@ impl Modes {
 /// Returns the size of the terminal now.
 pub(super) fn size() -> Size {
     let size = tcgetwinsize(std::io::stdout()).ok();
-    // A terminal that does not know its size says 0.
+    // A terminal that does not know its size reports 0.
     let or = |figure: Option<u16>, default| figure.filter(|figure| *figure > 0).map_or(default, usize::from);
     Size { columns: or(size.map(|size| size.ws_col), 80), rows: or(size.map(|size| size.ws_row), 24) }
 }
 
-/// Writes to the terminal at once. When it is gone, there is nobody to tell.
+/// Writes to the terminal at once. Errors are ignored, because then the terminal is gone.
 pub(super) fn write(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! The screen of the client: the prompt below everything else, wherever the terminal has moved it.
+//! The screen, with the prompt below everything else.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ use super::prompt::Seen;
 use super::{End, Terminal};
 use crate::client::render::sanitized;
 
-/// How long a terminal may take to say where its cursor is.
+/// The time for a terminal to report its cursor.
 const CURSOR_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a terminal of another size may take to say so.
+/// The time for a terminal of another size to report it.
 const RESIZE_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long the size has to stay as it is before rows above the cursor are erased.
+/// The time without another change of size before rows above the cursor are erased.
 const STEADY: Duration = Duration::from_millis(100);
-/// How often to ask for the cursor while the size goes on changing.
+/// The most questions for the cursor while the size keeps changing.
 const CURSOR_TRIES: usize = 4;
 
 impl Terminal {
-    /// Takes the prompt away, and leaves in its place the line that is echoed, if it is, and `mark`.
+    /// Erases the prompt, or leaves the prompt with an echo of the line and `mark`.
     pub(super) fn leave_prompt(&mut self, echoed: Option<&String>, mark: &str) {
         let mut text = self.hide();
         if let Some(line) = echoed {
@@ -47,7 +47,7 @@ impl Terminal {
         self.question.as_ref().map_or_else(|| self.view.renderer.prompt(), |text| (text.clone(), text.clone()))
     }
 
-    /// Shows the line as it is now.
+    /// Shows the current line.
     pub(super) fn repaint(&mut self) {
         let (_, colored) = self.prompt_text();
         match self.prompt.extend(&colored, self.editor.parts(), size()) {
@@ -59,7 +59,7 @@ impl Terminal {
         }
     }
 
-    /// Writes `text`, and below it the prompt, if it is to be on the screen.
+    /// Writes `text`, and below it the prompt, if a line is being read.
     pub(super) fn paint(&mut self, mut text: String) {
         if self.is_reading {
             let (plain, colored) = self.prompt_text();
@@ -72,25 +72,24 @@ impl Terminal {
         }
     }
 
-    /// Takes the prompt away, wherever it is after what the terminal was resized to, and returns what remains to be written for
-    /// it.
+    /// Erases the prompt, even after the terminal was resized. Returns the text that is still to be written for this.
     pub(super) fn hide(&mut self) -> String {
         let is_outdated = self.prompt.is_outdated(size());
         if !is_outdated && (!self.answers || !self.prompt.is_below_others()) {
             return self.prompt.erase();
         }
-        // A window that is being dragged has another size before a reply about this one is here.
+        // A window that is being dragged changes its size faster than the terminal replies.
         while is_outdated && self.signals.recv_timeout(STEADY).is_ok_and(|signal| self.took(signal)) {}
         let mut seen = self.seen();
         for _ in 0..CURSOR_TRIES {
             if seen.is_none_or(|seen| seen.columns == size().columns) {
                 break;
             }
-            // It has another size than it says, and will say so soon.
+            // It has another size than reported, and will report it soon.
             while self.signals.recv_timeout(RESIZE_TIMEOUT).is_ok_and(|signal| self.took(signal)) {}
             seen = self.seen();
         }
-        // At once, before there is another size again.
+        // At once, before the size changes again.
         if seen.is_some_and(|seen| self.prompt.is_as_painted(seen)) {
             write(&self.prompt.erase());
         } else {
@@ -102,7 +101,7 @@ impl Terminal {
         String::new()
     }
 
-    /// Takes a signal that comes while the terminal changes. Returns whether it says that there is another size.
+    /// Handles a signal that comes while the terminal changes. Returns whether it is about another size.
     fn took(&mut self, signal: Signal) -> bool {
         if signal != Signal::SIGWINCH {
             self.view.end = Some(End::Signal);
@@ -110,7 +109,7 @@ impl Terminal {
         signal == Signal::SIGWINCH
     }
 
-    /// Sees to it that lines and the prompt fit the terminal, whose size may have changed, and that the prompt is there.
+    /// Paints the prompt again, for a terminal whose size may have changed.
     pub(super) fn fit(&mut self) {
         if self.view.renderer.resize(Some(size())) {
             self.view.renderer.scrolled();
@@ -119,7 +118,7 @@ impl Terminal {
         self.paint(text);
     }
 
-    /// Asks the terminal where its cursor is and how wide it is itself. One that does not say it is not asked again.
+    /// Asks the terminal for its cursor and its width. If it does not reply, it is not asked again.
     fn seen(&mut self) -> Option<Seen> {
         if !self.answers {
             return None;
@@ -145,7 +144,7 @@ impl Terminal {
     }
 }
 
-/// Returns what takes the cursor to a column of its row.
+/// Returns the sequence that moves the cursor to a column of its row.
 fn back_to(column: usize) -> String {
     if column > 0 { format!("\r\x1b[{column}C") } else { "\r".to_owned() }
 }

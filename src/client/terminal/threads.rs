@@ -1,4 +1,4 @@
-//! The threads that feed the client: keys and signals.
+//! The threads that read keys and signals.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::modes::Modes;
 use crate::client::view::SECOND_INTERRUPT;
 use crate::program::{self, Failure};
 
-/// How long after a signal the program ends, whatever it is doing.
+/// The time after a signal in which the program ends, even if it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts a thread that sends to the returned channel.
@@ -26,7 +26,7 @@ pub(super) fn start<T: Send + 'static>(
     Ok(receiver)
 }
 
-/// Reads keys until the terminal is gone. Ctrl-C twice ends the client also while it waits for a server that does not reply.
+/// Reads keys until the terminal is gone. Pressing Ctrl-C twice ends the client even while it waits for a server.
 pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
     let mut interrupted: Option<Instant> = None;
     let mut decoder = Decoder::default();
@@ -48,7 +48,7 @@ pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
     }
 }
 
-/// Passes signals on. The program ends soon after one that asks for it, even if it is just waiting for the server.
+/// Passes signals on. After a signal to end, the program ends soon, even if it waits for the server.
 pub(super) fn watch_signals(signals: &SigSet, sender: &Sender<Signal>, modes: &Modes) {
     loop {
         let Ok(signal) = signals.wait() else { continue };

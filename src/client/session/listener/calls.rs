@@ -1,5 +1,5 @@
-//! Calls from time to time: calls that wait, at older servers of ours and where a stream does not get through, and short ones
-//! at the original's server.
+//! Calls for messages: waiting calls at older servers of ours and where a stream does not get through, and short ones from
+//! time to time at the original's server.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use super::super::position::Position;
 use super::{Fetched, Presence, Way};
 use crate::rpc::{CallError, Fault};
 
-/// How long one wait may last: less than the 60 s that a server allows, and than many a middlebox.
+/// The time of one wait: less than the 60 s that a server allows, and less than the timeout of many middleboxes.
 const WAIT: Duration = Duration::from_secs(50);
-/// The pause after a wait that ended early without messages: another program of the same user has begun one, and without a
-/// pause the two would end each other's waits as fast as they can.
+/// The pause after a wait that ended early without messages. Then another program of the same user has begun one, and without
+/// a pause the two would end each other's waits as fast as they can.
 const REPLACED: Duration = Duration::from_secs(1);
-/// How often a server is asked where calls do not wait.
+/// The pause between calls that do not wait.
 const POLL: Duration = Duration::from_secs(2);
 
 pub(super) struct Calls {
     pub(super) api: Api,
     pub(super) room: String,
     pub(super) position: Position,
-    /// Zero at a server that knows no waits, and where too many wait from this address already.
+    /// Zero at a server without `wait_messages`, and if too many calls wait from this address already.
     wait: Duration,
     pause: Duration,
 }
@@ -73,7 +73,7 @@ impl Way for Calls {
     }
 }
 
-/// The room of this name is not the one that was joined.
+/// Returns the error for a room that is not the one that was joined, though it has the same name.
 pub(super) fn created_anew() -> CallError {
     CallError::Fault(Fault::new(Fault::NO_SUCH_ROOM, "the room was created anew"))
 }

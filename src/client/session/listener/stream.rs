@@ -1,4 +1,4 @@
-//! Events that the server pushes. Where they do not get through, calls that wait take their place.
+//! Events that the server pushes. If they do not get through, waiting calls take their place.
 
 use std::time::{Duration, Instant};
 
@@ -10,20 +10,20 @@ use super::{Fetched, Presence, Way};
 use crate::rpc::CallError;
 use crate::sanitize::Sanitized;
 
-/// Two streams in a row that end sooner than this do not get through.
+/// If two streams in a row end sooner than this, streams do not get through.
 const TOO_SHORT: Duration = Duration::from_secs(1);
-/// How long calls that wait take the place of streams that do not get through, before one is tried again.
+/// How long waiting calls take the place of streams that do not get through.
 const RETRY: Duration = Duration::from_secs(600);
-/// The same where the server has too many streams: earlier ones of this user may be broken, which it notices within 30 s.
+/// The same if the server has too many streams. Some of them may be broken ones of this user, which it notices within 30 s.
 const RETRY_BUSY: Duration = Duration::from_secs(30);
 
 pub(super) struct Streaming {
-    /// Has the position, and says why a stream has ended.
+    /// Has the position, and finds out why a stream has ended.
     calls: Calls,
     stream: Option<RoomStream>,
     opened_at: Instant,
     was_short: bool,
-    /// Until when calls that wait take the place of a stream.
+    /// The end of the time in which waiting calls take the place of a stream.
     given_up_until: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Streaming {
                 self.stream = Some(stream);
                 self.take(event)
             }
-            // A call says what is wrong; if nothing is, it is the stream that does not get through.
+            // A call shows whether it is only the stream that does not get through.
             Err(error) => {
                 debug!("no stream: {}", Sanitized(&error.to_string()));
                 let pause = if matches!(error, CallError::Busy { .. }) { RETRY_BUSY } else { RETRY };
@@ -79,7 +79,7 @@ impl Streaming {
         Ok(Some(Fetched { messages, missed, position: self.calls.position.clone(), presence }))
     }
 
-    /// The stream has ended: a call says whether the user is in the room still, and fetches what was said meanwhile.
+    /// Makes a call after a stream has ended: it shows whether the user is still in the room, and fetches the messages since.
     fn ended(&mut self) -> Result<Option<Fetched>, CallError> {
         self.stream = None;
         let is_short = self.opened_at.elapsed() < TOO_SHORT;
