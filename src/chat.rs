@@ -402,10 +402,12 @@ impl Chat {
 
     /// Removes what has been idle for too long.
     fn sweep(&self) {
-        let entries = self.core.lock().sweep(now());
-        if !self.log.is_sweeper() {
-            return;
+        let mut core = self.core.lock();
+        let mut entries = core.sweep_gone(Instant::now());
+        if self.log.is_sweeper() {
+            entries.extend(core.sweep(now()));
         }
+        drop(core);
         for entry in entries {
             // What is refused has changed meanwhile; what cannot be stored is tried again in the next round.
             let _ = self.commit(entry);

@@ -21,7 +21,7 @@ use support::peer::contents;
 use support::{BINDER, Process, SERVER, TIMEOUT, eventually};
 
 const SERVERS: usize = 3;
-const SENDERS: usize = 8;
+const SENDERS: usize = 16;
 /// The machines: the engine's, that of binder and clients, and from the next one on the servers'.
 const ENGINE: usize = 1;
 const CLIENTS: usize = 2;
@@ -209,9 +209,9 @@ impl Progress {
     }
 
     /// Checks what all have read.
-    fn check(self, clients: usize) {
+    fn check(self, load: Load) {
         let (sent, all) = (self.sent.into_inner(), self.all.into_inner().unwrap());
-        assert_eq!(all.len(), clients);
+        assert_eq!(all.len(), load.clients);
         let mut public: HashMap<i64, &Read> = HashMap::new();
         for (name, got) in &all {
             assert!(got.windows(2).all(|pair| pair[0].0 < pair[1].0), "{name} reads in order and nothing twice");
@@ -230,7 +230,8 @@ impl Progress {
             assert_eq!(broadcasts, public.len(), "{name} has every message");
         }
         let read: usize = all.values().map(Vec::len).sum();
-        eprintln!("{clients} clients at {SERVERS} servers: {sent} messages sent, {read} read");
+        let (clients, seconds) = (load.clients, load.time.as_secs());
+        eprintln!("{clients} clients at {SERVERS} servers: {sent} messages sent in {seconds} s, {read} read");
     }
 }
 
@@ -262,7 +263,7 @@ fn converse(lan: &Lan, load: Load, disturb: impl FnOnce(&mut Engine, &mut Server
         let kept = servers.kept("guest0");
         kept.iter().all(|other| *other == kept[0])
     });
-    progress.check(load.clients);
+    progress.check(load);
 }
 
 #[test]

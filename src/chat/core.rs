@@ -12,7 +12,7 @@ mod waiting;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use self::calls::{Applied, Counts, Now, Registration, SendCall, WaitCall};
 
@@ -352,30 +352,47 @@ impl<T: Ticket> Core<T> {
     /// is over.
     pub fn sweep(&mut self, now: Now) -> Vec<Entry> {
         let limits = self.state.limits();
-        let is_idle = |since: Option<&Instant>, idle| {
-            since.is_none_or(|&since| now.monotonic.saturating_duration_since(since) >= idle)
-        };
         let users = self.state.users().filter(|(id, user)| {
-            let waits = self.readers.has(*id) || user.room.is_some_and(|room| self.waits.has(room, *id));
-            let presence = self.presence.get(id);
-            let has_gone = presence.and_then(|presence| presence.stream_end.as_ref());
-            !waits
-                && (is_idle(presence.map(|presence| &presence.last_call), limits.user_idle)
-                    || has_gone.is_some_and(|end| is_idle(Some(end), STREAM_GRACE)))
+            let last_call = self.presence.get(id).map(|presence| presence.last_call);
+            !self.waits_or_reads(*id, user) && self.is_silent(*id, last_call, limits.user_idle, now.monotonic)
         });
-        #[cfg(feature = "share")]
-        let users = users.filter(|(id, _)| is_idle(self.elsewhere.get(id), limits.user_idle));
         let users = users.map(|(person, _)| Entry::Unregister { person });
         let empty = self.state.rooms().filter(|room| room.members().len() == 0);
-        let rooms = empty.filter(|room| is_idle(self.used.get(&room.id), limits.room_idle));
+        let rooms = empty.filter(|room| is_past(self.used.get(&room.id).copied(), limits.room_idle, now.monotonic));
         let keep = i64::try_from(limits.keep_history.as_millis()).unwrap_or(i64::MAX);
         let keep_until = (keep > 0).then(|| Time { utc: now.time.utc.saturating_add(keep), ..now.time });
         let rooms = rooms.map(|room| Entry::Remove { room: room.id, keep_until });
         let over = self.state.removed_rooms().filter(|(_, until)| until.utc <= now.time.utc);
-        let entries = users.chain(rooms).chain(over.map(|(room, _)| Entry::Forget { room })).collect();
-        self.registrations.forget_full(now.monotonic);
-        self.creations.forget_full(now.monotonic);
-        entries
+        users.chain(rooms).chain(over.map(|(room, _)| Entry::Forget { room })).collect()
+    }
+
+    /// Returns the entries that remove users whose last stream has ended in this process, and who have not called since.
+    pub fn sweep_gone(&mut self, now: Instant) -> Vec<Entry> {
+        self.registrations.forget_full(now);
+        self.creations.forget_full(now);
+        let gone = self.state.users().filter(|(id, user)| {
+            let stream_end = self.presence.get(id).and_then(|presence| presence.stream_end);
+            stream_end.is_some()
+                && !self.waits_or_reads(*id, user)
+                && self.is_silent(*id, stream_end, STREAM_GRACE, now)
+        });
+        gone.map(|(person, _)| Entry::Unregister { person }).collect()
+    }
+
+    /// Returns whether a call of this user waits, or a stream of theirs is open.
+    fn waits_or_reads(&self, person: PersonId, user: &User) -> bool {
+        self.readers.has(person) || user.room.is_some_and(|room| self.waits.has(room, person))
+    }
+
+    /// Returns whether nothing was heard of a user for `time`: since `here` in this process, and at no other server.
+    fn is_silent(&self, person: PersonId, here: Option<Instant>, time: Duration, now: Instant) -> bool {
+        // Only a shared chat has others.
+        let _ = person;
+        #[cfg(feature = "share")]
+        if !is_past(self.elsewhere.get(&person).copied(), time, now) {
+            return false;
+        }
+        is_past(here, time, now)
     }
 
     /// Returns the names of all rooms on the list, sorted.
@@ -406,6 +423,11 @@ impl<T: Ticket> Core<T> {
             history_bytes: self.state.history_bytes(),
         }
     }
+}
+
+/// Returns whether `time` has passed since then.
+fn is_past(since: Option<Instant>, time: Duration, now: Instant) -> bool {
+    since.is_none_or(|since| now.saturating_duration_since(since) >= time)
 }
 
 impl Presence {

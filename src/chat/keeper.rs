@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::limits::bounded;
 #[cfg(feature = "share")]
 use super::share::{Share, ShareConfig};
 use super::{Chat, FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
-use crate::program::{Failure, Options, keep_running};
+use crate::program::{Failure, Flag, Options, keep_running};
 use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
+
+/// The options of every log.
+pub(super) const FLAGS: &[Flag] = &[Flag::value(
+    "keep-history",
+    "DAYS",
+    Some("30"),
+    "How long the history of a room is kept that was removed; 0 for not at all.",
+)];
 
 /// Which of them.
 #[derive(Debug, Clone)]
@@ -24,11 +34,21 @@ pub enum KeeperConfig {
 }
 
 impl KeeperConfig {
-    /// Reads the command line.
+    /// Reads the command line, and completes `limits` where there is a log.
     ///
     /// # Errors
     /// [`Failure::Usage`] for what is wrong in it, [`Failure::Failed`] for a password file that cannot be read.
-    pub(super) fn from_options(options: &Options) -> Result<Self, Failure> {
+    pub(super) fn from_options(options: &Options, limits: &mut Limits) -> Result<Self, Failure> {
+        let keeper = Self::read(options)?;
+        if !matches!(keeper, Self::Nothing) {
+            limits.keep_history = Duration::from_secs(bounded(options, "keep-history", 0..=36_500)? * 86_400);
+        } else if options.has("keep-history") {
+            return Err(Failure::Usage("--keep-history needs --data DIR".into()));
+        }
+        Ok(keeper)
+    }
+
+    fn read(options: &Options) -> Result<Self, Failure> {
         #[cfg(feature = "share")]
         if let Some(config) = ShareConfig::from_options(options)? {
             return Ok(Self::Stream(config));
@@ -68,7 +88,6 @@ impl Keeper {
             }
             #[cfg(feature = "share")]
             KeeperConfig::Stream(config) => {
-                limits.keep_history = config.keep_history;
                 let (share, state) = Share::open(config, limits, open_allowed)?;
                 let identity = share.identity().clone();
                 (Self::Stream(Arc::new(share)), state, identity)

@@ -70,6 +70,21 @@ macro_rules! limits {
                 Ok(limits)
             }
 
+            /// Returns the options of these limits, each with its number.
+            #[cfg(feature = "share")]
+            pub(super) fn options(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($option, self.$field.number().cast_unsigned())),+]
+            }
+
+            /// Sets the limit of this option.
+            #[cfg(feature = "share")]
+            pub(super) fn set(&mut self, option: &str, number: u64) {
+                match option {
+                    $($option => self.$field = Quantity::from_number(number),)+
+                    _ => {}
+                }
+            }
+
             /// Returns the limits as `system.getCapabilities` publishes them, with those that are no options.
             #[must_use]
             pub fn published(&self) -> Vec<(String, i64)> {

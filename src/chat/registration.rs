@@ -39,6 +39,8 @@ pub(super) struct Registration {
 enum Kind {
     /// Ours: with leases.
     Leases,
+    /// An older one of ours, which knows no groups.
+    Ungrouped,
     /// The original's: it knows only `register_procedure`.
     Original,
 }
@@ -59,7 +61,11 @@ impl Registration {
             let pause = match self.register(&client) {
                 Ok((kind, lease)) => {
                     if registered != Some(kind) {
-                        let how = if kind == Kind::Original { ", which knows no leases" } else { "" };
+                        let how = match kind {
+                            Kind::Leases => "",
+                            Kind::Ungrouped => ", which knows no groups and gives clients one server of the chat only",
+                            Kind::Original => ", which knows no leases",
+                        };
                         let (host, port) = self.address();
                         info!(
                             "registered at the binder {}{how}; others reach this server at {host} port {port}",
@@ -89,7 +95,7 @@ impl Registration {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        if registered == Some(Kind::Leases) {
+        if registered.is_some_and(|kind| kind != Kind::Original) {
             let _ = client
                 .with_timeout(Duration::from_secs(1))
                 .call("unregister_service", &[self.instance.as_str().into()]);
@@ -102,15 +108,19 @@ impl Registration {
         let lease = LEASE.as_secs().cast_signed();
         let mut params =
             vec![self.instance.as_str().into(), host.as_str().into(), port.into(), Value::Array(names), lease.into()];
-        // An older binder knows no groups.
         if !self.group.is_empty() {
             params.push(self.group.as_str().into());
         }
-        match client.call("register_service", &params) {
+        let (mut kind, mut outcome) = (Kind::Leases, client.call("register_service", &params));
+        if !self.group.is_empty() && is_fault(&outcome, Fault::BAD_PARAMS) {
+            params.pop();
+            (kind, outcome) = (Kind::Ungrouped, client.call("register_service", &params));
+        }
+        match outcome {
             Ok(granted) => {
                 let granted =
                     granted.as_int().and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
-                Ok((Kind::Leases, granted.map_or(LEASE, Duration::from_secs)))
+                Ok((kind, granted.map_or(LEASE, Duration::from_secs)))
             }
             // Refused by a binder that knows the procedure: asking otherwise would not help.
             Err(CallError::Fault(fault))
@@ -162,4 +172,8 @@ impl Registration {
             );
         }
     }
+}
+
+fn is_fault(outcome: &Result<Value, CallError>, code: i32) -> bool {
+    matches!(outcome, Err(CallError::Fault(fault)) if fault.code == code)
 }

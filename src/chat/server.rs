@@ -57,6 +57,7 @@ const FLAGS: &[&[Flag]] = &[
         Flag::value("secret-file", "FILE", None, "File with the secret that the binder requires."),
     ],
     super::store::FLAGS,
+    super::keeper::FLAGS,
     #[cfg(feature = "share")]
     super::share::FLAGS,
     super::limits::FLAGS,
@@ -118,13 +119,15 @@ impl ServerConfig {
         let mut http = HttpConfig::from_options(options)?;
         http.page = page::wanted(page::CHAT, options);
         http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
+        let mut limits = Limits::from_options(options)?;
+        let keeper = KeeperConfig::from_options(options, &mut limits)?;
         let mut setup = Self {
             http,
-            limits: Limits::from_options(options)?,
+            limits,
             open_allowed: !options.has("require-auth"),
             binder,
             advertise,
-            keeper: KeeperConfig::from_options(options)?,
+            keeper,
             binder_credentials: None,
         };
         if let Some(path) = options.text("secret-file") {

@@ -14,6 +14,7 @@ pub mod peer;
 pub mod procfs;
 pub mod relay;
 pub mod scene;
+pub mod shared;
 pub mod tools;
 
 use std::ffi::OsStr;

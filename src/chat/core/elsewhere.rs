@@ -12,7 +12,7 @@ impl<T: Ticket> Core<T> {
     /// reads a stream of events, if within `time`.
     pub(in super::super) fn heard(&self, time: Duration, now: Instant) -> Vec<(PersonId, Duration)> {
         let heard = self.state.users().filter_map(|(id, user)| {
-            if self.readers.has(id) || user.room.is_some_and(|room| self.waits.has(room, id)) {
+            if self.waits_or_reads(id, user) {
                 return Some((id, Duration::ZERO));
             }
             let ago = now.saturating_duration_since(self.presence.get(&id)?.last_call);

@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Charter {
     pub(super) identity: Identity,
-    /// The limits that decide what becomes of an entry or when something is idle, under the names of their options.
+    /// What they have agreed on, under the names of the options.
     limits: Vec<(String, u64)>,
 }
 
@@ -48,22 +48,14 @@ impl Charter {
 
     /// Returns `limits` with those that the servers have agreed on in their places.
     pub(super) fn agreed_limits(&self, limits: &Limits) -> Limits {
-        let agreed =
-            |name: &str, ours: u64| self.limits.iter().find(|(of, _)| of == name).map_or(ours, |(_, value)| *value);
-        let count = |name, ours: usize| usize::try_from(agreed(name, ours as u64)).unwrap_or(ours);
-        let seconds = |name, ours: Duration| Duration::from_secs(agreed(name, ours.as_secs()));
-        Limits {
-            message_bytes: count("max-message-bytes", limits.message_bytes),
-            rooms: count("max-rooms", limits.rooms),
-            users: count("max-users", limits.users),
-            room_users: count("max-room-users", limits.room_users),
-            history_messages: count("history-messages", limits.history_messages),
-            history_bytes: count("history-bytes", limits.history_bytes),
-            memory: count("memory-limit", limits.memory),
-            room_idle: seconds("room-idle", limits.room_idle),
-            user_idle: seconds("user-idle", limits.user_idle),
-            ..limits.clone()
+        let mut agreed = limits.clone();
+        for (option, number) in &self.limits {
+            match option.as_str() {
+                KEEP_HISTORY => agreed.keep_history = Duration::from_secs(number * DAY),
+                option => agreed.set(option, *number),
+            }
         }
+        agreed
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -84,21 +76,25 @@ impl Charter {
     }
 }
 
+/// The limits that decide what becomes of an entry or when something is idle, under the names of their options.
+const AGREED: [&str; 9] = [
+    "max-message-bytes",
+    "max-rooms",
+    "max-users",
+    "max-room-users",
+    "history-messages",
+    "history-bytes",
+    "memory-limit",
+    "room-idle",
+    "user-idle",
+];
+const KEEP_HISTORY: &str = "keep-history";
 const REQUIRE_AUTH: &str = "require-auth";
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 fn agreed(limits: &Limits, open_allowed: bool) -> Vec<(String, u64)> {
-    let count = |number: usize| number as u64;
-    let agreed = [
-        ("max-message-bytes", count(limits.message_bytes)),
-        ("max-rooms", count(limits.rooms)),
-        ("max-users", count(limits.users)),
-        ("max-room-users", count(limits.room_users)),
-        ("history-messages", count(limits.history_messages)),
-        ("history-bytes", count(limits.history_bytes)),
-        ("memory-limit", count(limits.memory)),
-        ("room-idle", limits.room_idle.as_secs()),
-        ("user-idle", limits.user_idle.as_secs()),
-        (REQUIRE_AUTH, u64::from(!open_allowed)),
-    ];
-    agreed.map(|(name, value)| (name.to_owned(), value)).into()
+    let others = [(KEEP_HISTORY, limits.keep_history.as_secs() / DAY), (REQUIRE_AUTH, u64::from(!open_allowed))];
+    let options = limits.options().into_iter().filter(|(option, _)| AGREED.contains(option));
+    options.chain(others).map(|(option, number)| (option.to_owned(), number)).collect()
 }

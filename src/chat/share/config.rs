@@ -1,7 +1,6 @@
 //! The options for a chat on several servers.
 
 use std::fmt;
-use std::time::Duration;
 
 use log::warn;
 
@@ -12,8 +11,6 @@ use crate::secret;
 /// The environment variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "CHAT_SHARE_PASSWORD";
 const WANTED: &str = "must be redis://[USER:PASSWORD@]HOST:PORT/CHAT";
-/// How long the history of a removed room is kept.
-const KEEP_HISTORY: Duration = Duration::from_secs(30 * 86_400);
 /// The longest name of a chat.
 const MAX_NAME: usize = 64;
 
@@ -48,8 +45,6 @@ pub struct ShareConfig {
     pub chat: String,
     /// The records in the stream past which a snapshot takes their place. Default 20,000.
     pub most_records: u64,
-    /// How long the history of a removed room is kept. Default 30 days.
-    pub keep_history: Duration,
 }
 
 impl fmt::Debug for ShareConfig {
@@ -115,7 +110,7 @@ impl ShareConfig {
             None => (None, None),
         };
         let engine = Endpoint::parse_or(place, 6379).map_err(|_| WANTED)?;
-        Ok(Self { engine, user, password, chat: chat.to_owned(), most_records: 20_000, keep_history: KEEP_HISTORY })
+        Ok(Self { engine, user, password, chat: chat.to_owned(), most_records: 20_000 })
     }
 }
 

@@ -20,12 +20,6 @@ pub(in crate::chat) const FLAGS: &[Flag] = &[
     ),
     Flag::value("data-limit", "BYTES", Some("67108864"), "Size of the files there; the largest history pays first."),
     Flag::value(
-        "keep-history",
-        "DAYS",
-        Some("30"),
-        "How long the history of a room is kept that was removed; 0 for not at all.",
-    ),
-    Flag::value(
         "sync-interval",
         "SECONDS",
         Some("1"),
@@ -40,8 +34,6 @@ pub struct StoreConfig {
     pub directory: PathBuf,
     /// Bytes that all files in it may have. Default 64 MiB.
     pub limit: u64,
-    /// How long the history of a removed room is kept. Default 30 days.
-    pub keep_history: Duration,
     /// How often what was written is flushed to the device; zero for before each reply. Default 1 s.
     pub sync_interval: Duration,
 }
@@ -50,8 +42,7 @@ impl StoreConfig {
     /// Returns the defaults.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
-        let keep_history = Duration::from_secs(30 * 86_400);
-        Self { directory, limit: 64 << 20, keep_history, sync_interval: Duration::from_secs(1) }
+        Self { directory, limit: 64 << 20, sync_interval: Duration::from_secs(1) }
     }
 
     /// Reads [`FLAGS`] from a command line. `None` without `--data`.
@@ -69,7 +60,6 @@ impl StoreConfig {
         Ok(Some(Self {
             directory: directory.into(),
             limit: bounded(options, "data-limit", 1 << 20..=1 << 40)?,
-            keep_history: Duration::from_secs(bounded(options, "keep-history", 0..=36_500)? * 86_400),
             sync_interval: Duration::from_secs(bounded(options, "sync-interval", 0..=3600)?),
         }))
     }
@@ -86,7 +76,6 @@ impl StoreConfig {
         }
         // The old file and the new one stand beside each other for a moment, both with what came meanwhile.
         limits.memory = limits.memory.min(usize::try_from(self.limit / 4).unwrap_or(usize::MAX));
-        limits.keep_history = self.keep_history;
         Ok(())
     }
 }
