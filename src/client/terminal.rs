@@ -245,17 +245,7 @@ impl Terminal {
         let is_question = self.question.is_some();
         self.view.renderer.active(now());
         match self.editor.press(key) {
-            Action::Edited => {
-                // Keys that came together are painted once.
-                while let Some(key) = self.typed_ahead.pop_front().or_else(|| self.keys.try_recv().ok()) {
-                    if matches!(key, Key::Char(c) if c.is_control()) {
-                        self.typed_ahead.push_front(key);
-                        break;
-                    }
-                    self.editor.press(key);
-                }
-                self.repaint();
-            }
+            Action::Edited => self.edit(),
             Action::Enter => {
                 let line = self.editor.take();
                 let is_echoed = is_question || !is_said(&line, &self.view.renderer);
@@ -271,12 +261,9 @@ impl Terminal {
                 self.editor.take();
                 self.repaint();
             }
-            Action::Interrupt => match self.view.interrupt() {
-                Some(line) => self.write(&[line]),
-                None => self.leave_prompt(None, ""),
-            },
+            Action::Interrupt => self.interrupt(),
             // Leaving would cut off others, so this asks again as Ctrl-C does.
-            Action::EndOfInput if self.view.guests().is_some() => return self.press(Key::Char('\x03')),
+            Action::EndOfInput if self.view.guests().is_some() => self.interrupt(),
             Action::EndOfInput => {
                 self.view.end = Some(End::User);
                 self.leave_prompt(None, "");
@@ -288,17 +275,38 @@ impl Terminal {
                 write("\x1b[H\x1b[2J");
                 self.repaint();
             }
-            Action::Suspend => {
-                let text = self.hide();
-                write(&text);
-                self.modes.restore();
-                let _ = raise(Signal::SIGTSTP);
-                let _ = self.modes.set_again();
-                self.view.renderer.scrolled();
-                self.repaint();
-            }
+            Action::Suspend => self.suspend(),
         }
         None
+    }
+
+    /// Shows the line after a key. Keys that came together are painted once.
+    fn edit(&mut self) {
+        while let Some(key) = self.typed_ahead.pop_front().or_else(|| self.keys.try_recv().ok()) {
+            if matches!(key, Key::Char(c) if c.is_control()) {
+                self.typed_ahead.push_front(key);
+                break;
+            }
+            self.editor.press(key);
+        }
+        self.repaint();
+    }
+
+    fn interrupt(&mut self) {
+        match self.view.interrupt() {
+            Some(line) => self.write(&[line]),
+            None => self.leave_prompt(None, ""),
+        }
+    }
+
+    fn suspend(&mut self) {
+        let text = self.hide();
+        write(&text);
+        self.modes.restore();
+        let _ = raise(Signal::SIGTSTP);
+        let _ = self.modes.set_again();
+        self.view.renderer.scrolled();
+        self.repaint();
     }
 }
 

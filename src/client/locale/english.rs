@@ -43,7 +43,7 @@ texts! {
     };
     port_taken: fn(u16) -> String = |port| {
         format!(
-            "port {port} is in use by a program that is not of this chat; stop it, or use a chat elsewhere with --binder \
+            "port {port} is in use by another program; stop it, or use a chat elsewhere with --binder \
              HOST:PORT or --server HOST:PORT"
         )
     };
@@ -53,7 +53,7 @@ texts! {
              127.0.0.1:{port}"
         )
     };
-    host_gone: Text = "the machine that shared the chat is gone; looking around";
+    host_gone: Text = "the machine that shared the chat is gone; searching the network";
 
     ask_name: Text = "User name: ";
     ask_room: Text = "Room name: ";
@@ -126,7 +126,7 @@ texts! {
     no_reply: fn(u64) -> String = |seconds| format!("the server did not reply within {seconds} seconds");
     stopped: fn(usize) -> String = |lines| format!("stopped by a signal after {lines} messages");
     line_too_long: fn(usize) -> String = |bytes| format!("the line has more than {bytes} bytes");
-    not_utf8: Text = "not all of the input is UTF-8; what is not was replaced by \u{fffd}";
+    not_utf8: Text = "the input is not all UTF-8; invalid bytes were replaced by \u{fffd}";
     addressed: Text = "the text begins with @; use --to NAME for one user, or --all for the whole room";
     progress: fn(usize, Option<u32>) -> String = |lines, rate| match rate {
         Some(rate) => format!("{lines} lines sent; the server takes {rate} a second"),
@@ -178,11 +178,11 @@ texts! {
         ("the binder at {}: {}", "the binder at {}: {}"),
         ("the server at {}: {}", "the server at {}: {}"),
         ("Connection refused (os error {})", "nothing is listening there"),
-        ("No route to host (os error {})", "there is no way to that machine"),
+        ("No route to host (os error {})", "that machine cannot be reached"),
         ("Network is unreachable (os error {})", "there is no network"),
         ("connection timed out", "the machine does not answer"),
         ("Connection timed out (os error {})", "the machine does not answer"),
-        ("failed to lookup address information: {}", "there is no machine of this name"),
+        ("failed to lookup address information: {}", "no machine has this name"),
     ];
     error: fn(&str) -> String = |text| format!("Error: {text}");
     unreachable: fn(&str) -> String = |cause| format!("the server cannot be reached ({cause})");

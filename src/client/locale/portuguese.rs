@@ -86,7 +86,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
     },
     port_taken: |port| {
         format!(
-            "a porta {port} está em uso por um programa que não é deste chat; encerre-o, ou use um chat em outro lugar com \
+            "a porta {port} está em uso por outro programa; encerre-o, ou use um chat em outro lugar com \
              --binder HOST:PORTA ou --server HOST:PORTA"
         )
     },
@@ -95,7 +95,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
             "o servidor de chat na porta {port} não está registrado no binder desta máquina; use --server 127.0.0.1:{port}"
         )
     },
-    host_gone: "a máquina que compartilhava o chat se foi; procurando",
+    host_gone: "a máquina que compartilhava o chat se foi; procurando na rede",
 
     ask_name: "Nome de usuário: ",
     ask_room: "Nome da sala: ",
@@ -166,7 +166,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
     no_reply: |seconds| format!("o servidor não respondeu em {seconds} segundos"),
     stopped: |lines| format!("interrompido por um sinal depois de {lines} mensagens"),
     line_too_long: |bytes| format!("a linha tem mais de {bytes} bytes"),
-    not_utf8: "a entrada não é toda UTF-8; o que não é foi trocado por \u{fffd}",
+    not_utf8: "a entrada não é toda UTF-8; os bytes inválidos foram trocados por \u{fffd}",
     addressed: "o texto começa com @; use --to NAME para uma pessoa ou --all para a sala toda",
     progress: |lines, rate| match rate {
         Some(rate) => format!("{lines} linhas enviadas; o servidor aceita {rate} por segundo"),
@@ -265,7 +265,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
         ("not reached: {}", "{}"),
         ("no answer: {}", "sem resposta: {}"),
         ("too busy: HTTP status {}", "ocupado demais: status HTTP {}"),
-        ("no answer from behind a proxy: HTTP status {}", "sem resposta de trás de um proxy: status HTTP {}"),
+        ("no answer from behind a proxy: HTTP status {}", "sem resposta por trás de um proxy: status HTTP {}"),
         ("the answer is not XML-RPC but HTTP status {}", "a resposta não é XML-RPC, e sim o status HTTP {}"),
         ("the answer is not XML-RPC: {}", "a resposta não é XML-RPC"),
         ("fault {}: {}", "falha {}: {}"),
@@ -376,7 +376,7 @@ pub(super) const PORTUGUESE: Locale = Locale {
         Command::Me => (&["eu"], "diz o que você está fazendo"),
         Command::List => (&["salas", "listar"], "lista as salas"),
         Command::Users => (&["usuários", "usuarios"], "lista os usuários de uma sala"),
-        Command::History => (&["histórico", "historico"], "mostra as últimas QUANTAS mensagens (20 se nada for dito)"),
+        Command::History => (&["histórico", "historico"], "mostra as últimas QUANTAS mensagens (padrão: 20)"),
         Command::Search => (&["procurar", "buscar"], "mostra as mensagens guardadas que contêm TEXTO"),
         Command::Whoami => (&["quemsou"], "mostra o seu nome e a sua sala"),
         Command::Ignore => (&["ignorar"], "oculta as mensagens de um usuário ou volta a mostrá-las"),

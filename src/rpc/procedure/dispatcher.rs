@@ -289,7 +289,9 @@ impl Service for Dispatcher {
     fn metrics(&self, out: &mut Metrics) {
         (self.extra_metrics)(out);
         let by_procedure = |read: fn(&Meter) -> &AtomicU64| {
-            self.procedures.iter().map(move |procedure| (procedure.name, read(&procedure.meter).load(Ordering::Relaxed)))
+            self.procedures
+                .iter()
+                .map(move |procedure| (procedure.name, read(&procedure.meter).load(Ordering::Relaxed)))
         };
         out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|meter| &meter.calls));
         out.counters(
