@@ -14,7 +14,7 @@ use crate::sanitize::Sanitized;
 pub use english::{ENGLISH, Locale};
 
 /// All languages. The first one is the default.
-pub const LANGUAGES: &[&Locale] = &[&ENGLISH, &portuguese::PORTUGUESE];
+pub static LANGUAGES: &[&Locale] = &[&ENGLISH, &portuguese::PORTUGUESE];
 
 impl Locale {
     /// Returns the codes of all languages, as `--lang` takes them.

@@ -16,7 +16,7 @@ macro_rules! texts {
         }
 
         /// English.
-        pub const ENGLISH: Locale = Locale { $($name: $english,)* };
+        pub static ENGLISH: Locale = Locale { $($name: $english,)* };
     };
 }
 

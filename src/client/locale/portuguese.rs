@@ -5,7 +5,7 @@ use crate::program::HelpWords;
 use crate::rpc::Fault;
 
 /// Portuguese.
-pub(super) const PORTUGUESE: Locale = Locale {
+pub(super) static PORTUGUESE: Locale = Locale {
     code: "pt",
     help: HelpWords {
         about: Some("Conversa no terminal. Para scripts: client send --help. Mais: man chat-client"),
