@@ -13,7 +13,7 @@ use std::time::Duration;
 use chat_rpc::client::locale::{ENGLISH, Locale};
 use chat_rpc::rpc::{Client, Fault, Value};
 use support::home::Home;
-use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, TIMEOUT};
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT};
 
 /// Common words of English that no Portuguese sentence here has.
 const ENGLISH_WORDS: [&str; 23] = [
@@ -170,9 +170,7 @@ fn what_is_wrong_with_a_command_line_is_in_portuguese() {
     let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
     let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
     let run = |language: &str, arguments: &[&str]| {
-        let home = format!("HOME={}", home.0.display());
-        let clear = ["env", "-u", "CHAT_SECRET", "-u", "XDG_STATE_HOME", "-u", "XDG_CONFIG_HOME", language, &home];
-        let mut client = Process::start(&[&clear[..], CLIENT].concat(), arguments);
+        let mut client = home.client_with(&[language], arguments);
         client.end_input();
         assert!(!client.wait_exit(TIMEOUT).success(), "{arguments:?}");
         client.stderr.lines().join("\n")

@@ -9,7 +9,7 @@ use crate::rpc::Fault;
 use crate::stamp::{Stamp, Time};
 
 /// A message of the room that the user is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Message {
     /// Its number in the room; `None` from a server that does not number messages.
     pub(crate) id: Option<u64>,

@@ -62,14 +62,12 @@ impl Renderer {
     /// Returns the message that a confirmed draft has become. Its number is not known.
     fn as_message(&self, draft: &Draft, now: NaiveDateTime) -> Message {
         Message {
-            id: None,
             origin: self.name.clone(),
             destination: draft.to.clone(),
             content: draft.text.clone(),
             timestamp: Stamp(now).to_string(),
             time: Some(Time::now().to_string()),
-            room_id: None,
-            key: None,
+            ..Message::default()
         }
     }
 }

@@ -38,9 +38,7 @@ fn message(origin: &str, to: Option<&str>, content: &str) -> Event {
         destination: to.map(str::to_owned),
         content: content.into(),
         timestamp: "2025-11-23 14:03:11.123".into(),
-        time: None,
-        room_id: None,
-        key: None,
+        ..Message::default()
     })
 }
 
@@ -136,14 +134,10 @@ fn nothing_from_the_network_reaches_the_terminal_raw() {
 fn a_day_has_a_line_of_its_own() {
     let mut renderer = on_screen();
     let old = |timestamp: &str| Message {
-        id: None,
         origin: "bob".into(),
-        destination: None,
         content: "x".into(),
         timestamp: timestamp.into(),
-        time: None,
-        room_id: None,
-        key: None,
+        ..Message::default()
     };
     let shown =
         renderer.messages(&[old("2025-11-22 23:59:59"), old("2025-11-22 23:59:59"), old("2025-11-23 00:00:01")]);

@@ -222,14 +222,10 @@ mod tests {
 
     fn echo(text: &str) -> Message {
         Message {
-            id: None,
             origin: "me".into(),
-            destination: None,
             content: text.into(),
             timestamp: "2024-01-01 00:00:00".into(),
-            time: None,
-            room_id: None,
-            key: None,
+            ..Message::default()
         }
     }
 

@@ -141,12 +141,9 @@ mod tests {
         Message {
             id,
             origin: "ana".into(),
-            destination: None,
             content: content.into(),
             timestamp: format!("2024-01-01 {stamp}"),
-            time: None,
-            room_id: None,
-            key: None,
+            ..Message::default()
         }
     }
 
