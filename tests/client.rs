@@ -168,6 +168,19 @@ fn where_too_many_wait_already_messages_still_come() {
 }
 
 #[test]
+fn joining_makes_the_room_or_says_why_not() {
+    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--max-rooms", "1"]);
+    let home = Home::new();
+    let mut ana = home.client(&["--server", server.address(), "--user", "ana", "--room", "lobby"]);
+    ana.stderr.wait_for_line("There was no room lobby yet: it has been created.", TIMEOUT);
+    ana.stderr.wait_for_line("Joined lobby", TIMEOUT);
+    ana.send_line("join attic");
+    ana.stderr.wait_for_line("rooms: the limit is 1", TIMEOUT);
+    ana.end_input();
+    assert!(ana.wait_exit(TIMEOUT).success());
+}
+
+#[test]
 fn what_cannot_work_is_said_in_one_line() {
     let home = Home::new();
     for (arguments, code) in [
