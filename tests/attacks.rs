@@ -323,7 +323,7 @@ fn by_http() -> Vec<Attack> {
     add(
         "an upgrade with chunks",
         &request("Connection: upgrade\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
-        Status(501),
+        Fault(-32700),
     );
 
     for method in

@@ -1,7 +1,8 @@
 //! The framing of HTTP/1.x (RFC 9112): where a request ends in a stream of bytes, and which bytes are no request. Nothing here
 //! knows what a request means.
 
-use std::borrow::Cow;
+use crate::handover::chunk_size;
+pub use crate::refused::Refused;
 
 /// The longest head of a request, in bytes.
 pub const HEAD_BYTES: usize = 16 << 10;
@@ -10,23 +11,25 @@ pub const HEAD_LINES: usize = 100;
 /// The longest line before a chunk, in bytes.
 pub const CHUNK_LINE_BYTES: usize = 256;
 
-/// Why a request is refused, as its answer will say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The HTTP status.
-    pub status: u16,
-    /// A line for a person.
-    pub text: Cow<'static, str>,
-}
-
-impl Refused {
-    pub(crate) fn new(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into() }
-    }
-}
-
 fn malformed(text: &'static str) -> Refused {
     Refused::new(400, text)
+}
+
+/// A whole request: where its parts end, and what its head says about its connection and its body.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// The end of its head, and so the start of its body.
+    pub head_end: usize,
+    /// Its end.
+    pub end: usize,
+    /// If the head announces a body, be it an empty one.
+    pub has_length: bool,
+    /// If the body is in chunks.
+    pub is_chunked: bool,
+    /// If the connection goes on after the answer (RFC 9112, section 9.3).
+    pub keep_alive: bool,
+    /// If it is one of HTTP/1.0.
+    pub http_1_0: bool,
 }
 
 /// Follows one request through the bytes that have come so far. It looks at each byte once, however slowly they come.
@@ -44,6 +47,8 @@ pub struct Framing {
     /// Bytes of the body without the chunks' lines.
     body: u64,
     http_1_1: bool,
+    asks_to_close: bool,
+    asks_to_keep: bool,
     expects: bool,
 }
 
@@ -60,8 +65,7 @@ enum Step {
 
 impl Framing {
     /// Goes on with `bytes`, which begin with the request and have grown since the last call. Returns whether the request is
-    /// whole; then [`Framing::end`] says where it ends. Removes what need not be passed on: line breaks before the request, and
-    /// an expectation, see [`Framing::take_expectation`].
+    /// whole; then [`Framing::request`] says where it ends. Removes line breaks before the request.
     ///
     /// # Errors
     /// What the request is refused for, as soon as that is certain.
@@ -76,8 +80,8 @@ impl Framing {
                         self.at = 0;
                         continue;
                     }
-                    let Some(line) = self.line(bytes, HEAD_BYTES, 431)? else { return Ok(false) };
-                    self.head_line(bytes, line, max_body)?;
+                    let Some((start, end)) = self.line(bytes, HEAD_BYTES, 431)? else { return Ok(false) };
+                    self.head_line(&bytes[start..end], start == 0, max_body)?;
                 }
                 Step::Sized(end) => {
                     if bytes.len() < end {
@@ -112,13 +116,20 @@ impl Framing {
         }
     }
 
-    /// Where the whole request ends.
+    /// Returns the request, once it is whole.
     #[must_use]
-    pub fn end(&self) -> usize {
-        self.at
+    pub fn request(&self) -> Request {
+        Request {
+            head_end: self.head_end,
+            end: self.at,
+            has_length: self.lengths + self.encodings > 0,
+            is_chunked: self.encodings > 0,
+            keep_alive: !self.asks_to_close && (self.http_1_1 || self.asks_to_keep),
+            http_1_0: !self.http_1_1,
+        }
     }
 
-    /// Whether the client waits for `100 Continue` before it sends the body; true once.
+    /// Returns whether the client waits for `100 Continue` before it sends the body; true once.
     pub fn take_expectation(&mut self) -> bool {
         std::mem::take(&mut self.expects) && self.http_1_1 && self.step != Step::Head
     }
@@ -146,9 +157,8 @@ impl Framing {
         Ok(Some((start, end - 1)))
     }
 
-    fn head_line(&mut self, bytes: &mut Vec<u8>, (start, end): (usize, usize), max_body: usize) -> Result<(), Refused> {
-        let line = &bytes[start..end];
-        if start == 0 {
+    fn head_line(&mut self, line: &[u8], is_first: bool, max_body: usize) -> Result<(), Refused> {
+        if is_first {
             return self.request_line(line);
         }
         if line.is_empty() {
@@ -158,11 +168,7 @@ impl Framing {
         if self.lines > HEAD_LINES {
             return Err(Refused::new(431, format!("a request may have {HEAD_LINES} header lines\n")));
         }
-        if self.header(line)? {
-            bytes.drain(start..self.at);
-            (self.at, self.line_start) = (start, start);
-        }
-        Ok(())
+        self.header(line)
     }
 
     fn request_line(&mut self, line: &[u8]) -> Result<(), Refused> {
@@ -186,8 +192,8 @@ impl Framing {
         Err(malformed("the first line must be METHOD TARGET HTTP/1.1\n"))
     }
 
-    /// Notes what a header line says about framing. Returns whether the line is not to be passed on.
-    fn header(&mut self, line: &[u8]) -> Result<bool, Refused> {
+    /// Notes what a header line says about framing.
+    fn header(&mut self, line: &[u8]) -> Result<(), Refused> {
         let colon = line.iter().position(|&byte| byte == b':');
         let Some((name, value)) = colon.map(|colon| (&line[..colon], &line[colon + 1..])) else {
             return Err(malformed("a header line must have a colon\n"));
@@ -214,9 +220,13 @@ impl Framing {
                 return Err(Refused::new(417, "the only expectation is 100-continue\n"));
             }
             self.expects = true;
-            return Ok(true);
+        } else if name.eq_ignore_ascii_case(b"Connection") {
+            for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                self.asks_to_close |= option.eq_ignore_ascii_case(b"close");
+                self.asks_to_keep |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
         }
-        Ok(false)
+        Ok(())
     }
 
     fn head_is_complete(&mut self, max_body: usize) -> Result<(), Refused> {
@@ -243,7 +253,7 @@ impl Framing {
         if !(1..=16).contains(&digits) || !plain || rest.first().is_some_and(|&byte| byte != b';') {
             return Err(malformed("a chunk must begin with its length\n"));
         }
-        let size = line[..digits].iter().fold(0u64, |sum, &digit| sum << 4 | u64::from(hex(digit)));
+        let size = chunk_size(line);
         if size == 0 {
             self.step = Step::LastChunk;
             return Ok(());
@@ -263,13 +273,6 @@ fn too_large(max_body: usize) -> Refused {
     Refused::new(413, format!("a call may have {max_body} bytes\n"))
 }
 
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
-}
-
 /// RFC 9110, 5.6.2.
 fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -285,7 +288,7 @@ mod tests {
         for piece in bytes.chunks(step) {
             so_far.extend_from_slice(piece);
             if framing.advance(&mut so_far, 100).map_err(|refused| refused.status)? {
-                return Ok(Some(framing.end()));
+                return Ok(Some(framing.request().end));
             }
         }
         Ok(None)
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn line_breaks_before_a_request_and_an_expectation_are_not_passed_on() {
+    fn line_breaks_before_a_request_are_removed_and_an_expectation_is_told_once() {
         let (mut framing, mut bytes) = (Framing::default(), b"\r\n\r\nPOST / HTTP/1.1\r\nA: b\r\nExpect: ".to_vec());
         assert_eq!(framing.advance(&mut bytes, 100), Ok(false));
         bytes.extend_from_slice(b"100-Continue\r\nContent-Length: 2\r\n\r\n");
@@ -369,7 +372,25 @@ mod tests {
         assert!(framing.take_expectation() && !framing.take_expectation());
         bytes.extend_from_slice(b"hi");
         assert_eq!(framing.advance(&mut bytes, 100), Ok(true));
-        assert_eq!(bytes, b"POST / HTTP/1.1\r\nA: b\r\nContent-Length: 2\r\n\r\nhi");
-        assert_eq!(framing.end(), bytes.len());
+        assert!(bytes.starts_with(b"POST"));
+        assert_eq!((framing.request().head_end, framing.request().end), (bytes.len() - 2, bytes.len()));
+    }
+
+    #[test]
+    fn a_connection_goes_on_as_its_version_and_its_header_say() {
+        for (version, lines, keep_alive) in [
+            ("1.1", "", true),
+            ("1.0", "", false),
+            ("1.1", "Connection: Close\r\n", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.1", "Connection: te, close\r\n", false),
+            ("1.0", "Connection: keep-alive\r\nConnection: close\r\n", false),
+            ("1.1", "Connection: upgrade\r\nUpgrade: h2c\r\n", true),
+        ] {
+            let mut framing = Framing::default();
+            let mut bytes = format!("GET / HTTP/{version}\r\n{lines}\r\n").into_bytes();
+            assert_eq!(framing.advance(&mut bytes, 100), Ok(true));
+            assert_eq!(framing.request().keep_alive, keep_alive, "{version} {lines}");
+        }
     }
 }

@@ -1,46 +1,45 @@
 //! Stands between the system and an HTTP server that trusts what it reads. tiny_http, for which it was made, reads lines and
 //! bodies of any length into memory, keeps a thread for every connection, ends for good at an error of `accept`, and waits for
-//! slow peers. From outside none of that can be changed. But std, on which it is built, accepts, reads, writes and closes by
-//! functions of the C library, and a program may define these itself, as `symbols` does.
+//! slow peers. From outside none of that can be changed. But std, on which it is built, accepts and reads by functions of the
+//! C library, and a program may define these itself, as `symbols` does.
 //!
-//! So connections are the gate's. It reads them all by one event loop, follows the framing of HTTP ([`framing`]), and hands
-//! the server a connection only when a whole request has come on it that is as long as is allowed: the thread that reads it
-//! never waits, whatever the peer does. The next request is handed over when the one before is answered. What the
-//! server writes never waits either: the gate keeps what the peer does not take at once.
+//! So connections are the gate's. One event loop reads them all, follows the framing of HTTP ([`framing`]), and keeps what the
+//! peers do not take at once of their answers. The HTTP server has a single connection, the lane, on which the heads of whole,
+//! bounded requests follow each other ([`handover`]). Its thread that reads the lane runs the event loop, and never waits
+//! for a peer. The next request of a connection is handed over when the one before is answered.
 //!
 //! ```text
-//!   peers ──► event loop, in `accept4` ──► recv: one whole request ──► the server's workers
+//!   peers ──► event loop, in `recv` ──► the lane: whole heads ──► the HTTP server's workers
 //!     ▲        deadlines, limits, 4xx                                        │
-//!     └──────────────── what a peer takes at once, the rest later ◄── send ──┘
+//!     └──────────────── what a peer takes at once, the rest later ◄── Exchange ──┘
 //! ```
 //!
-//! Where the one calls in for the other, the server asks for the [`Exchange`] of a request that it took
-//! ([`Gate::begin`]), and says when it is answered ([`Exchange::answered`]).
+//! A worker exchanges the number in a head ([`NUMBER`]) for the [`Exchange`], which has the body and takes the answer.
 
+mod addresses;
+mod ages;
 mod connection;
+mod event_loop;
+mod exchange;
 pub mod framing;
+pub mod handover;
+mod refused;
 mod shared;
 mod symbols;
-mod table;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd as _;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::{TimeVal, TimeValLike as _};
-
-use connection::Connection;
 use shared::Shared;
 
-/// Panics in the gate's own code, which cost one connection each.
-pub(crate) static PANICS: AtomicU64 = AtomicU64::new(0);
+pub use exchange::Exchange;
+pub use handover::NUMBER;
 
-/// What a gate lets through.
+/// The limits that a gate enforces.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// The largest body of a request, in bytes.
@@ -51,16 +50,14 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Descriptors that the process may have.
     pub descriptors: usize,
-    /// How long a connection may be silent, a request take to come, and a peer take nothing of what it is sent.
+    /// How long a connection may be silent, a request take to come, and a peer take nothing of its answer.
     pub idle: Duration,
-    /// Who may have any number of connections, beside this machine.
+    /// Addresses that may have any number of connections, beside this machine.
     pub trusted: Vec<IpAddr>,
-    /// Whether accepted sockets lack the options that [`Gate::open`] sets on the listener, because connections came before.
-    pub inherits_nothing: bool,
 }
 
 impl Limits {
-    /// Whether the limits for each address do not concern `ip`.
+    /// Returns whether the limits for each address do not concern `ip`.
     #[must_use]
     pub fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -68,24 +65,12 @@ impl Limits {
     }
 }
 
-/// Who is told what happens on a connection while it waits for its answer. The number is that of [`Exchange::id`].
-pub trait Events: Send + Sync {
-    /// Another request has come.
-    fn pipelined(&self, connection: u64);
-
-    /// The peer sends nothing more. It may have closed the connection.
-    fn hung_up(&self, connection: u64);
-
-    /// The thread that accepted connections has ended, as one does that cannot start another thread.
-    fn ended(&self);
-}
-
 /// Figures for operators.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Connections accepted.
     pub accepted: AtomicU64,
-    /// Requests refused for what they are.
+    /// Requests refused for their form, size or slowness.
     pub refused: AtomicU64,
     /// Connections refused because there were too many.
     pub turned_away: AtomicU64,
@@ -98,52 +83,41 @@ pub struct Counters {
 pub struct Gate(Arc<Shared>);
 
 impl Gate {
-    /// Opens a gate before `listener`. From now on what is accepted from it by [`TcpListener::accept`], also after it was moved,
-    /// comes through the gate.
+    /// Opens a gate before `listener`. Returns it with the listener that the HTTP server is to serve, which has nothing but
+    /// lanes. Nothing is accepted before that server reads.
     ///
     /// # Errors
-    /// If the program is not built so that std's calls come here, or the system refuses what the gate needs.
-    pub fn open(listener: &TcpListener, limits: Limits) -> io::Result<Self> {
-        symbols::check()?;
-        let own = listener.try_clone()?;
-        own.set_nonblocking(true)?;
-        // Accepted sockets inherit these.
-        setsockopt(&own, sockopt::TcpNoDelay, &true)?;
-        setsockopt(&own, sockopt::ReceiveTimeout, &TimeVal::milliseconds(shared::LINGER.as_millis() as i64))?;
-        let gate = Self(Arc::new(Shared::new(own, limits)?));
-        gate.listen(listener)?;
-        Ok(gate)
+    /// If the system refuses what the gate needs.
+    pub fn open(listener: TcpListener, limits: Limits) -> io::Result<(Self, UnixListener)> {
+        listener.set_nonblocking(true)?;
+        let shared = Arc::new(Shared::new(listener, limits)?);
+        let served = symbols::add(&shared)?;
+        Ok((Self(shared), served))
     }
 
-    /// Sets who is told what happens on connections. Only the first call counts.
-    pub fn on_events(&self, events: Weak<dyn Events>) {
-        let _ = self.0.events.set(events);
-    }
-
-    /// Takes the right to answer a request, whose peer is `peer` for the HTTP server. `None` for what it must not answer: the
-    /// connection is gone, or it took for a request what was none.
-    #[must_use]
-    pub fn begin(&self, peer: SocketAddr) -> Option<Exchange> {
-        let (slot, serial, visit) = Connection::parse_token(peer)?;
-        let connection = table::by_slot(slot).filter(|connection| connection.begin(serial, visit))?;
-        Some(Exchange { connection, ended: false })
-    }
-
-    /// Has what is accepted from `listener`, a duplicate of the one it was opened for, come through it too.
+    /// Waits until the HTTP server reads through the gate.
     ///
     /// # Errors
-    /// If the number of its descriptor is too large.
-    pub fn listen(&self, listener: &TcpListener) -> io::Result<()> {
-        if table::listen(listener.as_raw_fd(), Arc::clone(&self.0)) {
+    /// If it does not within `timeout`, because it could start no thread, or the program was built so that std's calls do not
+    /// come here.
+    pub fn wait_until_read(&self, timeout: Duration) -> io::Result<()> {
+        if self.0.wait_until_read(timeout) {
             return Ok(());
         }
-        Err(io::Error::other("the listener's descriptor is too large a number"))
+        Err(io::Error::other("the HTTP library does not read through the gate"))
     }
 
-    /// Whether there is a thread that accepts connections.
+    /// Sets the function that is called when another request has come on a connection whose request is being answered, or
+    /// nothing more will: the peer may be gone. Its parameter is [`Exchange::id`]. Only the first call counts.
+    pub fn on_pipelined(&self, tell: impl Fn(u64) + Send + Sync + 'static) {
+        let _ = self.0.on_pipelined.set(Box::new(tell));
+    }
+
+    /// Takes the right to answer the request with this number. Returns `None` if its connection is gone.
     #[must_use]
-    pub fn is_accepting(&self) -> bool {
-        self.0.accepting.load(Ordering::SeqCst) > 0
+    pub fn begin(&self, number: u64) -> Option<Exchange> {
+        self.0.begun();
+        Exchange::begin(self.0.by_id(number)?)
     }
 
     /// Accepts no more connections.
@@ -151,112 +125,33 @@ impl Gate {
         self.0.drain();
     }
 
-    /// Connections that are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.open()
     }
 
-    /// Bytes of answers that peers have not taken yet.
+    /// Returns the bytes of answers that peers have not taken yet.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.0.unsent()
+        self.0.output.load(Ordering::SeqCst)
     }
 
-    /// What has been counted since it was opened.
+    /// Returns the figures since it was opened.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.0.counters
     }
 
-    /// Panics in the code of all gates.
+    /// Returns the number of panics in the code of all gates.
     #[must_use]
     pub fn panics() -> u64 {
-        PANICS.load(Ordering::Relaxed)
-    }
-}
-
-/// A request that is being answered. Dropped without [`Exchange::answered`], its connection is closed.
-pub struct Exchange {
-    connection: Arc<Connection>,
-    ended: bool,
-}
-
-impl Exchange {
-    /// The connection's number. No other connection of this process has it, now or later.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.connection.id()
-    }
-
-    /// The peer's address.
-    #[must_use]
-    pub fn peer(&self) -> SocketAddr {
-        self.connection.peer
-    }
-
-    /// Whether another request has come behind this one, or nothing more will: then the answer should not be held back.
-    #[must_use]
-    pub fn has_pipelined_request(&self) -> bool {
-        self.connection.has_more()
-    }
-
-    /// Whether the peer is still there, as far as is known.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.connection.is_open()
-    }
-
-    /// Bytes that were written and that the peer has not taken yet.
-    #[must_use]
-    pub fn unsent(&self) -> usize {
-        self.connection.unsent()
-    }
-
-    /// Nothing is kept for the peer from now on: a write takes what the peer takes at once, or fails with
-    /// [`io::ErrorKind::WouldBlock`]. For answers without an end, whose writer has its own way of waiting.
-    pub fn keep_nothing(&self) {
-        self.connection.keep_nothing();
-    }
-
-    /// The answer has been written. The connection goes on, or ends when the peer has all of it.
-    pub fn answered(mut self, keep_alive: bool) {
-        self.end(keep_alive);
-    }
-
-    fn end(&mut self, keep_alive: bool) {
-        if !std::mem::replace(&mut self.ended, true) {
-            self.connection.answer(keep_alive);
-        }
-    }
-}
-
-/// Writes the answer, past the HTTP server, whose own writer can be dropped before: it has a buffer and a descriptor. Never
-/// waits: what the peer does not take at once is kept for it.
-impl io::Write for Exchange {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.connection.write(bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.end(false);
+        symbols::PANICS.load(Ordering::Relaxed)
     }
 }
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Gate").field("limits", &self.0.limits).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Exchange {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Exchange").field("peer", &self.connection.peer).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 //! The HTTP side of a server: XML-RPC by `POST /` and `POST /RPC2`, a page for browsers by `GET /`, and for operators
 //! `GET /healthz` and `GET /metrics`.
 //!
-//! Only [`transport`] and [`request`] name tiny_http, which parses what the crate `gate` lets through: one whole request of a
-//! connection at a time. The gate has the connections, their deadlines and limits, and what peers have not read yet.
+//! Only [`transport`] and [`request`] name tiny_http, which parses the heads that the crate `gate` hands it: those of whole
+//! requests, one of a connection at a time. The gate has the connections, their deadlines and limits, and what peers have not
+//! read yet.
 
 mod config;
 mod page;
@@ -12,7 +13,7 @@ mod stream;
 mod transport;
 
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -22,7 +23,6 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use gate::{Gate, Limits};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
-use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::config::{FLAGS, HttpConfig};
@@ -39,6 +39,8 @@ use crate::program::keep_running;
 const SEND_BUFFER: usize = 64 << 10;
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
+/// How long the HTTP library may take to start, on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who calls: as much as HTTP says about it.
 #[derive(Debug, Default)]
@@ -82,22 +84,26 @@ impl HttpServer {
     /// When the address cannot be listened on, or a thread cannot be started.
     pub fn start(listener: Socket, config: HttpConfig, service: Arc<dyn Service>) -> io::Result<Self> {
         let address = local_address(&listener)?;
-        let accepted = TcpListener::from(listener.try_clone()?);
-        let gate = Gate::open(&accepted, gate_limits(&config))?;
+        let (gate, lanes) = Gate::open(listener.try_clone()?.into(), gate_limits(&config))?;
+        let tiny = serve_by_tiny_http(lanes)?;
+        gate.wait_until_read(START_TIMEOUT)?;
         let transport = Arc::new(Transport {
             address,
             service,
             gate,
-            listener: accepted.try_clone()?,
-            tiny: Mutex::new(Arc::new(serve_by_tiny_http(accepted)?)),
+            tiny,
             requests: AtomicU64::new(0),
             unanswered: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             config,
         });
-        let events: Arc<dyn gate::Events> = transport.clone();
-        transport.gate.on_events(Arc::downgrade(&events));
+        let told = Arc::downgrade(&transport);
+        transport.gate.on_pipelined(move |connection| {
+            if let Some(transport) = told.upgrade() {
+                transport.pipelined(connection);
+            }
+        });
         for number in 0..transport.config.workers {
             let transport = Arc::clone(&transport);
             keep_running(&format!("worker-{number}"), move || transport.work())?;
@@ -166,7 +172,6 @@ fn gate_limits(config: &HttpConfig) -> Limits {
         descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
         idle: config.connection_idle,
         trusted: config.trusted_proxies.clone(),
-        inherits_nothing: config.activated.is_some(),
     }
 }
 

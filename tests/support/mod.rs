@@ -17,9 +17,11 @@ pub mod scene;
 pub mod shared;
 pub mod tools;
 
+use std::env;
 use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -37,6 +39,26 @@ pub const BINDER: CommandLine = &[env!("CARGO_BIN_EXE_binder")];
 pub const SERVER: CommandLine = &[env!("CARGO_BIN_EXE_server")];
 /// Our terminal client.
 pub const CLIENT: CommandLine = &[env!("CARGO_BIN_EXE_client")];
+
+/// The variable that names a directory with other builds of our programs, to be tested in place of those that Cargo has made,
+/// for example static ones.
+pub const PROGRAMS: &str = "TEST_PROGRAMS";
+/// The variable with the command that runs those, for example an emulator of another processor.
+pub const RUNNER: &str = "TEST_RUNNER";
+
+/// Puts those programs in the place of ours in a command.
+fn in_place(line: CommandLine) -> Vec<String> {
+    let Some(directory) = env::var_os(PROGRAMS) else { return line.iter().map(ToString::to_string).collect() };
+    let runner = env::var(RUNNER).unwrap_or_default();
+    let words = line.iter().flat_map(|&word| {
+        let Some(name) = Path::new(word).file_name().filter(|_| [BINDER, SERVER, CLIENT].contains(&&[word][..])) else {
+            return vec![word.to_owned()];
+        };
+        let program = Path::new(&directory).join(name).to_string_lossy().into_owned();
+        runner.split_whitespace().map(str::to_owned).chain([program]).collect()
+    });
+    words.collect()
+}
 
 const ORIGINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/original/original.py");
 /// The binder of the original project.
@@ -72,7 +94,8 @@ impl Process {
     /// Starts a program with this as its standard input.
     #[track_caller]
     pub fn start_with(stdin: Stdio, line: CommandLine, arguments: &[impl AsRef<OsStr>]) -> Self {
-        let mut command = Command::new(line[0]);
+        let line = in_place(line);
+        let mut command = Command::new(&line[0]);
         command.args(&line[1..]).args(arguments);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

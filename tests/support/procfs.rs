@@ -18,6 +18,17 @@ pub fn threads(id: u32) -> u64 {
     status(id, "Threads")
 }
 
+/// How many parts of its memory that it may write to have this size in bytes: the stacks of threads are such parts.
+pub fn mappings(id: u32, size: usize) -> u64 {
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).expect("the program runs");
+    let address = |text: &str| usize::from_str_radix(text, 16).expect("an address");
+    let sizes = maps.lines().filter(|line| line.contains(" rw-p ")).filter_map(|line| {
+        let (start, rest) = line.split_once('-')?;
+        Some(address(rest.split(' ').next()?) - address(start))
+    });
+    sizes.filter(|found| *found == size).count() as u64
+}
+
 /// How often the threads that it has now have gone to sleep, and so have woken up.
 pub fn sleeps(id: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the program runs");

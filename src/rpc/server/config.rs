@@ -10,7 +10,7 @@ use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
 use crate::program::{Failure, Flag, Options};
 
-/// Descriptors for everything else: the listener, the log, calls to the binder, and connections that are just being read.
+/// Descriptors for everything but connections: the listener, the log, calls to the binder, and connections that are refused.
 const OTHER_DESCRIPTORS: u64 = 128;
 
 /// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
@@ -142,7 +142,7 @@ impl HttpConfig {
         })
     }
 
-    /// Returns how many descriptors a program needs that serves all the connections it may have, one each.
+    /// How many descriptors a program needs that serves all the connections it may have.
     #[must_use]
     pub fn descriptors(&self) -> u64 {
         self.max_connections as u64 + OTHER_DESCRIPTORS

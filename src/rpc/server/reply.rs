@@ -30,17 +30,10 @@ pub(super) enum Content {
     Html,
 }
 
-/// Decides whether the connection stays open.
-pub(super) struct Terms {
-    pub(super) keep_alive: bool,
-    pub(super) http_1_0: bool,
-}
-
 /// The right to answer one request, now or later and from any thread. Dropped without an answer, it answers 500.
 pub struct Responder {
     /// Empty once the answer is on its way.
     sent: Option<Sent>,
-    http_1_0: bool,
 }
 
 impl std::fmt::Debug for Responder {
@@ -50,9 +43,10 @@ impl std::fmt::Debug for Responder {
 }
 
 impl Responder {
-    pub(super) fn new(transport: Arc<Transport>, exchange: Exchange, terms: &Terms) -> Self {
-        let sent = Sent { transport, exchange: Some(exchange), keep_alive: terms.keep_alive };
-        Self { sent: Some(sent), http_1_0: terms.http_1_0 }
+    /// If `may_go_on`, the peer decides whether the connection stays open.
+    pub(super) fn new(transport: Arc<Transport>, exchange: Exchange, may_go_on: bool) -> Self {
+        let keep_alive = may_go_on && exchange.keep_alive;
+        Self { sent: Some(Sent { transport, exchange: Some(exchange), keep_alive }) }
     }
 
     fn exchange(&self) -> Option<&Exchange> {
@@ -114,7 +108,8 @@ impl Responder {
             Content::Text => "text/plain; charset=utf-8",
             Content::Html => "text/html; charset=utf-8",
         };
-        let connection = match (sent.keep_alive, self.http_1_0) {
+        let is_old = sent.exchange.as_ref().is_some_and(|exchange| exchange.http_1_0);
+        let connection = match (sent.keep_alive, is_old) {
             (true, true) => "Connection: keep-alive\r\n",
             (true, false) => "",
             (false, _) => "Connection: close\r\n",

@@ -1,7 +1,6 @@
-//! What a request's head says, and its body; what is refused before anybody is asked.
+//! What a request's head says, and what is refused before anybody is asked.
 
 use std::borrow::Cow;
-use std::io::Read as _;
 use std::net::IpAddr;
 
 use tiny_http::Request;
@@ -35,13 +34,8 @@ impl Rejection {
 /// What the settings say about a request.
 impl HttpConfig {
     /// Everything about a request that can be judged by its head.
-    pub(super) fn check(&self, request: &Request) -> Result<Target, Rejection> {
+    pub(super) fn check(&self, request: &Request, has_body: bool) -> Result<Target, Rejection> {
         use tiny_http::Method::{Get, Head, Post};
-        let is_chunked = header(request, "Transfer-Encoding").is_some();
-        if is_chunked && asks_to_upgrade(request) {
-            // tiny_http would hand out the chunks as they are.
-            return Err(Rejection::new(501, "a request for an upgrade cannot be chunked\n"));
-        }
         if headers(request, "Host").count() > 1 {
             return Err(Rejection::new(400, "a request has one Host header\n"));
         }
@@ -59,7 +53,6 @@ impl HttpConfig {
             && let Some(page) = self.page
         {
             return match header(request, "Accept-Encoding") {
-                _ if is_chunked => Err(Rejection::new(413, "this is read without a body\n")),
                 codings if accepts_gzip(codings) => Ok(Target::Page(page)),
                 _ => Err(Rejection::new(406, "the page is sent as Content-Encoding: gzip\n")),
             };
@@ -71,10 +64,6 @@ impl HttpConfig {
                     header: "Allow: POST\r\n",
                     ..Rejection::new(405, "XML-RPC is spoken by POST\n")
                 });
-            }
-            // tiny_http reads past the body of a request that is dropped, but not past chunks.
-            ("/events", Get) | ("/healthz" | "/metrics", Get | Head) if is_chunked => {
-                return Err(Rejection::new(413, "this is read without a body\n"));
             }
             ("/events", Get) => {
                 let last_event_id = header(request, "Last-Event-ID");
@@ -101,23 +90,10 @@ impl HttpConfig {
             // A web page can post any other type to any address without asking first.
             return Err(Rejection::new(415, "the Content-Type must be text/xml\n"));
         }
-        if !is_chunked && header(request, "Content-Length").is_none() {
+        if !has_body {
             return Err(Rejection::new(411, "a call needs a Content-Length or chunks\n"));
         }
         Ok(Target::Call)
-    }
-
-    /// Reads the body, which is there, and not longer than it may be.
-    pub(super) fn read_body(&self, request: &mut Request) -> Result<Vec<u8>, Rejection> {
-        let announced = request.body_length();
-        // One byte more than chunks can bring, or the end of the last one would be left for the next request.
-        let most = announced.unwrap_or(self.max_body_bytes + 1);
-        let mut body = Vec::with_capacity(announced.unwrap_or(0));
-        let read = request.as_reader().take(most as u64).read_to_end(&mut body);
-        if read.is_err() || announced.is_some_and(|length| body.len() < length) {
-            return Err(Rejection::new(400, "the body cannot be read\n"));
-        }
-        Ok(body)
     }
 
     /// Guards against DNS rebinding: a web page can make a browser send any name that its owner controls.
@@ -146,21 +122,13 @@ pub(super) fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a
     headers(request, name).next()
 }
 
-/// Whether this is the last request of its connection, by the same rule as tiny_http's own.
-pub(super) fn asks_to_close(request: &Request) -> bool {
-    let http_1_0 = *request.http_version() < (1, 1);
-    header(request, "Connection").map_or(http_1_0, |value| {
-        let value = value.to_ascii_lowercase();
-        value.contains("close") || value.contains("upgrade") || (http_1_0 && !value.contains("keep-alive"))
-    })
+/// Returns the number that the gate has given the request.
+pub(super) fn number(request: &Request) -> Option<u64> {
+    header(request, gate::NUMBER)?.parse().ok()
 }
 
 /// Returns for whom a proxy says that it sends this request: the last address, which it added itself.
 pub(super) fn forwarded_for(request: &Request) -> Option<IpAddr> {
     let last = headers(request, "X-Forwarded-For").last()?.rsplit(',').next()?.trim();
     last.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-fn asks_to_upgrade(request: &Request) -> bool {
-    header(request, "Connection").is_some_and(|value| value.to_ascii_lowercase().contains("upgrade"))
 }

@@ -1,27 +1,23 @@
 //! The way of a request from tiny_http to the service.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::mem::ManuallyDrop;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use gate::{Events, Exchange, Gate};
-use log::error;
-use parking_lot::Mutex;
+use gate::{Exchange, Gate};
 
 use super::config::HttpConfig;
-use super::reply::{ConnectionId, Responder, Terms};
-use super::request::{Target, asks_to_close, forwarded_for, header};
+use super::reply::{ConnectionId, Responder};
+use super::request::{Target, forwarded_for, header, number};
 use super::stream::Opener;
 use super::{Caller, Service};
 use crate::program::panics;
 use crate::rpc::credentials::Credentials;
 use crate::rpc::metrics::Metrics;
-
-/// The pauses before and after an attempt to have connections accepted again.
-const REBUILD_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the threads of one server share.
 pub(super) struct Transport {
@@ -29,9 +25,7 @@ pub(super) struct Transport {
     pub(super) address: SocketAddr,
     pub(super) service: Arc<dyn Service>,
     pub(super) gate: Gate,
-    /// Another one than before when its accept loop has ended.
-    pub(super) tiny: Mutex<Arc<tiny_http::Server>>,
-    pub(super) listener: TcpListener,
+    pub(super) tiny: ManuallyDrop<tiny_http::Server>,
     pub(super) requests: AtomicU64,
     pub(super) unanswered: AtomicUsize,
     /// Set first at shutdown: every answer from now on closes its connection.
@@ -40,64 +34,11 @@ pub(super) struct Transport {
     pub(super) closed: AtomicBool,
 }
 
-impl Events for Transport {
-    fn pipelined(&self, connection: u64) {
-        self.service.pipelined(ConnectionId(connection));
-    }
-
-    fn hung_up(&self, connection: u64) {
-        // Nobody may be there to wait any more.
-        self.service.pipelined(ConnectionId(connection));
-    }
-
-    fn ended(&self) {
-        let tiny = self.tiny.lock();
-        (0..self.config.workers).for_each(|_| tiny.unblock());
-    }
-}
-
 impl Transport {
     /// A worker's life.
     pub(super) fn work(self: &Arc<Self>) {
-        loop {
-            let tiny = Arc::clone(&self.tiny.lock());
-            match tiny.recv() {
-                Ok(request) => self.handle(request),
-                Err(_) => self.replace(&tiny),
-            }
-        }
-    }
-
-    /// Puts a new accept loop in the place of one that has ended, and waits until there is one. Connections are the gate's, and
-    /// so none is lost.
-    fn replace(self: &Arc<Self>, ended: &Arc<tiny_http::Server>) {
-        let mut tiny = self.tiny.lock();
-        if !Arc::ptr_eq(&tiny, ended) || self.gate.is_accepting() {
-            return;
-        }
-        error!("the accept loop of {} has ended, building a new one", self.address);
-        while !self.gate.is_accepting() {
-            thread::sleep(REBUILD_PAUSE);
-            if !can_start_threads() {
-                continue;
-            }
-            let built = self.listener.try_clone().and_then(|listener| {
-                self.gate.listen(&listener)?;
-                serve_by_tiny_http(listener)
-            });
-            if let Ok(built) = built {
-                *tiny = Arc::new(built);
-            }
-            // It can end at once.
-            thread::sleep(REBUILD_PAUSE);
-        }
-        drop(tiny);
-        // What its threads still had in hand.
-        let until = Instant::now() + 4 * REBUILD_PAUSE;
-        while Instant::now() < until {
-            if let Ok(Some(request)) = ended.recv_timeout(REBUILD_PAUSE) {
-                self.handle(request);
-            }
+        while let Ok(request) = self.tiny.recv() {
+            self.handle(request);
         }
     }
 
@@ -110,44 +51,39 @@ impl Transport {
                 thread::park();
             }
         }
-        match request.remote_addr().and_then(|&peer| self.gate.begin(peer)) {
+        match number(&request).and_then(|number| self.gate.begin(number)) {
             Some(exchange) => {
                 self.requests.fetch_add(1, Ordering::Relaxed);
-                self.answer(request, exchange);
+                self.answer(&request, exchange);
             }
-            None => {
-                self.unanswered.fetch_sub(1, Ordering::SeqCst);
-                drop(request.into_writer());
-            }
+            None => drop(self.unanswered.fetch_sub(1, Ordering::SeqCst)),
+        }
+        // Else tiny_http would answer it too.
+        drop(request.into_writer());
+    }
+
+    fn answer(self: &Arc<Self>, request: &tiny_http::Request, mut exchange: Exchange) {
+        let body = exchange.body.take();
+        let target = self.config.check(request, body.is_some());
+        let caller = Caller {
+            address: Some(self.caller_address(exchange.peer().ip(), request)),
+            credentials: header(request, "Authorization").and_then(Credentials::from_basic),
+        };
+        let head_only = *request.method() == tiny_http::Method::Head;
+        let responder = Responder::new(Arc::clone(self), exchange, target.is_ok());
+        match target {
+            Ok(Target::Call) => self.service.call(caller, &body.unwrap_or_default(), responder),
+            Ok(Target::Events(request)) => self.service.events(caller, request, Opener { responder }),
+            Ok(Target::Page(page)) => responder.page(page, head_only),
+            Ok(Target::Health) => responder.text(200, "", "ok\n", head_only),
+            Ok(Target::Metrics) => responder.text(200, "", &self.metrics(), head_only),
+            Err(rejection) => responder.text(rejection.status, rejection.header, &rejection.text, head_only),
         }
     }
 
-    fn answer(self: &Arc<Self>, mut request: tiny_http::Request, exchange: Exchange) {
-        let outcome = self.config.check(&request).and_then(|target| match target {
-            Target::Call => self.config.read_body(&mut request).map(|body| (target, body)),
-            Target::Events(_) | Target::Health | Target::Metrics | Target::Page(_) => Ok((target, Vec::new())),
-        });
-        let caller = Caller {
-            address: Some(self.caller_address(exchange.peer().ip(), &request)),
-            credentials: header(&request, "Authorization").and_then(Credentials::from_basic),
-        };
-        let terms = Terms {
-            keep_alive: outcome.is_ok() && !asks_to_close(&request),
-            http_1_0: *request.http_version() < (1, 1),
-        };
-        let head_only = *request.method() == tiny_http::Method::Head;
-        // Nothing of the request is kept for an answer that comes later. It is written through the gate, for the writer of
-        // tiny_http has a buffer and a descriptor.
-        drop(request.into_writer());
-        let responder = Responder::new(Arc::clone(self), exchange, &terms);
-        match outcome {
-            Ok((Target::Call, body)) => self.service.call(caller, &body, responder),
-            Ok((Target::Events(request), _)) => self.service.events(caller, request, Opener { responder }),
-            Ok((Target::Page(page), _)) => responder.page(page, head_only),
-            Ok((Target::Health, _)) => responder.text(200, "", "ok\n", head_only),
-            Ok((Target::Metrics, _)) => responder.text(200, "", &self.metrics(), head_only),
-            Err(rejection) => responder.text(rejection.status, rejection.header, &rejection.text, head_only),
-        }
+    /// Another request has come on a connection, or nothing more will: then nobody may be there to wait any more.
+    pub(super) fn pipelined(&self, connection: u64) {
+        self.service.pipelined(ConnectionId(connection));
     }
 
     /// Returns whom the limits for each address concern: behind a proxy, whoever it says that it speaks for.
@@ -174,19 +110,10 @@ impl Transport {
     }
 }
 
-/// Whether there are threads for a new accept loop. tiny_http starts five, and leaves some behind when it cannot start all.
-fn can_start_threads() -> bool {
-    const WANTED: usize = 6;
-    let started: Vec<_> = (0..WANTED).map_while(|_| thread::Builder::new().spawn(|| ()).ok()).collect();
-    let enough = started.len() == WANTED;
-    started.into_iter().for_each(|thread| drop(thread.join()));
-    enough
-}
-
-/// tiny_http panics where it cannot start a thread.
-pub(super) fn serve_by_tiny_http(listener: TcpListener) -> io::Result<tiny_http::Server> {
-    std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None))
-        .map_err(|_| io::Error::other("no thread for the accept loop"))?
+/// tiny_http panics where it cannot start a thread, and when a server is dropped whose listener has no path.
+pub(super) fn serve_by_tiny_http(listener: UnixListener) -> io::Result<ManuallyDrop<tiny_http::Server>> {
+    std::panic::catch_unwind(move || tiny_http::Server::from_listener(listener, None).map(ManuallyDrop::new))
+        .map_err(|_| io::Error::other("no thread for the HTTP library"))?
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
