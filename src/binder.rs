@@ -88,13 +88,13 @@ impl BinderConfig {
 }
 
 /// A running binder.
-pub struct Running {
+pub struct RunningBinder {
     http: HttpServer,
     announcer: Option<Announcer>,
     _janitor: Janitor,
 }
 
-impl Running {
+impl RunningBinder {
     /// Returns the address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -123,7 +123,7 @@ impl Running {
 ///
 /// # Errors
 /// If the address cannot be listened on, or a thread cannot be started.
-pub fn start(config: BinderConfig) -> Result<Running, Failure> {
+pub fn start(config: BinderConfig) -> Result<RunningBinder, Failure> {
     let BinderConfig { http: config, secret, announce } = config;
     let wanted = config.listen;
     let listener =
@@ -149,7 +149,7 @@ pub fn start(config: BinderConfig) -> Result<Running, Failure> {
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let sweep = move || binder.sweep(Instant::now());
     let janitor = http.start_janitor(SWEEP_INTERVAL, sweep).map_err(failed)?;
-    let mut running = Running { http, announcer: None, _janitor: janitor };
+    let mut running = RunningBinder { http, announcer: None, _janitor: janitor };
     if announce {
         running.announce();
     }

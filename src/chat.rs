@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use parking_lot::Mutex;
 
-pub use self::core::{Applied, Core, Counts, Now, Registration, SendCall, WaitCall};
+pub use self::core::{Applied, Core, Counts, Now, SendCall, SignIn, WaitCall};
 use delivery::Bell;
 use entry::{Entry, Message, PersonId, RoomId};
 pub use identity::Proof;
@@ -45,7 +45,7 @@ use name::{RoomName, UserName};
 use params::{MessageKey, Recipient, Text};
 pub use refusal::Refusal;
 pub use room::{JOIN_MESSAGES, Page};
-pub use server::{PROGRAM, Running, ServerConfig, start};
+pub use server::{PROGRAM, RunningServer, ServerConfig, start};
 pub use state::{Effects, Envelope, State, WireForm};
 pub use store::{Identity, Store, StoreConfig};
 pub use streams::{MAX_USER_STREAMS, Position, Reader, RoomEvent, STREAM_GRACE, StreamCall};
@@ -72,7 +72,7 @@ pub struct Chat {
     /// The open streams of events. Under the lock of `core` it is told what to send, so that they get it in its order.
     streams: Streams,
     /// The key of digests that last as long as this process.
-    digests: secret::Key,
+    digests: secret::DigestKey,
     /// What secrets are checked against is made with this.
     salt: Salt,
     max_message_bytes: usize,
@@ -161,7 +161,13 @@ impl Chat {
     /// Returns a chat with what `core` knows, whose changes go into `log` and to `streams`, and whose users' secrets are
     /// checked by `salt`.
     #[must_use]
-    pub fn new(core: Core<Deferred>, log: Arc<dyn Log>, streams: Streams, digests: secret::Key, salt: Salt) -> Self {
+    pub fn new(
+        core: Core<Deferred>,
+        log: Arc<dyn Log>,
+        streams: Streams,
+        digests: secret::DigestKey,
+        salt: Salt,
+    ) -> Self {
         let max_message_bytes = core.state().limits().message_bytes;
         let (journal, bell) = (Journal::new(log.is_shared()), Bell::default());
         Self { core: Mutex::new(core), journal, log, bell, streams, digests, salt, max_message_bytes }
@@ -242,7 +248,7 @@ impl Chat {
         let confirmation = format!("User {username} registered.");
         let registration =
             self.acting(caller, &username, |core, proof| core.register(&username, proof, caller.address, now()))?;
-        if registration == Registration::New {
+        if registration == SignIn::New {
             let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
             let entry =
                 Entry::Register { person: PersonId(random_id()?), name: username.clone(), secret: secret.clone() };

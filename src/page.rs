@@ -4,12 +4,12 @@
 //! run time, so no text of a peer is in them: they fetch what they show by the calls that everybody makes.
 
 use crate::program::{Flag, Options};
-use crate::rpc::Page;
+use crate::rpc::WebPage;
 
 #[cfg(feature = "page")]
 macro_rules! page {
     ($name:literal) => {
-        Some(&Page {
+        Some(&WebPage {
             gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".html.gz")),
             headers: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".headers")),
         })
@@ -24,10 +24,10 @@ macro_rules! page {
 }
 
 /// The chat. `None` without the feature `page`.
-pub const CHAT: Option<&Page> = page!("chat");
+pub const CHAT: Option<&WebPage> = page!("chat");
 
 /// The list of servers. `None` without the feature `page`.
-pub const BINDER: Option<&Page> = page!("binder");
+pub const BINDER: Option<&WebPage> = page!("binder");
 
 /// The option of the programs that have a page.
 pub const FLAGS: &[Flag] =
@@ -35,6 +35,6 @@ pub const FLAGS: &[Flag] =
 
 /// Returns `page`, unless the command line declines it.
 #[must_use]
-pub fn wanted(page: Option<&'static Page>, options: &Options) -> Option<&'static Page> {
+pub fn wanted(page: Option<&'static WebPage>, options: &Options) -> Option<&'static WebPage> {
     page.filter(|_| !options.has("no-page"))
 }

@@ -62,15 +62,15 @@ pub fn check(secret: &str) -> Result<(), String> {
 }
 
 /// The key of the hashes: another one in every process, so that a hash means nothing elsewhere.
-pub struct Key([u8; 32]);
+pub struct DigestKey([u8; 32]);
 
-impl fmt::Debug for Key {
+impl fmt::Debug for DigestKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Key")
+        formatter.write_str("DigestKey")
     }
 }
 
-impl Key {
+impl DigestKey {
     /// A random key.
     ///
     /// # Errors
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn hashes_are_alike_only_for_the_same_secret_and_key() {
-        let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
+        let (key, other) = (DigestKey::random().unwrap(), DigestKey::random().unwrap());
         assert_eq!(key.digest("a"), key.digest("a"));
         assert_ne!(key.digest("a"), key.digest("b"));
         assert_ne!(key.digest("a"), key.digest(""));

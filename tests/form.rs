@@ -6,7 +6,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use chat_rpc::chat::entry::{Entry, Kept, Key, Message, PersonId, RoomId};
+use chat_rpc::chat::entry::{Entry, IdempotencyKey, Kept, Message, PersonId, RoomId};
 use chat_rpc::secret::Verifier;
 use chat_rpc::stamp::Time;
 use support::scene::{NOON, room, user};
@@ -18,8 +18,12 @@ fn entries() -> Vec<Entry> {
     let verifier: Verifier = postcard::from_bytes(&[7; 32]).unwrap();
     let to_all =
         Message { room: place, id: None, origin: person, recipient: None, key: None, time, content: "olá <&>".into() };
-    let to_one =
-        Message { id: Some(1000), recipient: Some(other), key: Key::parse("a key".into()).unwrap(), ..to_all.clone() };
+    let to_one = Message {
+        id: Some(1000),
+        recipient: Some(other),
+        key: IdempotencyKey::parse("a key".into()).unwrap(),
+        ..to_all.clone()
+    };
     vec![
         Entry::Register { person, name: user("ana"), secret: None },
         Entry::Register { person: other, name: user("João"), secret: Some(verifier.clone()) },

@@ -6,9 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use chat_rpc::chat::entry::{Entry, Key, PersonId, RoomId};
+use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::share::batch::{Admission, Batch, Verdict};
-use chat_rpc::chat::{Core, FORM, Limits, Now, Proof, Refusal, Registration, SendCall, State};
+use chat_rpc::chat::{Core, FORM, Limits, Now, Proof, Refusal, SendCall, SignIn, State};
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
 use std::time::Instant;
@@ -119,7 +119,7 @@ impl Chat {
         let entry = match *deed {
             Deed::Register(of) => {
                 let name = user(USERS[of]);
-                assert_eq!(core.register(&name, &proof, None, now)?, Registration::New);
+                assert_eq!(core.register(&name, &proof, None, now)?, SignIn::New);
                 Entry::Register { person: PersonId(id), name, secret: None }
             }
             Deed::Unregister(of) => core.unregister(&user(USERS[of]), &proof, now)?,
@@ -128,7 +128,7 @@ impl Chat {
             Deed::Leave(of) => core.leave(&user(USERS[of]), &proof, now)?.1,
             Deed::Send { from, room: at, to, key } => {
                 let (name, at, recipient) = (user(USERS[from]), room(ROOMS[at]), to.map(|to| user(USERS[to])));
-                let key = key.and_then(|key| Key::parse(key.to_string()).unwrap());
+                let key = key.and_then(|key| IdempotencyKey::parse(key.to_string()).unwrap());
                 let content = format!("{id} of {from}");
                 let call = SendCall { name: &name, room: &at, recipient: recipient.as_ref(), key, content };
                 return Ok(core.send(call, &proof, now)?.into_iter().collect());

@@ -13,7 +13,7 @@ use crate::network;
 use crate::program::Failure;
 use crate::rpc::{Caller, Fault, Value, procedures};
 use crate::sanitize::Sanitized;
-use crate::secret::{Digest, Key};
+use crate::secret::{Digest, DigestKey};
 
 /// The binder's procedures and their state.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Binder {
     /// Never locked together with `notices`; nothing blocks while either is held.
     registry: Mutex<Registry>,
     notices: Mutex<Notices>,
-    key: Key,
+    key: DigestKey,
     /// The secret required to register; `None` lets anyone.
     secret: Option<Digest>,
 }
@@ -70,7 +70,7 @@ impl Binder {
     /// # Errors
     /// If the system has no random numbers.
     pub fn new(secret: Option<&str>) -> Result<Self, Failure> {
-        let key = Key::random()?;
+        let key = DigestKey::random()?;
         let secret = secret.map(|secret| key.digest(secret));
         let registry = if secret.is_some() { Registry::with_leases_first() } else { Registry::default() };
         Ok(Self { registry: Mutex::new(registry), notices: Mutex::default(), key, secret })

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::calls::{Applied, Counts, Now, Registration, SendCall, WaitCall};
+pub use self::calls::{Applied, Counts, Now, SendCall, SignIn, WaitCall};
 
 use super::Limits;
 use super::entry::{Entry, Message, PersonId, RoomId};
@@ -161,7 +161,7 @@ impl<T: Ticket> Core<T> {
         proof: &Proof,
         address: Option<IpAddr>,
         now: Now,
-    ) -> Result<Registration, Refusal> {
+    ) -> Result<SignIn, Refusal> {
         let digest = proof.for_registration(name, self.open_allowed)?;
         if let Ok(user) = self.state.user_named(name.key()) {
             let presence = self.presence.get_mut(&user.person.id);
@@ -171,12 +171,12 @@ impl<T: Ticket> Core<T> {
             };
             presence.last_call = now.monotonic;
             presence.stream_end = None;
-            return Ok(Registration::Resumed);
+            return Ok(SignIn::Resumed);
         }
         // Before the secret is worked on, which takes its time.
         self.state.check(&Entry::Register { person: PersonId(0), name: name.clone(), secret: None })?;
         self.registrations.take(address, now.monotonic)?;
-        Ok(Registration::New)
+        Ok(SignIn::New)
     }
 
     /// Returns the entry that unregisters a user, who leaves the room too.

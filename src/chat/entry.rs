@@ -28,16 +28,16 @@ impl std::fmt::Display for RoomId {
 
 /// The idempotency key of a message, as its sender made it up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Key(String);
+pub struct IdempotencyKey(String);
 
-impl Key {
+impl IdempotencyKey {
     /// Bytes of the longest key.
     pub const MAX_BYTES: usize = 64;
 
     /// Checks `text`. `None` for an empty one, which stands for no key.
     ///
     /// # Errors
-    /// It is longer than [`Key::MAX_BYTES`].
+    /// It is longer than [`IdempotencyKey::MAX_BYTES`].
     pub fn parse(text: String) -> Result<Option<Self>, usize> {
         if text.len() > Self::MAX_BYTES {
             return Err(Self::MAX_BYTES);
@@ -65,7 +65,7 @@ pub struct Message {
     /// The one who alone may read it beside the sender; `None` for the whole room.
     pub recipient: Option<PersonId>,
     /// The idempotency key, by which a repeated call is recognised.
-    pub key: Option<Key>,
+    pub key: Option<IdempotencyKey>,
     /// When it was sent.
     pub time: Time,
     /// The text.

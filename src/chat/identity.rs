@@ -3,7 +3,7 @@
 use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
 use crate::rpc::Credentials;
-use crate::secret::{Digest, Key};
+use crate::secret::{Digest, DigestKey};
 
 /// The credentials of a call, as far as they count.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Proof {
 impl Proof {
     /// Returns what `credentials` show.
     #[must_use]
-    pub fn new(credentials: Option<&Credentials>, key: &Key) -> Self {
+    pub fn new(credentials: Option<&Credentials>, key: &DigestKey) -> Self {
         let shown = credentials.map(|credentials| {
             let user = UserName::parse(&credentials.user).ok().map(|name| name.key().clone());
             (user, key.digest(&credentials.secret))

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::entry::{Entry, Key, PersonId};
+use super::entry::{Entry, IdempotencyKey, PersonId};
 use super::refusal::Refusal;
 
 /// The log into which entries go before they are applied.
@@ -168,7 +168,7 @@ impl Journal {
 /// Takes the entries of the next turn: several messages, or one entry of another kind. Messages do not change what is refused,
 /// so what is checked before the turn is true in it. A key that comes twice would.
 fn next_batch(queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
-    let mut keys: Vec<(PersonId, Key)> = Vec::new();
+    let mut keys: Vec<(PersonId, IdempotencyKey)> = Vec::new();
     let mut batch = Vec::new();
     while let Some((_, entry)) = queue.front() {
         let Entry::Send(message) = entry else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::entry::Key;
+use super::entry::IdempotencyKey;
 use super::streams::MAX_USER_STREAMS;
 use super::wire::largest_message;
 use crate::program::{Failure, Flag, Options};
@@ -88,7 +88,7 @@ macro_rules! limits {
             /// Returns the limits as `system.getCapabilities` publishes them, with those that are no options.
             #[must_use]
             pub fn published(&self) -> Vec<(String, i64)> {
-                let constants = [("streams_per_user", MAX_USER_STREAMS), ("max_key_bytes", Key::MAX_BYTES)];
+                let constants = [("streams_per_user", MAX_USER_STREAMS), ("max_key_bytes", IdempotencyKey::MAX_BYTES)];
                 let constants = constants.map(|(name, value)| (name.to_owned(), value.number()));
                 [$(($option.replace('-', "_"), self.$field.number())),+].into_iter().chain(constants).collect()
             }

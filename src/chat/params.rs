@@ -1,6 +1,6 @@
 //! The parameters of the chat's procedures, checked before a handler runs.
 
-use super::entry::Key;
+use super::entry::IdempotencyKey;
 use super::name::{NameError, RoomName, UserName};
 use super::refusal::Refusal;
 use crate::rpc::{Fault, Param, Value, forbidden_char};
@@ -46,7 +46,7 @@ impl Param for Text {
 
 /// An idempotency key; an empty string or nothing at all is none.
 #[derive(Debug)]
-pub(super) struct MessageKey(pub(super) Option<Key>);
+pub(super) struct MessageKey(pub(super) Option<IdempotencyKey>);
 
 impl Param for MessageKey {
     const TYPE: &'static str = "string";
@@ -55,7 +55,7 @@ impl Param for MessageKey {
         let Some(Text(text)) = value.map(|value| Text::from_value(Some(value), name)).transpose()? else {
             return Ok(Self(None));
         };
-        Key::parse(text).map(Self).map_err(|value| Refusal::Limit { what: "bytes of a key", value }.into())
+        IdempotencyKey::parse(text).map(Self).map_err(|value| Refusal::Limit { what: "bytes of a key", value }.into())
     }
 }
 

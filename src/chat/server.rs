@@ -17,7 +17,7 @@ use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, keep_running, spawn};
 use crate::random;
 use crate::rpc::{Credentials, Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Streams, listen};
-use crate::secret::{self, Key};
+use crate::secret::{self, DigestKey};
 
 /// The longest pause between two rounds of the janitor.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ impl ServerConfig {
 }
 
 /// A running chat server.
-pub struct Running {
+pub struct RunningServer {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
@@ -160,7 +160,7 @@ pub struct Running {
     _janitor: Janitor,
 }
 
-impl Running {
+impl RunningServer {
     /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -196,7 +196,7 @@ impl Running {
 ///
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
-pub fn start(config: ServerConfig) -> Result<Running, Failure> {
+pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let ServerConfig { http: config, mut limits, open_allowed, binder, advertise, keeper, binder_credentials } = config;
     let wanted = config.listen;
     let listener =
@@ -205,7 +205,7 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
     let (keeper, state, identity) = Keeper::open(keeper, &mut limits, open_allowed)?;
     let core = Core::new(state, open_allowed, Instant::now());
     let streams = Streams::start().map_err(failed)?;
-    let chat = Arc::new(Chat::new(core, keeper.log(), streams, Key::random()?, identity.salt));
+    let chat = Arc::new(Chat::new(core, keeper.log(), streams, DigestKey::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, limits.published());
@@ -246,5 +246,5 @@ pub fn start(config: ServerConfig) -> Result<Running, Failure> {
             Some((stop, thread))
         }
     };
-    Ok(Running { chat, http, registration, keeper, maintainer, _janitor: janitor })
+    Ok(RunningServer { chat, http, registration, keeper, maintainer, _janitor: janitor })
 }

@@ -43,7 +43,7 @@ use self::engine::{Engine, EngineError};
 use self::epoch::Epoch;
 use self::keys::Keys;
 use self::meter::Meter;
-use self::position::Position;
+use self::position::StreamPosition;
 use self::replica::Replica;
 use super::entry::Entry;
 use super::journal::{Apply, Log, LogError, Outcome};
@@ -131,7 +131,7 @@ enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
     epoch: Epoch,
-    cursor: Position,
+    cursor: StreamPosition,
     /// If set, the stream has what was read of it, as far as is known.
     is_verified: bool,
 }

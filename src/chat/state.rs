@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Limits;
-use super::entry::{Entry, Key, PersonId, RoomId};
+use super::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
 use super::room::{Page, Person, Room};
@@ -33,7 +33,7 @@ pub struct Envelope<'a> {
     /// When it was sent.
     pub time: Time,
     /// Its idempotency key.
-    pub key: Option<&'a Key>,
+    pub key: Option<&'a IdempotencyKey>,
 }
 
 /// The functions that write messages for the wire, and read them again for a snapshot.
@@ -43,7 +43,7 @@ pub struct WireForm {
     pub write: fn(&Envelope<'_>, &str) -> Arc<str>,
     /// Reads the content and the key of what was written.
     #[allow(clippy::type_complexity, reason = "two parts of one text")]
-    pub read: fn(&str) -> Option<(String, Option<Key>)>,
+    pub read: fn(&str) -> Option<(String, Option<IdempotencyKey>)>,
 }
 
 /// The changes that an entry has made, for those who wait for them.
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Returns whether `user` has used `key` within their last messages.
-    pub(super) fn has_used(user: &User, key: &Key) -> bool {
+    pub(super) fn has_used(user: &User, key: &IdempotencyKey) -> bool {
         user.recent.has(key)
     }
 

@@ -22,7 +22,7 @@ pub(super) use self::config::FLAGS;
 pub use self::config::StoreConfig;
 use self::directory::Directory;
 use self::file::{Active, NewFile, read_head};
-use self::record::{Findings, PIECE, Reader};
+use self::record::{Findings, PIECE, RecordReader};
 use super::entry::Entry;
 use super::journal::{Log, LogError};
 use super::state::State;
@@ -82,7 +82,7 @@ impl Store {
         let mut position = 0;
         let mut file = directory.open_log().map_err(cannot)?;
         if let Some(file) = &file {
-            let mut reader = Reader::new(file);
+            let mut reader = RecordReader::new(file);
             let (mut unreadable, mut refused) = (0, 0);
             while let Some((_, payload)) = reader.next().map_err(cannot)? {
                 if identity.is_none() {

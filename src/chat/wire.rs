@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entry::Key;
+use super::entry::IdempotencyKey;
 use super::name::UserName;
 use super::room::Page;
 use super::state::{Envelope, WireForm};
@@ -39,10 +39,10 @@ fn message(envelope: &Envelope<'_>, content: &str) -> Arc<str> {
 }
 
 /// Reads the content and the key of a message that [`message`] has written.
-fn content(wire: &str) -> Option<(String, Option<Key>)> {
+fn content(wire: &str) -> Option<(String, Option<IdempotencyKey>)> {
     let read = read_response(write::response(wire).as_bytes(), &DocumentLimits::default()).ok()?.ok()?;
     let text = |name| read.member(name).and_then(Value::as_str);
-    let key = text("key").and_then(|key| Key::parse(key.to_owned()).ok()).flatten();
+    let key = text("key").and_then(|key| IdempotencyKey::parse(key.to_owned()).ok()).flatten();
     Some((text("content")?.to_owned(), key))
 }
 

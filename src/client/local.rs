@@ -41,8 +41,8 @@ fn store() -> Option<StoreConfig> {
 pub(crate) struct Local {
     share: bool,
     locale: &'static Locale,
-    binder: Option<binder::Running>,
-    server: Option<chat::Running>,
+    binder: Option<binder::RunningBinder>,
+    server: Option<chat::RunningServer>,
     /// If the network was told of the binder.
     is_announced: bool,
     /// The binder of the machine that has the chat, or had it last.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::link::{Link, Network, Received, is_multicast, wait};
-use super::packet::{LIFETIME, Service};
+use super::packet::{LIFETIME, ServiceInstance};
 use crate::program::{Failure, spawn};
 use crate::random;
 
@@ -46,7 +46,8 @@ impl Announcer {
         let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let own = own.trim();
         let label = format!("{} ({digits})", &own[..own.floor_char_boundary(MAX_HOST)]);
-        let service = Service { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };
+        let service =
+            ServiceInstance { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };
         let (stop, stopped) = UnixStream::pair().map_err(failed)?;
         stopped.set_nonblocking(true).map_err(failed)?;
         let announcement = Announcement { service, ip: listening.ip(), audiences: Vec::new(), refused: Vec::new() };
@@ -78,7 +79,7 @@ struct Audience {
 
 /// An announcement in progress.
 struct Announcement {
-    service: Service,
+    service: ServiceInstance,
     /// The address that the binder listens on.
     ip: IpAddr,
     audiences: Vec<Audience>,
@@ -147,12 +148,12 @@ fn has_ended(stopped: &UnixStream) -> bool {
 
 impl Audience {
     /// Announces the service for `lifetime` seconds.
-    fn tell(&self, service: &Service, lifetime: u32) {
+    fn tell(&self, service: &ServiceInstance, lifetime: u32) {
         service.announcement(self.link.network.ip, lifetime).iter().for_each(|packet| self.link.send(packet));
     }
 
     /// Replies to the queries that have come.
-    fn reply(&mut self, service: &Service) {
+    fn reply(&mut self, service: &ServiceInstance) {
         let Self { link, replied, .. } = self;
         link.receive(|Received { bytes, from }| {
             let now = Instant::now();

@@ -27,7 +27,7 @@ type Result<T> = std::result::Result<T, SimpleDnsError>;
 
 /// An announced binder.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct ServiceInstance {
     /// Its name for people, at most 63 bytes.
     pub(super) label: String,
     /// The first part of the name of its host.
@@ -75,7 +75,7 @@ fn host_address(data: &RData<'_>) -> Option<IpAddr> {
     (!is_special && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback()).then_some(ip)
 }
 
-impl Service {
+impl ServiceInstance {
     fn instance(&self) -> Result<Name<'_>> {
         let mut labels = vec![Label::new(self.label.as_bytes())?];
         labels.extend(SERVICE.split('.').map(|part| Label::new_unchecked(part.as_bytes())));
@@ -267,8 +267,8 @@ mod tests {
     const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
     const IP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7));
 
-    fn service() -> Service {
-        Service { label: "attic (0001)".into(), host: "chat-rpc-1".into(), port: 5000 }
+    fn service() -> ServiceInstance {
+        ServiceInstance { label: "attic (0001)".into(), host: "chat-rpc-1".into(), port: 5000 }
     }
 
     #[test]

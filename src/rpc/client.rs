@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::credentials::Credentials;
 use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
 use crate::endpoint::Endpoint;
-use exchange::{Request, exchange};
+use exchange::{HttpRequest, exchange};
 pub use stream::{EventStream, StreamEvent};
 
 /// The longest time that connecting may take.
@@ -142,11 +142,11 @@ impl Client {
         EventStream::open(&self.request(&line, "Accept: text/event-stream\r\n".into(), ""), time)
     }
 
-    fn request<'a>(&'a self, line: &'a str, mut headers: String, body: &'a str) -> Request<'a> {
+    fn request<'a>(&'a self, line: &'a str, mut headers: String, body: &'a str) -> HttpRequest<'a> {
         if let Some(credentials) = &self.authorization {
             headers.push_str(&format!("Authorization: {credentials}\r\n"));
         }
-        Request { server: self.server.as_ref().map_err(|wrong| *wrong), line, headers, body }
+        HttpRequest { server: self.server.as_ref().map_err(|wrong| *wrong), line, headers, body }
     }
 }
 

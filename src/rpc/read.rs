@@ -47,7 +47,7 @@ impl Default for DocumentLimits {
 /// # Errors
 /// See [`ReadError`].
 pub fn read_call(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
-    let scanned = SubsetReader::new(body).and_then(|mut source| Reader::new(&mut source, limits).call());
+    let scanned = SubsetReader::new(body).and_then(|mut source| DocumentReader::new(&mut source, limits).call());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -59,7 +59,7 @@ pub fn read_call(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError
 #[doc(hidden)]
 pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
     let mut source = XmlRsReader::new(body);
-    let mut reader = Reader::new(&mut source, limits);
+    let mut reader = DocumentReader::new(&mut source, limits);
     let call = reader.call();
     reader.or_not_even_xml(call)
 }
@@ -70,7 +70,7 @@ pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Cal
 /// # Errors
 /// See [`ReadError`].
 pub fn read_response(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
-    let scanned = SubsetReader::new(body).and_then(|mut source| Reader::new(&mut source, limits).response());
+    let scanned = SubsetReader::new(body).and_then(|mut source| DocumentReader::new(&mut source, limits).response());
     match scanned {
         // Both sources count alike, so what is too much for one is too much for the other.
         Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
@@ -82,7 +82,7 @@ pub fn read_response(body: &[u8], limits: &DocumentLimits) -> Result<Result<Valu
 #[doc(hidden)]
 pub fn read_response_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
     let mut source = XmlRsReader::new(body);
-    let mut reader = Reader::new(&mut source, limits);
+    let mut reader = DocumentReader::new(&mut source, limits);
     let response = reader.response();
     reader.or_not_even_xml(response)
 }
@@ -98,7 +98,7 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The grammar, and the one place that counts against the limits.
-struct Reader<'r, 'd> {
+struct DocumentReader<'r, 'd> {
     /// Behind a pointer, so that a program has the grammar once and not for each source.
     source: &'r mut dyn Source<'d>,
     limits: &'r DocumentLimits,
@@ -106,9 +106,9 @@ struct Reader<'r, 'd> {
     elements: usize,
 }
 
-impl<'r, 'd> Reader<'r, 'd> {
+impl<'r, 'd> DocumentReader<'r, 'd> {
     fn new(source: &'r mut dyn Source<'d>, limits: &'r DocumentLimits) -> Self {
-        Reader { source, limits, depth: 0, elements: 0 }
+        DocumentReader { source, limits, depth: 0, elements: 0 }
     }
 
     fn call(&mut self) -> Result<Call, ReadError> {

@@ -26,7 +26,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::config::{FLAGS, HttpConfig};
-pub use self::page::Page;
+pub use self::page::WebPage;
 pub use self::reply::{ConnectionId, Responder, Sent};
 pub use self::stream::{Audience, Opener, StreamRequest, Streams};
 use self::transport::{Transport, serve_by_tiny_http};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_rpc::chat::entry::{Entry, Key, PersonId, RoomId};
+use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::name::{RoomName, UserName};
-use chat_rpc::chat::{Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, Registration, SendCall};
+use chat_rpc::chat::{Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, SendCall, SignIn};
 use chat_rpc::chat::{State, Ticket, WaitCall, WireForm};
 use chat_rpc::rpc::Credentials;
 use chat_rpc::secret::{self, Salt};
@@ -39,7 +39,7 @@ pub struct Scene {
     pub now: Now,
     /// What has been applied.
     pub log: Vec<Entry>,
-    digests: secret::Key,
+    digests: secret::DigestKey,
     salt: Salt,
     next_id: u64,
 }
@@ -71,7 +71,7 @@ impl Scene {
     pub fn new(limits: Limits, form: WireForm) -> Self {
         let now = Now { monotonic: Instant::now(), time: Time { utc: NOON, ahead: 0 } };
         let core = Core::empty(limits, form, true, now.monotonic);
-        let (digests, salt) = (secret::Key::random().unwrap(), Salt::random(false).unwrap());
+        let (digests, salt) = (secret::DigestKey::random().unwrap(), Salt::random(false).unwrap());
         Self { core, now, log: Vec::new(), digests, salt, next_id: 0 }
     }
 
@@ -110,7 +110,7 @@ impl Scene {
 
     pub fn register(&mut self, name: &str, secret: Option<&str>) -> Result<(), Refusal> {
         let (user, proof) = (user(name), self.proof(name, secret));
-        if self.core.register(&user, &proof, None, self.now)? == Registration::New {
+        if self.core.register(&user, &proof, None, self.now)? == SignIn::New {
             let verifier = secret.map(|secret| self.salt.verifier(user.key().as_str(), secret));
             let person = PersonId(self.next_id());
             self.commit(Entry::Register { person, name: user.clone(), secret: verifier.clone() })?;
@@ -157,7 +157,7 @@ impl Scene {
         text: &str,
     ) -> Result<bool, Refusal> {
         let (name, in_room, to) = (user(from), room(room_name), to.map(user));
-        let key = key.and_then(|key| Key::parse(key.to_owned()).unwrap());
+        let key = key.and_then(|key| IdempotencyKey::parse(key.to_owned()).unwrap());
         let call = SendCall { name: &name, room: &in_room, recipient: to.as_ref(), key, content: text.into() };
         match self.core.send(call, proof, self.now)? {
             Some(entry) => self.commit(entry).map(|(_, wakes)| wakes),

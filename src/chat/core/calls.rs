@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::chat::entry::Key;
+use crate::chat::entry::IdempotencyKey;
 use crate::chat::name::{RoomName, UserName};
 use crate::chat::streams::RoomEvent;
 use crate::chat::waits::Delivery;
@@ -37,7 +37,7 @@ pub struct Counts {
 
 /// The outcome of the first step of a registration.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Registration {
+pub enum SignIn {
     /// Nothing: the session of an earlier one goes on.
     Resumed,
     /// Its entry.
@@ -54,7 +54,7 @@ pub struct SendCall<'a> {
     /// The one who alone may read it; `None` for the whole room.
     pub recipient: Option<&'a UserName>,
     /// The idempotency key.
-    pub key: Option<Key>,
+    pub key: Option<IdempotencyKey>,
     /// The message.
     pub content: String,
 }

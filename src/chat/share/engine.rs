@@ -10,7 +10,7 @@ use redis::{RedisConnectionInfo, RedisError, ServerErrorKind, Value};
 
 use super::batch::Batch;
 use super::config::ShareConfig;
-use super::position::Position;
+use super::position::StreamPosition;
 
 /// Why the engine did not do something.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl EngineError {
 /// One entry of the stream.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) position: Position,
+    pub(super) position: StreamPosition,
     /// `None` for one that is none of this program's batches: the first of an epoch.
     pub(super) batch: Option<Batch>,
 }
@@ -124,7 +124,7 @@ impl Engine {
         stream: &str,
         batch: &Batch,
         entries: &[u8],
-    ) -> Result<Option<Position>, EngineError> {
+    ) -> Result<Option<StreamPosition>, EngineError> {
         let mut add = cmd("XADD");
         add.arg(stream).arg("NOMKSTREAM").arg("*");
         add.arg("origin").arg(format!("{:016x}", batch.origin)).arg("sequence").arg(batch.sequence);
@@ -134,7 +134,12 @@ impl Engine {
     }
 
     /// Reads what is past `cursor`; waits up to `wait` for something to come.
-    pub(super) fn read(&mut self, stream: &str, cursor: Position, wait: Duration) -> Result<Vec<Record>, EngineError> {
+    pub(super) fn read(
+        &mut self,
+        stream: &str,
+        cursor: StreamPosition,
+        wait: Duration,
+    ) -> Result<Vec<Record>, EngineError> {
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(READ_COUNT);
         if !wait.is_zero() {
@@ -147,14 +152,14 @@ impl Engine {
     }
 
     /// Returns the record at `position`, if it is there.
-    pub(super) fn record_at(&mut self, stream: &str, position: Position) -> Result<Option<Record>, EngineError> {
+    pub(super) fn record_at(&mut self, stream: &str, position: StreamPosition) -> Result<Option<Record>, EngineError> {
         let id = position.to_string();
         let found: Vec<Value> = self.call(cmd("XRANGE").arg(stream).arg(&id).arg(&id))?;
         Ok(records(found)?.pop())
     }
 
     /// Returns the position of the last record, if there is one.
-    pub(super) fn last(&mut self, stream: &str) -> Result<Option<Position>, EngineError> {
+    pub(super) fn last(&mut self, stream: &str) -> Result<Option<StreamPosition>, EngineError> {
         let found: Vec<Value> = self.call(cmd("XREVRANGE").arg(stream).arg("+").arg("-").arg("COUNT").arg(1))?;
         Ok(records(found)?.pop().map(|record| record.position))
     }

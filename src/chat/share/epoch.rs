@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use super::engine::{Engine, EngineError};
 use super::follow::Follower;
-use super::position::Position;
+use super::position::StreamPosition;
 use super::{report, snapshot};
 
 /// How long servers wait for each other at least: for those of which they do not know.
@@ -50,7 +50,7 @@ impl FromStr for Epoch {
 pub(super) struct Claim {
     /// The number of the epoch.
     epoch: u64,
-    cursor: Position,
+    cursor: StreamPosition,
 }
 
 impl fmt::Display for Claim {
@@ -120,7 +120,7 @@ impl Follower<'_> {
         }
         let number = before.map_or(0, |before| before.number).max(own.number) + 1;
         let new = Epoch { number, run };
-        let bytes = snapshot::write(&self.chat.state(), &self.replica.admission, Position::START);
+        let bytes = snapshot::write(&self.chat.state(), &self.replica.admission, StreamPosition::START);
         let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
         if let Some(first) = share.keys.begin(engine, (before, new), &share.charter.to_bytes(), &bytes)? {
             warn!("the shared log had lost entries; it goes on from this server's state as epoch {number}");

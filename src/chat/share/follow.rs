@@ -14,7 +14,7 @@ use super::charter::Charter;
 use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
 use super::replica::Replica;
-use super::report::{self, Report};
+use super::report::{self, PresenceReport};
 use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
 use crate::program::spawn;
 use crate::rpc::Audience;
@@ -207,7 +207,7 @@ impl Follower<'_> {
         engine.set_clock()?;
         let now = engine.time_at(Instant::now());
         // Twice as long as needed, so that others may miss one.
-        let report = Report::new(now, self.chat.heard(self.beat * 3));
+        let report = PresenceReport::new(now, self.chat.heard(self.beat * 3));
         let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
         share.keys.report(engine, share.origin, &bytes)?;
         let reports = report::all(engine, &share.keys)?;

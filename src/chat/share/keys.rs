@@ -13,7 +13,7 @@
 
 use super::engine::{Engine, EngineError, cmd};
 use super::epoch::{Claim, Epoch};
-use super::position::Position;
+use super::position::StreamPosition;
 
 /// Begins an epoch unless somebody else was faster. Returns the position of its first record. Keys: epoch, charter, snapshot,
 /// old stream, new stream. Arguments: the epoch before, the new one, charter, snapshot.
@@ -89,7 +89,7 @@ impl Keys {
         (before, new): (Option<Epoch>, Epoch),
         charter: &[u8],
         snapshot: &[u8],
-    ) -> Result<Option<Position>, EngineError> {
+    ) -> Result<Option<StreamPosition>, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(BEGIN).arg(5).arg(self.key("epoch")).arg(self.key("charter")).arg(self.key("snapshot"));
         eval.arg(self.stream(before.unwrap_or_default())).arg(self.stream(new));
@@ -113,7 +113,7 @@ impl Keys {
         engine: &mut Engine,
         epoch: Epoch,
         snapshot: &[u8],
-        position: Position,
+        position: StreamPosition,
     ) -> Result<bool, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(COMPACT).arg(3).arg(self.key("epoch")).arg(self.key("snapshot")).arg(self.stream(epoch));

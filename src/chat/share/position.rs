@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 /// The id of a record in the stream: when it was appended, in milliseconds of the engine's clock, and a number that tells
 /// apart what was appended within one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Position {
+pub(super) struct StreamPosition {
     pub(super) time: u64,
     pub(super) number: u64,
 }
 
-impl Position {
+impl StreamPosition {
     /// Before the first record.
     pub(super) const START: Self = Self { time: 0, number: 0 };
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for StreamPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}-{}", self.time, self.number)
     }
 }
 
-impl FromStr for Position {
+impl FromStr for StreamPosition {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

@@ -10,13 +10,13 @@ use super::charter::Charter;
 use super::engine::{Engine, EngineError, Record};
 use super::epoch::Epoch;
 use super::keys::Keys;
-use super::position::Position;
+use super::position::StreamPosition;
 use super::{Fate, Limits, snapshot};
 
 pub(super) struct Replica {
     pub(super) epoch: Epoch,
     /// The last record that was read.
-    pub(super) cursor: Position,
+    pub(super) cursor: StreamPosition,
     /// Whose it was, to know it again.
     pub(super) last: Option<(u64, u64)>,
     pub(super) admission: Admission,
@@ -33,7 +33,7 @@ impl Replica {
         let refused = |what: String| EngineError::Refused(what);
         if keys.epoch(engine)?.is_none() {
             let empty = State::new(limits.clone(), super::super::FORM);
-            let empty = snapshot::write(&empty, &Admission::default(), Position::START);
+            let empty = snapshot::write(&empty, &Admission::default(), StreamPosition::START);
             let empty = empty.map_err(|error| refused(error.to_string()))?;
             let first = Epoch { number: 1, run: engine.run() };
             keys.begin(engine, (None, first), &charter.to_bytes(), &empty)?;
@@ -71,7 +71,7 @@ impl Replica {
         });
         taken?;
         let after = Charter::new(before.identity.clone(), limits, open_allowed);
-        let bytes = snapshot::write(&state, &replica.admission, Position::START);
+        let bytes = snapshot::write(&state, &replica.admission, StreamPosition::START);
         let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
         let new = Epoch { number: replica.epoch.number + 1, run: engine.run() };
         if keys.begin(engine, (Some(replica.epoch), new), &after.to_bytes(), &bytes)?.is_some() {

@@ -14,11 +14,11 @@ const SILENT: u64 = 30_000;
 const GONE: u64 = 3_600_000;
 
 /// Returns the last report of each server. Removes those of servers that have long been gone.
-pub(super) fn all(engine: &mut Engine, keys: &Keys) -> Result<Vec<(u64, Report)>, EngineError> {
+pub(super) fn all(engine: &mut Engine, keys: &Keys) -> Result<Vec<(u64, PresenceReport)>, EngineError> {
     let now = engine.time_at(Instant::now());
     let mut reports = Vec::new();
     for (server, bytes) in keys.reports(engine)? {
-        let Ok(report) = postcard::from_bytes::<Report>(&bytes) else { continue };
+        let Ok(report) = postcard::from_bytes::<PresenceReport>(&bytes) else { continue };
         if now.saturating_sub(report.at) > GONE {
             keys.forget(engine, server)?;
         }
@@ -28,25 +28,25 @@ pub(super) fn all(engine: &mut Engine, keys: &Keys) -> Result<Vec<(u64, Report)>
 }
 
 /// Returns the servers that live.
-pub(super) fn living(reports: &[(u64, Report)], now: u64) -> Vec<u64> {
+pub(super) fn living(reports: &[(u64, PresenceReport)], now: u64) -> Vec<u64> {
     let living = reports.iter().filter(|(_, report)| now.saturating_sub(report.at) <= SILENT);
     living.map(|(server, _)| *server).collect()
 }
 
 /// Returns the servers that lived when the engine last heard of any.
-pub(super) fn last_seen(reports: &[(u64, Report)]) -> Vec<u64> {
+pub(super) fn last_seen(reports: &[(u64, PresenceReport)]) -> Vec<u64> {
     living(reports, reports.iter().map(|(_, report)| report.at).max().unwrap_or(0))
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Report {
+pub(super) struct PresenceReport {
     /// When it was made, in milliseconds of the engine's clock.
     pub(super) at: u64,
     /// Users, and how long before that they were heard of, in milliseconds.
     pub(super) heard: Vec<(PersonId, u32)>,
 }
 
-impl Report {
+impl PresenceReport {
     pub(super) fn new(at: u64, heard: Vec<(PersonId, Duration)>) -> Self {
         let millis = |ago: Duration| u32::try_from(ago.as_millis()).unwrap_or(u32::MAX);
         Self { at, heard: heard.into_iter().map(|(person, ago)| (person, millis(ago))).collect() }

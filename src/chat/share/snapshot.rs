@@ -5,17 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::super::entry::Entry;
 use super::super::{FORM, Limits, State};
 use super::batch::Admission;
-use super::position::Position;
+use super::position::StreamPosition;
 
 /// What stands before the entries.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
-    position: Position,
+    position: StreamPosition,
     admission: Admission,
 }
 
 /// Writes a state.
-pub(super) fn write(state: &State, admission: &Admission, position: Position) -> Result<Vec<u8>, postcard::Error> {
+pub(super) fn write(
+    state: &State,
+    admission: &Admission,
+    position: StreamPosition,
+) -> Result<Vec<u8>, postcard::Error> {
     let head = Head { position, admission: admission.clone() };
     let mut bytes = postcard::to_allocvec(&head)?;
     state.image(|entry| {
@@ -26,12 +30,12 @@ pub(super) fn write(state: &State, admission: &Admission, position: Position) ->
 }
 
 /// Returns the position of the stream at which a snapshot was written, if it can be read.
-pub(super) fn position(bytes: &[u8]) -> Option<Position> {
+pub(super) fn position(bytes: &[u8]) -> Option<StreamPosition> {
     postcard::take_from_bytes(bytes).ok().map(|(Head { position, .. }, _)| position)
 }
 
 /// Reads what [`write`] has written.
-pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(State, Admission, Position), String> {
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(State, Admission, StreamPosition), String> {
     let unreadable = |_| "the snapshot there is unreadable".to_owned();
     let (Head { position, admission }, mut rest) = postcard::take_from_bytes(bytes).map_err(unreadable)?;
     let mut state = State::new(limits.clone(), FORM);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::entry::Key;
+use super::super::entry::IdempotencyKey;
 
 /// Messages of a user within which a key is known again.
 const RECENT_MESSAGES: u64 = 256;
@@ -19,7 +19,7 @@ pub(in super::super) struct Recent {
     keys: VecDeque<(u64, u64)>,
 }
 
-fn digest(key: &Key) -> u64 {
+fn digest(key: &IdempotencyKey) -> u64 {
     let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(key.as_str()).into();
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
@@ -35,7 +35,7 @@ impl Recent {
     }
 
     /// Notes that a message was sent.
-    pub(super) fn note(&mut self, key: Option<&Key>) {
+    pub(super) fn note(&mut self, key: Option<&IdempotencyKey>) {
         self.sent += 1;
         if let Some(key) = key {
             self.keys.push_back((self.sent, digest(key)));
@@ -45,7 +45,7 @@ impl Recent {
         }
     }
 
-    pub(super) fn has(&self, key: &Key) -> bool {
+    pub(super) fn has(&self, key: &IdempotencyKey) -> bool {
         let digest = digest(key);
         self.keys.iter().any(|(_, used)| *used == digest)
     }
@@ -55,8 +55,8 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn key(number: u64) -> Key {
-        Key::parse(number.to_string()).unwrap().unwrap()
+    fn key(number: u64) -> IdempotencyKey {
+        IdempotencyKey::parse(number.to_string()).unwrap().unwrap()
     }
 
     #[test]

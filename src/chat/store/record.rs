@@ -63,7 +63,7 @@ pub(super) struct Findings {
 }
 
 /// Reads the records of a file in their order, each position once.
-pub(super) struct Reader<'a> {
+pub(super) struct RecordReader<'a> {
     file: &'a File,
     buffer: Vec<u8>,
     /// Where in the file the buffer begins.
@@ -77,7 +77,7 @@ pub(super) struct Reader<'a> {
     findings: Findings,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RecordReader<'a> {
     pub(super) fn new(file: &'a File) -> Self {
         let findings = Findings::default();
         Self { file, buffer: Vec::new(), offset: 0, at: 0, is_at_end: false, last: None, skipped: 0, findings }
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Returns what was found, once [`Reader::next`] has returned `None`.
+    /// Returns what was found, once [`RecordReader::next`] has returned `None`.
     pub(super) fn findings(&self) -> Findings {
         self.findings
     }

@@ -21,7 +21,7 @@ const RETRY_LATEST: Duration = Duration::from_secs(60);
 const MAX_CHUNK_LINE: u64 = 256;
 
 /// A request to a server.
-pub(super) struct Request<'a> {
+pub(super) struct HttpRequest<'a> {
     pub(super) server: Result<&'a Endpoint, &'static str>,
     /// Method and target, such as `POST /RPC2`.
     pub(super) line: &'a str,
@@ -31,7 +31,7 @@ pub(super) struct Request<'a> {
 }
 
 /// Sends a request, and reads the body of the reply. All of it takes at most `time`.
-pub(super) fn exchange(request: &Request<'_>, time: Duration) -> Result<Vec<u8>, CallError> {
+pub(super) fn exchange(request: &HttpRequest<'_>, time: Duration) -> Result<Vec<u8>, CallError> {
     whole(open(request, time)?.0)
 }
 
@@ -48,11 +48,11 @@ fn whole(body: impl Read) -> Result<Vec<u8>, CallError> {
 /// Sends a request, and reads the head of the reply. Both and the body take at most `time` together. Returns the body, which
 /// [`Timed::allow`] gives more time, and its content type.
 pub(super) fn open(
-    request: &Request<'_>,
+    request: &HttpRequest<'_>,
     time: Duration,
 ) -> Result<(Body<BufReader<Timed>>, Option<String>), CallError> {
     let deadline = Instant::now() + time;
-    let Request { server, line, headers, body } = request;
+    let HttpRequest { server, line, headers, body } = request;
     let server = server.map_err(|wrong| CallError::NotReached(wrong.to_owned()))?;
     let stream = connect(server, deadline.min(Instant::now() + CONNECT_TIMEOUT)).map_err(CallError::NotReached)?;
     let mut stream = Timed::new(stream, deadline, time);

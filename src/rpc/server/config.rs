@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::page::Page;
+use super::page::WebPage;
 use crate::endpoint::Endpoint;
 use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
@@ -35,7 +35,7 @@ pub struct HttpConfig {
     /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
     pub hosts: Vec<String>,
     /// What browsers get by `GET /`. Default none, and 405.
-    pub page: Option<&'static Page>,
+    pub page: Option<&'static WebPage>,
 }
 
 impl HttpConfig {

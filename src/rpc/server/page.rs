@@ -2,7 +2,7 @@
 
 /// A document for `GET /`.
 #[derive(Debug)]
-pub struct Page {
+pub struct WebPage {
     /// HTML in UTF-8, compressed (RFC 1952). It is kept in no other form.
     pub gzip: &'static [u8],
     /// Header lines beside type and length, each with CR LF, `Content-Encoding` among them.

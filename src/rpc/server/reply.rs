@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use gate::Exchange;
 
-use super::page::Page;
+use super::page::WebPage;
 use super::request::reason;
 use super::transport::Transport;
 
@@ -78,7 +78,7 @@ impl Responder {
     }
 
     /// Sends a page.
-    pub(super) fn page(mut self, page: &Page, head_only: bool) {
+    pub(super) fn page(mut self, page: &WebPage, head_only: bool) {
         self.send(200, Content::Html, page.headers, if head_only { &[] } else { page.gzip });
     }
 

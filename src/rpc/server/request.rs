@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tiny_http::Request;
 
 use super::config::HttpConfig;
-use super::page::{Page, accepts_gzip};
+use super::page::{WebPage, accepts_gzip};
 use super::stream::StreamRequest;
 
 pub(super) enum Target {
@@ -14,7 +14,7 @@ pub(super) enum Target {
     Events(StreamRequest),
     Health,
     Metrics,
-    Page(&'static Page),
+    Page(&'static WebPage),
 }
 
 /// An answer other than XML-RPC's. It closes the connection: nothing that follows can be trusted to be a request.
