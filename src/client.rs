@@ -26,6 +26,7 @@ mod secret;
 mod session;
 #[cfg(feature = "terminal")]
 mod terminal;
+mod threads;
 mod view;
 
 use std::io::IsTerminal as _;

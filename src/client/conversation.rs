@@ -36,7 +36,7 @@ pub(super) fn run(screen: &mut dyn Screen, options: &Options) -> Result<(), Fail
 fn converse(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
     let locale = screen.view().locale;
     let Some(name) = register(screen, options)? else { return Ok(()) };
-    screen.renderer().set_name(&name);
+    screen.renderer().name.clone_from(&name);
     let mut conversation = Conversation { screen, locale, offered: None };
     conversation.say(&(locale.welcome)(&sanitized(&name)));
     if let Some(room) = options.text("room") {
@@ -99,7 +99,7 @@ fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
     screen.show(&mut |renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
     let view = screen.view();
     if is_interactive {
-        extras::save_positions(view.renderer.positions());
+        extras::save_positions(&view.renderer.unseen.positions);
     }
     let lost = view.lost + unsent.len();
     match &view.end {
@@ -215,7 +215,7 @@ impl Conversation<'_> {
                 self.screen.send(one, to);
             }
             Command::Msg => self.screen.send(&second.unwrap_or_default(), Some(one)),
-            Command::Reply => match self.screen.renderer().last_private().map(str::to_owned) {
+            Command::Reply => match self.screen.renderer().last_private.clone() {
                 Some(to) => self.screen.send(one, Some(&to)),
                 None => self.fail(locale.nobody_to_reply),
             },
@@ -230,7 +230,7 @@ impl Conversation<'_> {
             Command::Search => outcome = self.search(one),
             Command::Whoami => self.screen.show(&mut |renderer| {
                 let room = renderer.room().map(sanitized);
-                let text = (locale.whoami)(&sanitized(renderer.name()), room.as_deref());
+                let text = (locale.whoami)(&sanitized(&renderer.name), room.as_deref());
                 vec![renderer.note(&text)]
             }),
             Command::Ignore => self.ignore(first.as_deref()),
@@ -315,8 +315,8 @@ impl Conversation<'_> {
             let text = match name {
                 Some(name) if renderer.ignore(name) => (locale.ignored)(&sanitized(name)),
                 Some(name) => (locale.unignored)(&sanitized(name)),
-                None if renderer.ignored().is_empty() => locale.ignoring_nobody.to_owned(),
-                None => (locale.ignoring)(&list(renderer.ignored())),
+                None if renderer.ignored.is_empty() => locale.ignoring_nobody.to_owned(),
+                None => (locale.ignoring)(&list(&renderer.ignored)),
             };
             vec![renderer.note(&text)]
         });

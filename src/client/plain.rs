@@ -3,13 +3,14 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use nix::sys::signal::Signal;
 
 use super::conversation;
 use super::event::Event;
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
+use super::threads::{start, stop_signals};
 use super::view::{End, Screen, View, now};
 use crate::program::{self, Failure, Options};
 
@@ -21,40 +22,16 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     let is_terminal = std::io::stdin().is_terminal();
     let signals = stop_signals(is_terminal)?;
     let view = View::start(options, locale, style, is_terminal)?;
-    let mut console = Console { view, lines: read_lines()?, signals, is_prompted: false };
-    conversation::run(&mut console, options)
+    let lines = start("input", bounded(0), |lines| read_lines(&lines))?;
+    conversation::run(&mut Console { view, lines, signals, is_prompted: false }, options)
 }
 
-/// Returns a channel with the lines of standard input, which is disconnected at its end.
-fn read_lines() -> Result<Receiver<String>, Failure> {
-    let (sender, lines) = bounded(0);
-    let read = move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
+fn read_lines(lines: &Sender<String>) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        if lines.send(line).is_err() {
+            return;
         }
-    };
-    program::spawn("input", read).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(lines)
-}
-
-/// Returns a channel with the signals that end a client. A second one ends the process at once, even if its output is stuck.
-/// If the client `asks` before it leaves, Ctrl-C does not count. Call before starting threads.
-pub(super) fn stop_signals(asks: bool) -> Result<Receiver<Signal>, Failure> {
-    let signals = program::stop_signals();
-    signals.thread_block().map_err(|error| Failure::while_doing("cannot wait for signals", error))?;
-    let (sender, receiver) = unbounded();
-    let receive = move || {
-        while let Ok(signal) = signals.wait() {
-            let _ = sender.send(signal);
-            if !asks || signal != Signal::SIGINT {
-                program::end_at_next_signal(|| {});
-            }
-        }
-    };
-    program::spawn("signals", receive).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(receiver)
+    }
 }
 
 struct Console {
@@ -86,7 +63,7 @@ impl Screen for Console {
                 },
                 recv(self.lines) -> line => {
                     self.is_prompted = false;
-                    self.view.renderer.active(now());
+                    self.view.renderer.unseen.active(now());
                     if line.is_err() {
                         self.view.end = Some(End::User);
                     }

@@ -70,15 +70,17 @@ pub(crate) struct Renderer {
     locale: &'static Locale,
     style: Style,
     size: Option<Size>,
-    name: String,
+    /// The user's name.
+    pub(crate) name: String,
     room: Option<String>,
     /// The day of the last line.
     day: NaiveDate,
-    ignored: Vec<String>,
-    last_private: Option<String>,
+    pub(crate) ignored: Vec<String>,
+    /// The author of the newest private message.
+    pub(crate) last_private: Option<String>,
     outage: OutageLine,
-    presence: Presence,
-    unseen: Unseen,
+    pub(crate) presence: Presence,
+    pub(crate) unseen: Unseen,
     last: Option<Last>,
     /// The lines about the current event so far.
     shown: Vec<Rendered>,
@@ -104,35 +106,15 @@ impl Renderer {
         }
     }
 
-    /// Returns the user's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Sets the user's name.
-    pub(crate) fn set_name(&mut self, name: &str) {
-        name.clone_into(&mut self.name);
-    }
-
     /// Returns the room that the user is in, according to the events shown so far.
     pub(crate) fn room(&self) -> Option<&str> {
         self.room.as_deref()
-    }
-
-    /// Returns the others in the room.
-    pub(crate) fn others(&self) -> Vec<String> {
-        self.presence.others.clone()
     }
 
     /// Returns a short list of the others in the room, and whether they are several. `None` if the user is alone.
     pub(crate) fn audience(&self) -> Option<(String, bool)> {
         let others = &self.presence.others;
         (!others.is_empty()).then(|| (few(self.locale, others), others.len() > 1))
-    }
-
-    /// Returns the author of the newest private message.
-    pub(crate) fn last_private(&self) -> Option<&str> {
-        self.last_private.as_deref()
     }
 
     /// Sets the size of the terminal. Lines are wrapped only if it is known. Returns whether it has changed.
@@ -143,21 +125,6 @@ impl Renderer {
     /// Records that something else was written to the screen, so that no earlier line is replaced.
     pub(crate) fn scrolled(&mut self) {
         self.last = None;
-    }
-
-    /// Records that the user has done something, and so has seen the screen.
-    pub(crate) fn active(&mut self, now: NaiveDateTime) {
-        self.unseen.active(now);
-    }
-
-    /// Returns the read positions, for [`Renderer::remember`] of the next client.
-    pub(crate) fn positions(&self) -> &[ReadPosition] {
-        self.unseen.positions()
-    }
-
-    /// Sets the read positions of the last client.
-    pub(crate) fn remember(&mut self, positions: Vec<ReadPosition>) {
-        self.unseen.remember(positions);
     }
 
     /// Ignores a user, or no longer. Returns whether the user is ignored now.
@@ -173,11 +140,6 @@ impl Renderer {
                 true
             }
         }
-    }
-
-    /// Returns the ignored users.
-    pub(crate) fn ignored(&self) -> &[String] {
-        &self.ignored
     }
 
     /// Returns whether a message is private for the user or mentions them, and is not from an ignored user.

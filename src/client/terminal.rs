@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, never, select, unbounded};
 use nix::sys::signal::{SigSet, Signal, raise};
 
 use super::command::{self, Command};
@@ -26,6 +26,7 @@ use super::event::{Draft, Event};
 use super::line::{Line, parse};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
+use super::threads::start;
 use super::view::{End, Screen, View, now};
 use crate::program::{Failure, Options};
 use editor::{Action, Editor};
@@ -33,7 +34,7 @@ use history::History;
 use keys::Key;
 use modes::{Modes, size, write};
 use prompt::Prompt;
-use threads::{read_keys, start, watch_signals};
+use threads::{read_keys, watch_signals};
 
 /// How long sending waits before the prompt returns, so that a message refused at once reappears in it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(300);
@@ -60,11 +61,11 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         view,
         keys: {
             let is_busy = Arc::clone(&is_busy);
-            start("keys", move |sender| read_keys(&sender, &is_busy))?
+            start("keys", unbounded(), move |sender| read_keys(&sender, &is_busy))?
         },
         signals: {
             let modes = modes.clone();
-            start("signals", move |sender| watch_signals(&signals, &sender, &modes))?
+            start("signals", unbounded(), move |sender| watch_signals(&signals, &sender, &modes))?
         },
         typed_ahead: VecDeque::new(),
         modes,
@@ -243,7 +244,7 @@ impl Terminal {
     /// Handles a key. If reading is over, returns the line, or that there is none.
     fn press(&mut self, key: Key) -> Option<Option<String>> {
         let is_question = self.question.is_some();
-        self.view.renderer.active(now());
+        self.view.renderer.unseen.active(now());
         match self.editor.press(key) {
             Action::Edited => self.edit(),
             Action::Enter => {
@@ -331,7 +332,7 @@ fn is_said(line: &str, renderer: &Renderer) -> bool {
             Line::Nowhere => true,
             Line::Command(Command::Me, rest) => !rest.is_empty() && renderer.room().is_some(),
             Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),
-            Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private().is_some(),
+            Line::Command(Command::Reply, rest) => is_whole(Command::Reply, &rest) && renderer.last_private.is_some(),
             _ => false,
         }
 }

@@ -118,8 +118,8 @@ impl View {
         let (session, events) = Session::start(super::setup(options, &is_host)?)?;
         let mut renderer = Renderer::new(locale, style, "", now());
         if is_interactive {
-            renderer.remember(extras::load_positions());
-            renderer.active(now());
+            renderer.unseen.positions = extras::load_positions();
+            renderer.unseen.active(now());
         }
         Ok(Self {
             session: Arc::new(session),

@@ -5,8 +5,8 @@ use crate::client::locale::Locale;
 
 /// The other members of the room, and the changes that the current line is about.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
-    pub(super) others: Vec<String>,
+pub(crate) struct Presence {
+    pub(crate) others: Vec<String>,
     came: Vec<String>,
     went: Vec<String>,
 }

@@ -67,7 +67,7 @@ fn messages_say_who_when_and_to_whom() {
     ] {
         assert_eq!(text(&renderer.event(&event, now())), line);
     }
-    assert_eq!(renderer.last_private(), Some("bob"));
+    assert_eq!(renderer.last_private.as_deref(), Some("bob"));
 }
 
 #[test]
@@ -255,13 +255,13 @@ fn the_bell_rings_for_calls_and_private_messages_only() {
 #[test]
 fn messages_after_a_while_without_a_key_are_below_a_line() {
     let mut renderer = on_screen();
-    renderer.active(now());
+    renderer.unseen.active(now());
     let after = |minutes: i64| now() + chrono::TimeDelta::minutes(minutes);
     let say = |renderer: &mut Renderer, at| text(&renderer.event(&message("bob", None, "hello"), at));
     assert_eq!(say(&mut renderer, after(4)), "14:03 <bob> hello\n");
     assert_eq!(say(&mut renderer, after(5)), "── new since 14:03 ──\n14:03 <bob> hello\n");
     assert_eq!(say(&mut renderer, after(50)), "14:03 <bob> hello\n", "once until there is a key again");
-    renderer.active(after(51));
+    renderer.unseen.active(after(51));
     assert_eq!(say(&mut renderer, after(52)), "14:03 <bob> hello\n");
     assert_eq!(say(&mut renderer, after(60)), "── new since 14:54 ──\n14:03 <bob> hello\n");
 }

@@ -24,17 +24,17 @@ pub(crate) struct ReadPosition {
 
 /// The read positions, and whether the line has been drawn.
 #[derive(Debug, Default)]
-pub(super) struct Unseen {
+pub(crate) struct Unseen {
     /// When the user did something last; `None` if nobody is at a keyboard.
     last_active: Option<NaiveDateTime>,
     is_divided: bool,
     /// The last one is that of the room read last.
-    positions: Vec<ReadPosition>,
+    pub(crate) positions: Vec<ReadPosition>,
 }
 
 impl Unseen {
     /// Records that the user has done something.
-    pub(super) fn active(&mut self, now: NaiveDateTime) {
+    pub(crate) fn active(&mut self, now: NaiveDateTime) {
         self.last_active = Some(now);
         self.is_divided = false;
     }
@@ -74,14 +74,6 @@ impl Unseen {
     pub(super) fn position(&self, user: &str, room: &str) -> Option<&str> {
         let mut positions = self.positions.iter();
         positions.find(|position| position.user == user && position.room == room).map(|position| &*position.timestamp)
-    }
-
-    pub(super) fn positions(&self) -> &[ReadPosition] {
-        &self.positions
-    }
-
-    pub(super) fn remember(&mut self, positions: Vec<ReadPosition>) {
-        self.positions = positions;
     }
 }
 

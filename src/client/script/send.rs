@@ -10,11 +10,11 @@ use super::super::api::MessageRate;
 use super::super::conversation::explain;
 use super::super::event::Event;
 use super::super::locale::Locale;
-use super::super::plain::stop_signals;
 use super::super::render::Style;
+use super::super::threads::{start, stop_signals};
 use super::super::view::now;
 use super::{Script, report, write};
-use crate::program::{self, Failure, Flag, Options, Subcommand};
+use crate::program::{Failure, Flag, Options, Subcommand};
 
 /// The command, for the help.
 pub(in crate::client) const COMMAND: Subcommand = Subcommand {
@@ -60,7 +60,7 @@ pub(in crate::client) fn send(
     let stop = stop_signals(false)?;
     let is_addressed = recipient.is_some() || options.has("all");
     let lines = if text.is_empty() {
-        read_lines()?
+        start("input", bounded(0), |lines| read(&lines))?
     } else {
         let text = text.join(" ");
         if !is_addressed && begins_with_at(&text) {
@@ -99,13 +99,7 @@ fn begins_with_at(text: &str) -> bool {
 /// A line of the input, which may be too long by one byte.
 type Line = io::Result<Vec<u8>>;
 
-/// Returns a channel with the lines of standard input, which is disconnected at its end. Reads no further than necessary.
-fn read_lines() -> Result<Receiver<Line>, Failure> {
-    let (sender, lines) = bounded(0);
-    program::spawn("input", move || read(&sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(lines)
-}
-
+/// Reads the lines of standard input, no further than necessary.
 fn read(lines: &Sender<Line>) {
     let mut input = io::stdin().lock();
     loop {

@@ -9,11 +9,11 @@ use nix::sys::signal::Signal;
 
 use super::super::event::{Event, Message};
 use super::super::locale::Locale;
-use super::super::plain::stop_signals;
 use super::super::render::Style;
+use super::super::threads::{start, stop_signals};
 use super::super::view::{SIGNAL_TIMEOUT, now};
 use super::{Script, write};
-use crate::program::{self, Failure, Flag, Options, Subcommand};
+use crate::program::{Failure, Flag, Options, Subcommand};
 use crate::random;
 
 /// The command, for the help.
@@ -53,16 +53,12 @@ pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style:
 
 /// Returns a channel that is disconnected as soon as nobody can read standard output any more, if the system can tell.
 fn closed_output() -> Result<Receiver<()>, Failure> {
-    let (sender, closed) = bounded(0);
-    let wait = move || {
+    start("output", bounded(0), |_sender| {
         let output = io::stdout();
         // Errors and hang-ups are reported without flags.
         let mut descriptors = [PollFd::new(output.as_fd(), PollFlags::empty())];
         while poll(&mut descriptors, PollTimeout::NONE).is_err() {}
-        drop(sender);
-    };
-    program::spawn("output", wait).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(closed)
+    })
 }
 
 struct Tail {

@@ -25,8 +25,10 @@ impl Terminal {
         let typed = typed.to_owned();
         let in_room = self.view.renderer.room().is_some();
         let rooms = if takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
-        let (start, found) =
-            complete(&typed, &Known { rooms, users: self.view.renderer.others(), in_room, locale: self.view.locale });
+        let (start, found) = complete(
+            &typed,
+            &Known { rooms, users: self.view.renderer.presence.others.clone(), in_room, locale: self.view.locale },
+        );
         let common = common_beginning(&found);
         if found.len() == 1 || common.len() > typed.len() - start {
             self.editor.replace_before(start, &common);

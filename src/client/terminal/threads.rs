@@ -4,27 +4,16 @@ use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::Sender;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use super::keys::{Decoder, Key};
 use super::modes::Modes;
 use crate::client::view::SECOND_INTERRUPT;
-use crate::program::{self, Failure};
 
 /// The time after a signal in which the program ends, even if it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Starts a thread that sends to the returned channel.
-pub(super) fn start<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce(Sender<T>) + Send + 'static,
-) -> Result<Receiver<T>, Failure> {
-    let (sender, receiver) = unbounded();
-    program::spawn(name, move || work(sender)).map_err(|error| Failure::while_doing("cannot start", error))?;
-    Ok(receiver)
-}
 
 /// Reads keys until the terminal is gone. Pressing Ctrl-C twice ends the client even while it waits for a server.
 pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
