@@ -20,10 +20,10 @@ const LIST_METHODS: &str = "<methodCall><methodName>system.listMethods</methodNa
 const SOON: Duration = Duration::from_secs(3);
 /// An attack makes a program larger by less than this, in kB.
 const GROWTH_KB: u64 = 4096;
-/// What the programs are started with: the shortest time after which they close a silent connection.
+/// The time after which the programs close a silent connection.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// What must come of an attack.
+/// The outcome that an attack must have.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     Fault(i32),
@@ -37,7 +37,7 @@ struct Attack {
     name: String,
     bytes: Vec<u8>,
     outcome: Outcome,
-    /// Whether the peer says that nothing more comes, instead of being silent.
+    /// If the peer says that nothing more comes, instead of being silent.
     ends: bool,
 }
 
@@ -400,7 +400,7 @@ fn play(program: &Process, attack: &Attack) -> Result<(), String> {
         connection.end();
     }
     let waits = match attack.outcome {
-        // What does not come is waited for.
+        // The program waits for the missing bytes.
         Status(408) => SOON + IDLE,
         Closed | Status(_) | Fault(_) => SOON,
     };

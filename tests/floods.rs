@@ -30,7 +30,7 @@ fn server(options: &[&str]) -> Process {
     Process::serve(SERVER, &[&fixed, options].concat())
 }
 
-/// How long calls of others take at the most, each on a connection of its own.
+/// Returns the time of the slowest but 5 % of calls, each on a connection of its own.
 fn slowest(server: &Process, count: usize) -> Duration {
     let times = (0..count).map(|_| {
         let start = Instant::now();
@@ -44,7 +44,7 @@ fn slowest(server: &Process, count: usize) -> Duration {
     times[times.len() * 95 / 100]
 }
 
-/// What a server has of what it could run out of, before a flood.
+/// The resources of a server before a flood.
 struct Quiet<'a> {
     server: &'a Process,
     usage: Usage<'a>,
@@ -134,7 +134,7 @@ fn pipelined_requests_are_read_no_faster_than_they_are_answered() {
     }
     running.store(false, Ordering::Relaxed);
     flood.into_iter().for_each(|thread| thread.join().unwrap());
-    // What the kernel keeps of both directions, and little else.
+    // The buffers of the kernel in both directions, and little else.
     let taken = sent.load(Ordering::Relaxed) / 8;
     assert!(taken < 16 << 20, "{taken} bytes of each");
     quiet.after();

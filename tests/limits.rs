@@ -259,7 +259,7 @@ fn rooms_users_and_users_in_a_room() {
         peer.ok("join_room", &[user.into(), "one".into()]);
     }
     names_figure(&peer.refused(Fault::LIMIT, "join_room", &["eve".into(), "one".into()]), 2);
-    // Who is there already may join again, and there is room for who comes when another one leaves.
+    // A user in the room may join again, and when one leaves there is room for another.
     peer.ok("join_room", &["ana".into(), "one".into()]);
     peer.ok("join_room", &["ana".into(), "two".into()]);
     peer.ok("join_room", &["eve".into(), "one".into()]);
@@ -341,7 +341,7 @@ fn registrations_a_minute_from_one_address() {
     let text = peer.refused(Fault::TOO_FAST, "register_user", &["zoe".into()]);
     names_figure(&text, 3);
     assert!(text.contains("try again in"), "{text}");
-    // What is no registration costs nothing, and a session can always be resumed.
+    // A refused registration costs nothing, and a session can always be resumed.
     peer.refused(Fault::NAME_IN_USE, "register_user", &["ana".into()]);
 
     let server = self::server(&["--registration-rate", "0"]);

@@ -57,7 +57,7 @@ procedures! { PROCEDURES for Clumsy {
     "fall" = fall() -> i64;
     /// Panics with an answer owed.
     "fall_later" = later fall_later() -> i64;
-    /// How often it fell.
+    /// Returns how often it fell.
     "count" = count() -> i64;
 } }
 

@@ -1,27 +1,25 @@
-//! How many connections each address has.
+//! The number of connections of each address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
+
+use crate::shared::guard;
 
 #[derive(Default)]
 pub(crate) struct Addresses(Mutex<HashMap<IpAddr, usize>>);
 
 impl Addresses {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds a connection. Returns how many there are with it.
     pub(crate) fn add(&self, ip: IpAddr) -> usize {
-        let mut counts = self.lock();
+        let mut counts = guard(&self.0);
         let count = counts.entry(subnet(ip)).or_default();
         *count += 1;
         *count
     }
 
     pub(crate) fn remove(&self, ip: IpAddr) {
-        let mut counts = self.lock();
+        let mut counts = guard(&self.0);
         if let Some(count) = counts.get_mut(&subnet(ip)) {
             *count -= 1;
             if *count == 0 {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
+
+use crate::shared::guard;
 
 /// A time, and the connection on which nothing has happened since.
 pub(crate) type Age = (Instant, u64);
@@ -12,13 +14,9 @@ pub(crate) type Age = (Instant, u64);
 pub(crate) struct Ages(Mutex<BTreeSet<Age>>);
 
 impl Ages {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<Age>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Replaces the time of a connection. `None` stands for one that waits for the server.
     pub(crate) fn replace(&self, id: u64, old: Option<Instant>, new: Option<Instant>) {
-        let mut ages = self.lock();
+        let mut ages = guard(&self.0);
         if let Some(old) = old {
             ages.remove(&(old, id));
         }
@@ -28,11 +26,11 @@ impl Ages {
     }
 
     pub(crate) fn oldest(&self) -> Option<Age> {
-        self.lock().first().copied()
+        guard(&self.0).first().copied()
     }
 
     /// Returns the oldest one that is younger than `age`.
     pub(crate) fn after(&self, age: Age) -> Option<Age> {
-        self.lock().range((Excluded(age), Unbounded)).next().copied()
+        guard(&self.0).range((Excluded(age), Unbounded)).next().copied()
     }
 }

@@ -6,23 +6,22 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::read;
 
-use crate::framing::{Framing, Request};
+use crate::framing::Request;
 use crate::handover::{join_chunks, write_head};
 use crate::refused::Refused;
 use crate::shared::Shared;
+use crate::state::{Phase, State};
 
-/// How much a peer may still send after its last answer. Closing before it has said that it is done could take the answer
+/// Bytes that a peer may still send after its last answer. Closing before it has said that it is done could take the answer
 /// away from it.
 const DRAIN_BYTES: usize = 1 << 20;
-/// A peer that takes nothing for this long makes room for answers to others.
-const STALLED: Duration = Duration::from_millis(100);
 
 pub(crate) struct Connection {
     pub(crate) gate: Arc<Shared>,
@@ -32,104 +31,11 @@ pub(crate) struct Connection {
     state: Mutex<State>,
 }
 
-pub(crate) struct State {
-    phase: Phase,
-    /// When the phase began; while something is kept for the peer, when it last took some of it.
-    since: Instant,
-    /// The request that is being read or is queued, and what follows it.
-    input: Vec<u8>,
-    framing: Framing,
-    /// The whole request at the start of `input`, if one is queued.
-    request: Request,
-    /// What the peer has not taken yet, and whether anything is kept for it at all.
-    output: VecDeque<u8>,
-    keeps_output: bool,
-    /// If the peer sends nothing more.
-    has_ended: bool,
-    /// Bytes that came after the last answer.
-    drained: usize,
-    /// What epoll watches for.
-    armed: EpollFlags,
-    /// Its time among the gate's ages.
-    listed: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
-    /// A request is awaited, or has come in part.
-    Reading,
-    /// A whole request waits for a worker of the server.
-    Queued,
-    /// A worker has it.
-    Answering,
-    /// It is answered, and the peer has not taken all of the answer.
-    Flushing,
-    /// The answer that is on its way is the last. Nothing more is read than to see the peer's end.
-    Closing,
-    Closed,
-}
-
-impl State {
-    /// Returns whether no request of it waits for its answer.
-    pub(crate) fn is_idle(&self) -> bool {
-        !matches!(self.phase, Phase::Queued | Phase::Answering)
-    }
-
-    /// Returns whether a request has come in part.
-    pub(crate) fn is_partial(&self) -> bool {
-        self.phase == Phase::Reading && !self.input.is_empty()
-    }
-
-    /// Returns whether something is kept of a request that no worker has.
-    pub(crate) fn is_unfinished(&self) -> bool {
-        !self.input.is_empty()
-    }
-
-    /// Returns whether its peer takes nothing of what is kept for it.
-    pub(crate) fn is_stalled(&self) -> bool {
-        !self.output.is_empty() && self.since.elapsed() > STALLED
-    }
-
-    /// Returns since when the peer has been silent, unless it waits for the server.
-    fn silent_since(&self) -> Option<Instant> {
-        let waits = self.phase == Phase::Closed || (self.phase == Phase::Answering && self.output.is_empty());
-        (!waits).then_some(self.since)
-    }
-
-    /// Returns what epoll is to watch for.
-    fn interest(&self) -> EpollFlags {
-        let reads = match self.phase {
-            Phase::Reading => true,
-            // No further ahead than one read.
-            Phase::Queued | Phase::Answering | Phase::Flushing => self.input.len() == self.request.end,
-            Phase::Closing => self.output.is_empty(),
-            Phase::Closed => false,
-        };
-        let mut interest = EpollFlags::empty();
-        interest.set(EpollFlags::EPOLLIN, reads && !self.has_ended);
-        interest.set(EpollFlags::EPOLLOUT, !self.output.is_empty());
-        interest
-    }
-}
-
 impl Connection {
     /// Takes a connection that was accepted.
     pub(crate) fn new(gate: &Arc<Shared>, id: u64, peer: SocketAddr, socket: TcpStream) -> nix::Result<Self> {
         gate.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, id))?;
-        let state = State {
-            phase: Phase::Reading,
-            since: Instant::now(),
-            input: Vec::new(),
-            framing: Framing::default(),
-            request: Request::default(),
-            output: VecDeque::new(),
-            keeps_output: true,
-            has_ended: false,
-            drained: 0,
-            armed: EpollFlags::EPOLLIN,
-            listed: None,
-        };
-        Ok(Self { gate: Arc::clone(gate), id, peer, socket, state: Mutex::new(state) })
+        Ok(Self { gate: Arc::clone(gate), id, peer, socket, state: Mutex::new(State::new()) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

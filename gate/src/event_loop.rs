@@ -12,8 +12,9 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::Limits;
-use crate::connection::{Connection, State};
+use crate::connection::Connection;
 use crate::shared::{Shared, guard};
+use crate::state::State;
 use crate::symbols::PANICS;
 
 pub(crate) const WAKE: u64 = u64::MAX;
@@ -24,20 +25,20 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
 /// Heads that are handed over before the loop looks what has come meanwhile.
-const HANDED_AT_ONCE: u32 = 16;
+const HANDED_AT_ONCE: usize = 16;
 /// Descriptors that are left for everything else in the process.
 const OTHER_DESCRIPTORS: usize = 32;
 /// Connections past a limit that are told so at a time; further ones are closed without a word.
 const MAX_TURNED_AWAY: usize = 64;
 const MAX_TURNED_AWAY_PER_ADDRESS: usize = 4;
 
-/// What only the loop uses.
+/// The state that only the loop uses.
 pub(crate) struct Loop {
     /// The head that is on the lane, and how much of it the server has read.
     head: Vec<u8>,
     read: usize,
-    /// Heads that were handed over.
-    handed: u32,
+    /// If it looks what has come before it hands over another head.
+    is_to_look: bool,
     is_listening: bool,
     /// Nothing is accepted until then.
     paused_until: Option<Instant>,
@@ -50,7 +51,7 @@ impl Loop {
         Self {
             head: Vec::new(),
             read: 0,
-            handed: 0,
+            is_to_look: false,
             is_listening: true,
             paused_until: None,
             next_id: 0,
@@ -70,7 +71,6 @@ impl Shared {
         let mut own = guard(&self.event_loop);
         while own.read == own.head.len() {
             own.forget_head();
-            own.handed = own.handed.wrapping_add(1);
             self.next_head(&mut own);
         }
         let count = out.len().min(own.head.len() - own.read);
@@ -84,9 +84,8 @@ impl Shared {
     /// Runs until there is a head.
     fn next_head(self: &Arc<Self>, own: &mut Loop) {
         let mut events = [EpollEvent::empty(); 64];
-        let mut looks_first = own.handed.is_multiple_of(HANDED_AT_ONCE);
-        while looks_first || !self.hand_over(own) {
-            looks_first = false;
+        while own.is_to_look || !self.hand_over(own) {
+            own.is_to_look = false;
             let count = self.epoll.wait(&mut events, self.sleep(own)).unwrap_or(0);
             self.is_asleep.store(false, Ordering::SeqCst);
             let mut is_knocked = false;
@@ -107,10 +106,9 @@ impl Shared {
 
     fn hand_over(&self, own: &mut Loop) -> bool {
         loop {
-            let unbegun = self.unbegun.load(Ordering::SeqCst);
-            let Some(id) = guard(&self.queue).next(unbegun, own.handed) else { return false };
+            let Some(id) = guard(&self.queue).next() else { return false };
             if self.by_id(id).is_some_and(|connection| connection.hand_over(&mut own.head)) {
-                self.unbegun.fetch_add(1, Ordering::SeqCst);
+                own.is_to_look = guard(&self.queue).handed().is_multiple_of(HANDED_AT_ONCE);
                 return true;
             }
         }
@@ -129,7 +127,7 @@ impl Shared {
     /// begin end later than a sleep that begins now.
     fn sleep(&self, own: &Loop) -> EpollTimeout {
         self.is_asleep.store(true, Ordering::SeqCst);
-        if guard(&self.queue).has_next(self.unbegun.load(Ordering::SeqCst)) {
+        if guard(&self.queue).has_next() {
             return EpollTimeout::ZERO;
         }
         let now = Instant::now();
@@ -189,7 +187,7 @@ impl Shared {
                 }
             }
             if is_short {
-                // Whether there is another one is not known.
+                // It is not known whether there is another descriptor.
                 return;
             }
         }

@@ -68,7 +68,7 @@ impl Framing {
     /// whole; then [`Framing::request`] says where it ends. Removes line breaks before the request.
     ///
     /// # Errors
-    /// What the request is refused for, as soon as that is certain.
+    /// The refusal, as soon as it is certain.
     pub fn advance(&mut self, bytes: &mut Vec<u8>, max_body: usize) -> Result<bool, Refused> {
         loop {
             match self.step {

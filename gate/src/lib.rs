@@ -23,8 +23,11 @@ mod event_loop;
 mod exchange;
 pub mod framing;
 pub mod handover;
+mod lane;
+mod queue;
 mod refused;
 mod shared;
+mod state;
 mod symbols;
 
 use std::io;
@@ -32,7 +35,7 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::Shared;
 
@@ -50,7 +53,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Descriptors that the process may have.
     pub descriptors: usize,
-    /// How long a connection may be silent, a request take to come, and a peer take nothing of its answer.
+    /// The longest time that a connection may be silent, a request take to come, and a peer take nothing of its answer.
     pub idle: Duration,
     /// Addresses that may have any number of connections, beside this machine.
     pub trusted: Vec<IpAddr>,
@@ -120,9 +123,19 @@ impl Gate {
         Exchange::begin(self.0.by_id(number)?)
     }
 
-    /// Accepts no more connections.
-    pub fn drain(&self) {
-        self.0.drain();
+    /// Accepts no more connections, and makes every further answer the last one of its connection. Returns whether it has not
+    /// been told before.
+    pub fn drain(&self) -> bool {
+        self.0.drain()
+    }
+
+    /// Waits until every request that a worker has begun with is answered and every answer is taken, at most until `deadline`.
+    /// After that no request is begun.
+    pub fn finish(&self, deadline: Instant) {
+        self.0.wait_for_answers(deadline);
+        self.0.is_finished.store(true, Ordering::SeqCst);
+        // Requests that were begun before that are counted by now.
+        self.0.wait_for_answers(deadline);
     }
 
     /// Returns the number of open connections.
@@ -147,11 +160,5 @@ impl Gate {
     #[must_use]
     pub fn panics() -> u64 {
         symbols::PANICS.load(Ordering::Relaxed)
-    }
-}
-
-impl std::fmt::Debug for Gate {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Gate").field("limits", &self.0.limits).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What the gate answers in the server's place.
+//! The refusals with which the gate answers in the server's place.
 
 use std::borrow::Cow;
 

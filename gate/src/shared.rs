@@ -1,32 +1,28 @@
-//! What the threads of a gate share: its connections, the queue for the server, and the bounds on what is kept.
+//! The state that the threads of a gate share: its connections, the queue for the server, and the bounds of its memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, IntoRawFd as _, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::addresses::Addresses;
 use crate::ages::Ages;
-use crate::connection::{Connection, State};
+use crate::connection::Connection;
 use crate::event_loop::{LISTENER, Loop, PAUSE, WAKE};
-use crate::{Counters, Limits, symbols};
+use crate::lane::Lane;
+use crate::queue::Queue;
+use crate::state::State;
+use crate::{Counters, Limits};
 
-/// Requests that may wait for a worker of the server; the others wait here, where they take less.
-const MAX_UNBEGUN: usize = 16;
-/// The same for long requests, which can be much work: short ones do not wait behind many of them.
-const MAX_UNBEGUN_LONG: usize = 4;
-/// Requests from this length on are long, in bytes.
-const LONG: usize = 8 << 10;
 /// Bytes of requests that no worker has, and of answers that peers have not taken, of all connections together.
-const MAX_INPUT: usize = 2 << 20;
-const MAX_OUTPUT: usize = 3 << 20;
+const MAX_INPUT: usize = 1 << 20;
+const MAX_OUTPUT: usize = 2 << 20;
 /// Connections that one answer may push out.
 const MAX_PUSHED: usize = 8;
 
@@ -46,8 +42,10 @@ pub(crate) struct Shared {
     /// If the loop sleeps, and has to be woken for what it cannot see by itself.
     pub(crate) is_asleep: AtomicBool,
     pub(crate) is_draining: AtomicBool,
-    /// Requests that were handed over, and with which no worker has begun.
-    pub(crate) unbegun: AtomicUsize,
+    /// If no request is begun any more.
+    pub(crate) is_finished: AtomicBool,
+    /// Requests that workers have begun with and not answered.
+    pub(crate) exchanges: AtomicUsize,
     input: AtomicUsize,
     pub(crate) output: AtomicUsize,
 }
@@ -77,7 +75,8 @@ impl Shared {
             wake,
             is_asleep: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            unbegun: AtomicUsize::new(0),
+            is_finished: AtomicBool::new(false),
+            exchanges: AtomicUsize::new(0),
             input: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
         })
@@ -95,7 +94,7 @@ impl Shared {
     pub(crate) fn open_lane(&self) -> RawFd {
         self.lane.wait_until_closed();
         // Whoever had a head of the old lane has dropped it.
-        self.unbegun.store(0, Ordering::SeqCst);
+        guard(&self.queue).forget_unbegun();
         guard(&self.event_loop).forget_head();
         loop {
             match self.lane.open() {
@@ -117,16 +116,13 @@ impl Shared {
 
     /// Queues a connection with a whole request of this length.
     pub(crate) fn queue(&self, id: u64, length: usize) {
-        let mut queue = guard(&self.queue);
-        if length > LONG { &mut queue.long } else { &mut queue.short }.push_back(id);
-        drop(queue);
+        guard(&self.queue).push(id, length);
         self.wake();
     }
 
     /// A worker has taken a head from the lane.
     pub(crate) fn begun(&self) {
-        let before = self.unbegun.fetch_sub(1, Ordering::SeqCst);
-        if before == MAX_UNBEGUN || before == MAX_UNBEGUN_LONG {
+        if guard(&self.queue).begun() {
             self.wake();
         }
     }
@@ -137,9 +133,17 @@ impl Shared {
         }
     }
 
-    pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Ordering::SeqCst);
+    pub(crate) fn drain(&self) -> bool {
+        let begins = !self.is_draining.swap(true, Ordering::SeqCst);
         let _ = self.wake.write(1);
+        begins
+    }
+
+    pub(crate) fn wait_for_answers(&self, deadline: Instant) {
+        let is_busy = || self.exchanges.load(Ordering::SeqCst) > 0 || self.output.load(Ordering::SeqCst) > 0;
+        while is_busy() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Closes the connection that has been silent for longest of those for which `condition` holds. Returns false if there is
@@ -164,11 +168,11 @@ impl Shared {
         self.input.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Closes connections where too much is kept of requests: first those whose request has been coming in part for longest.
+    /// Closes connections where too much is kept of requests: first those with a long one, the oldest before others.
     pub(crate) fn bound_input(&self) {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
         while self.input.load(Ordering::Relaxed) > most
-            && (self.close_oldest(State::is_partial) || self.close_oldest(State::is_unfinished))
+            && (self.close_oldest(State::is_large) || self.close_oldest(State::is_unfinished))
         {}
     }
 
@@ -190,69 +194,5 @@ impl Shared {
 
     pub(crate) fn unkeep(&self, count: usize) {
         self.output.fetch_sub(count, Ordering::SeqCst);
-    }
-}
-
-/// Connections with whole requests.
-#[derive(Default)]
-pub(crate) struct Queue {
-    short: VecDeque<u64>,
-    long: VecDeque<u64>,
-}
-
-impl Queue {
-    /// Takes the next one where so many wait for a worker. The long ones have every eighth turn.
-    pub(crate) fn next(&mut self, unbegun: usize, turn: u32) -> Option<u64> {
-        let long = unbegun < MAX_UNBEGUN_LONG && (turn.is_multiple_of(8) || self.short.is_empty());
-        let taken = if long { self.long.pop_front() } else { None };
-        taken.or_else(|| if unbegun < MAX_UNBEGUN { self.short.pop_front() } else { None })
-    }
-
-    pub(crate) fn has_next(&self, unbegun: usize) -> bool {
-        (!self.short.is_empty() && unbegun < MAX_UNBEGUN) || (!self.long.is_empty() && unbegun < MAX_UNBEGUN_LONG)
-    }
-}
-
-/// The HTTP server's connection.
-#[derive(Default)]
-pub(crate) struct Lane {
-    /// The gate's end. Nothing is sent on it; it tells when the server has closed the other one.
-    watch: Mutex<Option<UnixStream>>,
-    /// The inode of the server's end, until it is first read from.
-    awaited: Mutex<Option<libc::ino_t>>,
-    is_read: Mutex<bool>,
-    begins: Condvar,
-}
-
-impl Lane {
-    fn wait_until_closed(&self) {
-        if let Some(mut watch) = guard(&self.watch).take() {
-            // What the server may write there is of no use.
-            let _ = io::copy(&mut watch, &mut io::sink());
-        }
-    }
-
-    fn open(&self) -> io::Result<RawFd> {
-        let (watch, lane) = UnixStream::pair()?;
-        // The server takes a duplicate, and cannot do without.
-        drop(lane.try_clone()?);
-        *guard(&self.awaited) = Some(symbols::inode(lane.as_fd()));
-        *guard(&self.watch) = Some(watch);
-        Ok(lane.into_raw_fd())
-    }
-
-    /// Returns whether a reader with this inode is the first of the lane.
-    pub(crate) fn is_awaited(&self, inode: impl FnOnce() -> libc::ino_t) -> bool {
-        if guard(&self.awaited).take_if(|awaited| *awaited == inode()).is_none() {
-            return false;
-        }
-        *guard(&self.is_read) = true;
-        self.begins.notify_all();
-        true
-    }
-
-    fn wait_until_read(&self, timeout: Duration) -> bool {
-        let waiting = self.begins.wait_timeout_while(guard(&self.is_read), timeout, |is_read| !*is_read);
-        *waiting.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -67,9 +67,9 @@ fn a_request_comes_as_a_head_and_a_body_and_its_answer_goes_to_the_peer() {
         assert_eq!(head.lines().count(), 4, "{head}");
         let mut exchange = begin(&gate, &head);
         assert_eq!(exchange.body.as_deref(), Some(&b"hello"[..]));
-        assert!(exchange.keep_alive && exchange.http_1_0);
+        assert!(exchange.keeps_alive() && exchange.http_1_0);
         exchange.write_all(b"answer").unwrap();
-        exchange.answered(true);
+        drop(exchange);
         let mut answer = [0; 6];
         peer.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"answer");
@@ -77,7 +77,7 @@ fn a_request_comes_as_a_head_and_a_body_and_its_answer_goes_to_the_peer() {
 }
 
 #[test]
-fn an_exchange_that_is_dropped_ends_its_connection() {
+fn an_exchange_without_an_answer_ends_its_connection() {
     let (gate, lanes, address) = gate();
     let mut lane = lane(&lanes);
     let mut peer = ask(&address, "GET / HTTP/1.1\r\n\r\n");
@@ -95,8 +95,9 @@ fn a_server_that_closes_its_lane_gets_another_one() {
         // As tiny_http does with a head that it does not understand.
         lane.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         drop(lane);
+        exchange.close();
         exchange.write_all(b"answer").unwrap();
-        exchange.answered(false);
+        drop(exchange);
         let mut answer = String::new();
         peer.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "answer", "the answers of a lane do not need it");

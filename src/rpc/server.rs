@@ -15,8 +15,7 @@ mod transport;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -39,10 +38,10 @@ use crate::program::keep_running;
 const SEND_BUFFER: usize = 64 << 10;
 /// Connections that the kernel accepts on our behalf before we do.
 const BACKLOG: i32 = 1024;
-/// How long the HTTP library may take to start, on a busy machine.
+/// The longest time that the HTTP library may take to start, on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who calls: as much as HTTP says about it.
+/// The caller, as far as HTTP identifies them.
 #[derive(Debug, Default)]
 pub struct Caller {
     /// The address of the peer.
@@ -51,9 +50,9 @@ pub struct Caller {
     pub credentials: Option<Credentials>,
 }
 
-/// What answers the documents that are posted.
+/// The procedures behind an HTTP server.
 pub trait Service: Send + Sync + 'static {
-    /// Answers `body`, now or later and from any thread.
+    /// Replies to `body`, now or later and from any thread.
     fn call(&self, caller: Caller, body: &[u8], responder: Responder);
 
     /// Another request has arrived on `connection`, or nothing more will: an answer that is held back should go out now.
@@ -87,23 +86,9 @@ impl HttpServer {
         let (gate, lanes) = Gate::open(listener.try_clone()?.into(), gate_limits(&config))?;
         let tiny = serve_by_tiny_http(lanes)?;
         gate.wait_until_read(START_TIMEOUT)?;
-        let transport = Arc::new(Transport {
-            address,
-            service,
-            gate,
-            tiny,
-            requests: AtomicU64::new(0),
-            unanswered: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            config,
-        });
-        let told = Arc::downgrade(&transport);
-        transport.gate.on_pipelined(move |connection| {
-            if let Some(transport) = told.upgrade() {
-                transport.pipelined(connection);
-            }
-        });
+        let told = Arc::clone(&service);
+        gate.on_pipelined(move |connection| told.pipelined(ConnectionId(connection)));
+        let transport = Arc::new(Transport { address, service, gate, tiny, requests: AtomicU64::new(0), config });
         for number in 0..transport.config.workers {
             let transport = Arc::clone(&transport);
             keep_running(&format!("worker-{number}"), move || transport.work())?;
@@ -135,12 +120,8 @@ impl HttpServer {
     /// Refuses new connections, or leaves them to the next start if the socket is the service manager's, and makes every
     /// further answer the last one of its connection.
     pub fn drain(&self) {
-        if self.transport.draining.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        self.transport.gate.drain();
-        if self.transport.config.activated.is_none() {
-            // It would end the socket in a service manager's hands too.
+        // It would end the socket in a service manager's hands too.
+        if self.transport.gate.drain() && self.transport.config.activated.is_none() {
             let _ = self.listener.shutdown(Shutdown::Both);
         }
     }
@@ -148,21 +129,11 @@ impl HttpServer {
     /// Waits until every request that has arrived is answered, at most until `deadline`; after that no answer is begun.
     pub fn stop(&self, deadline: Instant) {
         self.drain();
-        self.wait_for_answers(deadline);
-        self.transport.closed.store(true, Ordering::SeqCst);
-        // Whoever came before that is counted by now.
-        self.wait_for_answers(deadline);
-    }
-
-    fn wait_for_answers(&self, deadline: Instant) {
-        let Transport { unanswered, gate, .. } = &*self.transport;
-        while (unanswered.load(Ordering::SeqCst) > 0 || gate.unsent() > 0) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
+        self.transport.gate.finish(deadline);
     }
 }
 
-/// Returns what the gate lets through.
+/// Returns the limits of the gate.
 fn gate_limits(config: &HttpConfig) -> Limits {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     Limits {
@@ -179,7 +150,7 @@ fn gate_limits(config: &HttpConfig) -> Limits {
 /// that a program can say that a port is in use before it starts anything.
 ///
 /// # Errors
-/// What the system says about the address, for example that it is in use.
+/// If the system refuses the address, for example because it is in use.
 pub fn listen(config: &HttpConfig) -> io::Result<Socket> {
     let socket = match &config.activated {
         Some(listener) => Socket::from(listener.try_clone()?),

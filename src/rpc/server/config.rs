@@ -1,4 +1,4 @@
-//! What an HTTP server is told at its start, and the options that tell it.
+//! The settings of an HTTP server, and their options.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::program::{Failure, Flag, Options};
 /// Descriptors for everything but connections: the listener, the log, calls to the binder, and connections that are refused.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-/// What an HTTP server needs to know. All limits have defaults that fit a device with 64 MB of memory.
+/// The settings of an HTTP server. All limits have defaults that fit a device with 64 MB of memory.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// The address to listen on; port 0 lets the system choose.
@@ -34,7 +34,7 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Names that a `Host` header may carry beside IP literals, `localhost` and this machine's own name.
     pub hosts: Vec<String>,
-    /// What browsers get by `GET /`. Default none, and 405.
+    /// The page for `GET /`. Default none, and 405.
     pub page: Option<&'static WebPage>,
 }
 
@@ -142,13 +142,13 @@ impl HttpConfig {
         })
     }
 
-    /// How many descriptors a program needs that serves all the connections it may have.
+    /// Returns the descriptors that a program needs to serve all the connections it may have, one each.
     #[must_use]
     pub fn descriptors(&self) -> u64 {
         self.max_connections as u64 + OTHER_DESCRIPTORS
     }
 
-    /// Whether `peer` may speak for other addresses.
+    /// Returns whether `peer` may speak for other addresses.
     pub(super) fn trusts(&self, peer: IpAddr) -> bool {
         peer.to_canonical().is_loopback() || self.trusted_proxies.contains(&peer.to_canonical())
     }

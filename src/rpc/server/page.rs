@@ -9,7 +9,7 @@ pub struct WebPage {
     pub headers: &'static str,
 }
 
-/// Whether a request with this `Accept-Encoding` may be answered with gzip. One without the header may (RFC 9110, section 12.5.3).
+/// Returns whether the reply to a request with this `Accept-Encoding` may be gzip. One without the header may (RFC 9110, section 12.5.3).
 pub(super) fn accepts_gzip(accept_encoding: Option<&str>) -> bool {
     let Some(codings) = accept_encoding else { return true };
     codings.split(',').any(|coding| {

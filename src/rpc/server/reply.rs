@@ -1,15 +1,13 @@
 //! Answers, by whichever thread has them. None waits for a reader: the gate keeps what a peer does not take at once.
 
 use std::cell::Cell;
-use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::io::Write as _;
 
 use gate::Exchange;
+pub use gate::Exchange as Sent;
 
 use super::page::WebPage;
 use super::request::reason;
-use super::transport::Transport;
 
 /// Bodies up to this size go out with their head in one write; a larger one is not copied for that.
 const ONE_WRITE: usize = 64 << 10;
@@ -18,7 +16,7 @@ thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Which connection a request came on.
+/// Identifies the connection of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub(super) u64);
 
@@ -31,26 +29,15 @@ pub(super) enum Content {
 }
 
 /// The right to answer one request, now or later and from any thread. Dropped without an answer, it answers 500.
+#[derive(Debug)]
 pub struct Responder {
     /// Empty once the answer is on its way.
-    sent: Option<Sent>,
-}
-
-impl std::fmt::Debug for Responder {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Responder").field("sent", &self.sent.is_none()).finish_non_exhaustive()
-    }
+    exchange: Option<Exchange>,
 }
 
 impl Responder {
-    /// If `may_go_on`, the peer decides whether the connection stays open.
-    pub(super) fn new(transport: Arc<Transport>, exchange: Exchange, may_go_on: bool) -> Self {
-        let keep_alive = may_go_on && exchange.keep_alive;
-        Self { sent: Some(Sent { transport, exchange: Some(exchange), keep_alive }) }
-    }
-
-    fn exchange(&self) -> Option<&Exchange> {
-        self.sent.as_ref()?.exchange.as_ref()
+    pub(super) fn new(exchange: Exchange) -> Self {
+        Self { exchange: Some(exchange) }
     }
 
     /// Sends an XML document as the answer. A connection that ends with it is closed when what is returned is dropped:
@@ -68,13 +55,13 @@ impl Responder {
     /// The connection that the request came on.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
-        self.exchange().map(|exchange| ConnectionId(exchange.id()))
+        self.exchange.as_ref().map(|exchange| ConnectionId(exchange.id()))
     }
 
-    /// Whether another request waits on the same connection for this answer, or the peer sends nothing more.
+    /// Returns whether another request waits on the same connection for this answer, or the peer sends nothing more.
     #[must_use]
     pub fn has_pipelined_request(&self) -> bool {
-        self.exchange().is_some_and(Exchange::has_pipelined_request)
+        self.exchange.as_ref().is_some_and(Exchange::has_pipelined_request)
     }
 
     /// Sends a page.
@@ -89,27 +76,23 @@ impl Responder {
 
     /// Hands over the connection to an answer without an end; it is closed when what is returned is dropped. Writing to it
     /// takes what the peer takes, and else says that it would block. Comes with the number of the connection.
-    pub(super) fn into_stream(mut self) -> (u64, Option<Sent>) {
-        let id = self.exchange().map_or(0, Exchange::id);
-        if let Some(sent) = &mut self.sent {
-            sent.keep_alive = false;
-        }
-        self.exchange().inspect(|exchange| exchange.keep_nothing());
-        (id, self.sent.take())
+    pub(super) fn into_stream(mut self) -> Option<Exchange> {
+        self.exchange.take().map(|mut exchange| {
+            exchange.close();
+            exchange.keep_nothing();
+            exchange
+        })
     }
 
     fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {
-        let mut sent = self.sent.take()?;
-        if sent.transport.draining.load(Ordering::Relaxed) {
-            sent.keep_alive = false;
-        }
+        let mut exchange = self.exchange.take()?;
         let content_type = match content {
             Content::Xml => "text/xml",
             Content::Text => "text/plain; charset=utf-8",
             Content::Html => "text/html; charset=utf-8",
         };
-        let is_old = sent.exchange.as_ref().is_some_and(|exchange| exchange.http_1_0);
-        let connection = match (sent.keep_alive, is_old) {
+        let keeps_alive = exchange.keeps_alive();
+        let connection = match (keeps_alive, exchange.http_1_0) {
             (true, true) => "Connection: keep-alive\r\n",
             (true, false) => "",
             (false, _) => "Connection: close\r\n",
@@ -126,46 +109,20 @@ impl Responder {
         if !apart {
             bytes.extend_from_slice(body);
         }
-        let written = sent.write_all(&bytes).and_then(|()| sent.write_all(if apart { body } else { &[] }));
-        if written.is_err() {
-            sent.keep_alive = false;
-        }
+        let written = exchange.write_all(&bytes).and_then(|()| exchange.write_all(if apart { body } else { &[] }));
         bytes.clear();
         BUFFER.set(bytes);
-        // The next request of a connection that goes on has its turn at once.
-        (!sent.keep_alive).then_some(sent)
+        if keeps_alive && written.is_ok() {
+            // The next request of a connection that goes on has its turn at once.
+            return None;
+        }
+        exchange.close();
+        Some(exchange)
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
         self.send(500, Content::Text, "", b"the call was not answered\n");
-    }
-}
-
-/// A sent reply. Dropping it closes the connection or starts its next request.
-pub struct Sent {
-    transport: Arc<Transport>,
-    /// Empty only while it is dropped.
-    exchange: Option<Exchange>,
-    keep_alive: bool,
-}
-
-impl Write for Sent {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.exchange.as_mut().ok_or(io::ErrorKind::NotConnected)?.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Sent {
-    fn drop(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            exchange.answered(self.keep_alive);
-        }
-        self.transport.unanswered.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -1,4 +1,4 @@
-//! What a request's head says, and what is refused before anybody is asked.
+//! The heads of requests, and the rejections that they alone decide.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -31,9 +31,9 @@ impl Rejection {
     }
 }
 
-/// What the settings say about a request.
+/// The rules of the settings for a request.
 impl HttpConfig {
-    /// Everything about a request that can be judged by its head.
+    /// Judges a request by its head. `has_body` if it announces a body.
     pub(super) fn check(&self, request: &Request, has_body: bool) -> Result<Target, Rejection> {
         use tiny_http::Method::{Get, Head, Post};
         if headers(request, "Host").count() > 1 {

@@ -115,7 +115,8 @@ impl Opener {
     /// `reader` may see. `guard` is dropped when the stream has ended, by the thread that writes. Does not block.
     pub fn open(self, streams: &Streams, feed: u64, reader: u64, mut first: String, guard: impl Send + 'static) {
         first.insert_str(0, HEAD);
-        let (connection, sent) = self.responder.into_stream();
+        let sent = self.responder.into_stream();
+        let connection = sent.as_ref().map_or(0, Sent::id);
         let outlet = Outlet { sent, _guard: Box::new(guard) };
         let stream = Stream::new(connection, outlet, reader, first.into_bytes());
         streams.push(Command::Open(feed, stream));

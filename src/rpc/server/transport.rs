@@ -5,13 +5,12 @@ use std::mem::ManuallyDrop;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Exchange, Gate};
 
 use super::config::HttpConfig;
-use super::reply::{ConnectionId, Responder};
+use super::reply::Responder;
 use super::request::{Target, forwarded_for, header, number};
 use super::stream::Opener;
 use super::{Caller, Service};
@@ -19,7 +18,7 @@ use crate::program::panics;
 use crate::rpc::credentials::Credentials;
 use crate::rpc::metrics::Metrics;
 
-/// What the threads of one server share.
+/// The state that the threads of one server share.
 pub(super) struct Transport {
     pub(super) config: HttpConfig,
     pub(super) address: SocketAddr,
@@ -27,42 +26,26 @@ pub(super) struct Transport {
     pub(super) gate: Gate,
     pub(super) tiny: ManuallyDrop<tiny_http::Server>,
     pub(super) requests: AtomicU64,
-    pub(super) unanswered: AtomicUsize,
-    /// Set first at shutdown: every answer from now on closes its connection.
-    pub(super) draining: AtomicBool,
-    /// Set last: no further answer is begun, because the process is about to end.
-    pub(super) closed: AtomicBool,
 }
 
 impl Transport {
     /// A worker's life.
-    pub(super) fn work(self: &Arc<Self>) {
+    pub(super) fn work(&self) {
         while let Ok(request) = self.tiny.recv() {
             self.handle(request);
         }
     }
 
-    fn handle(self: &Arc<Self>, request: tiny_http::Request) {
-        self.unanswered.fetch_add(1, Ordering::SeqCst);
-        if self.closed.load(Ordering::SeqCst) {
-            // The process is about to end: an answer begun now could be cut in its middle.
-            self.unanswered.fetch_sub(1, Ordering::SeqCst);
-            loop {
-                thread::park();
-            }
-        }
-        match number(&request).and_then(|number| self.gate.begin(number)) {
-            Some(exchange) => {
-                self.requests.fetch_add(1, Ordering::Relaxed);
-                self.answer(&request, exchange);
-            }
-            None => drop(self.unanswered.fetch_sub(1, Ordering::SeqCst)),
+    fn handle(&self, request: tiny_http::Request) {
+        if let Some(exchange) = number(&request).and_then(|number| self.gate.begin(number)) {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            self.answer(&request, exchange);
         }
         // Else tiny_http would answer it too.
         drop(request.into_writer());
     }
 
-    fn answer(self: &Arc<Self>, request: &tiny_http::Request, mut exchange: Exchange) {
+    fn answer(&self, request: &tiny_http::Request, mut exchange: Exchange) {
         let body = exchange.body.take();
         let target = self.config.check(request, body.is_some());
         let caller = Caller {
@@ -70,7 +53,10 @@ impl Transport {
             credentials: header(request, "Authorization").and_then(Credentials::from_basic),
         };
         let head_only = *request.method() == tiny_http::Method::Head;
-        let responder = Responder::new(Arc::clone(self), exchange, target.is_ok());
+        if target.is_err() {
+            exchange.close();
+        }
+        let responder = Responder::new(exchange);
         match target {
             Ok(Target::Call) => self.service.call(caller, &body.unwrap_or_default(), responder),
             Ok(Target::Events(request)) => self.service.events(caller, request, Opener { responder }),
@@ -79,11 +65,6 @@ impl Transport {
             Ok(Target::Metrics) => responder.text(200, "", &self.metrics(), head_only),
             Err(rejection) => responder.text(rejection.status, rejection.header, &rejection.text, head_only),
         }
-    }
-
-    /// Another request has come on a connection, or nothing more will: then nobody may be there to wait any more.
-    pub(super) fn pipelined(&self, connection: u64) {
-        self.service.pipelined(ConnectionId(connection));
     }
 
     /// Returns whom the limits for each address concern: behind a proxy, whoever it says that it speaks for.
