@@ -34,18 +34,19 @@ fn every_procedure_and_its_parameters_are_documented() {
 #[test]
 fn the_python_of_the_readme_runs() {
     needs!("python3");
-    let documents = [include_str!("../README.md"), PROCEDURES];
+    let documents = [include_str!("../README.md"), include_str!("../README.pt-BR.md"), PROCEDURES];
     let blocks = documents.iter().flat_map(|document| document.split("```python\n").skip(1));
     let script = blocks.map(|block| block.split("```").next().unwrap()).collect::<Vec<_>>().join("\n");
     assert!(script.contains("lookup_procedure"));
     let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
-    let _server = Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
+    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
     let client = chat_rpc::rpc::Client::new(binder.address());
     let offered = || client.call("lookup_procedure", &["send_message".into()]).unwrap();
     eventually("the server has registered", TIMEOUT, || offered() != chat_rpc::rpc::Value::Nil);
+    let script = script.replace("127.0.0.1:5000", binder.address()).replace("127.0.0.1:9000", server.address());
     // Twice, as a reader would.
     for _ in 0..2 {
-        let printed = python(&script.replace("127.0.0.1:5000", binder.address()), &[] as &[&str]);
+        let printed = python(&script, &[] as &[&str]);
         assert!(printed.contains("bob broadcast hello all") && printed.contains("bob unicast only you"), "{printed}");
     }
 }
