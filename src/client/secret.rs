@@ -46,35 +46,28 @@ impl Secrets {
         Ok(Self::Kept(state_directory().map(|state| state.join("secrets"))))
     }
 
-    /// Returns the secret of `user` at `server`. A server with an id is recognised by it under every address, and a secret that
-    /// was kept for its address is moved to its id. While a kept secret is in use, no other client on this machine gets it: the
-    /// server should refuse a second client of that name instead of giving it the messages of the first.
+    /// Returns the secret of `user` at `server`. A server with an id is recognised by it under every address. While a kept
+    /// secret is in use, no other client on this machine gets it: the server should refuse a second client of that name instead
+    /// of giving it the messages of the first.
     ///
     /// # Errors
     /// If the system has no random numbers.
     pub(crate) fn open(&self, server: &Endpoint, server_id: Option<&str>, user: &str) -> Result<ActiveSecret, Failure> {
-        match self {
-            Self::Given(secret) => Ok(ActiveSecret { secret: secret.clone(), file: None }),
-            Self::Kept(directory) => {
-                let kept = directory.as_ref().and_then(|directory| {
-                    let pruned = SystemTime::now().checked_sub(UNUSED).map(|time| prune(directory, time));
-                    if let Some(Err(error)) = pruned {
-                        log::debug!("old secrets stay: {error}");
-                    }
-                    let by_address = directory.join(file_name(&server.to_string())).join(file_name(user));
-                    let opened = match server_id {
-                        Some(id) => {
-                            let path = directory.join(format!("{ID}{}", file_name(id))).join(file_name(user));
-                            KeptFile::open_or_move(&path, &by_address)
-                        }
-                        None => KeptFile::open(&by_address),
-                    };
-                    opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
-                });
-                let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
-                Ok(ActiveSecret { secret: known.map_or_else(random::hex::<16>, Ok)?, file })
+        let directory = match self {
+            Self::Given(secret) => return Ok(ActiveSecret { secret: secret.clone(), file: None }),
+            Self::Kept(directory) => directory,
+        };
+        let kept = directory.as_ref().and_then(|directory| {
+            let pruned = SystemTime::now().checked_sub(UNUSED).map(|time| prune(directory, time));
+            if let Some(Err(error)) = pruned {
+                log::debug!("old secrets stay: {error}");
             }
-        }
+            let server = server_id.map_or_else(|| file_name(&server.to_string()), |id| ID.to_owned() + &file_name(id));
+            let opened = KeptFile::open(&directory.join(server).join(file_name(user)));
+            opened.inspect_err(|error| log::info!("the secret is not kept: {error}")).ok()
+        });
+        let (file, known) = kept.map_or((None, None), |(file, secret)| (Some(file), secret));
+        Ok(ActiveSecret { secret: known.map_or_else(random::hex::<16>, Ok)?, file })
     }
 }
 
@@ -166,19 +159,6 @@ impl KeptFile {
         Ok((Self { file, path: path.to_owned(), is_of_use: secret.is_some() }, secret))
     }
 
-    /// Opens the file at `path`. If there is none, the one at `before` is moved there, unless it is in use.
-    fn open_or_move(path: &Path, before: &Path) -> io::Result<(Self, Option<String>)> {
-        let (mut file, secret) = Self::open(path)?;
-        if secret.is_some() || !before.exists() {
-            return Ok((file, secret));
-        }
-        // A file that is in use stays where it is.
-        let Ok((mut old, Some(secret))) = Self::open(before) else { return Ok((file, None)) };
-        file.write(&secret)?;
-        old.is_of_use = false;
-        Ok((file, Some(secret)))
-    }
-
     fn write(&mut self, secret: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
@@ -253,13 +233,10 @@ mod tests {
     fn a_secret_belongs_to_a_server_and_not_to_its_address() {
         let directory = Directory::new("identity");
         let secrets = directory.secrets();
-        // From the time when the server had no id.
-        let mut key = secrets.open(&server(1), None, "ana").unwrap();
+        let mut key = secrets.open(&server(1), Some("one"), "ana").unwrap();
         key.keep();
         let secret = key.secret().to_owned();
-        assert_ne!(secrets.open(&server(1), Some("one"), "ana").unwrap().secret(), secret, "it is in use");
         drop(key);
-        assert_eq!(secrets.open(&server(1), Some("one"), "ana").unwrap().secret(), secret);
         assert_eq!(secrets.open(&server(2), Some("one"), "ana").unwrap().secret(), secret);
         for (port, id) in [(1, Some("two")), (1, None), (2, None), (1, Some("id=one")), (1, Some("[::1]:1"))] {
             assert_ne!(secrets.open(&server(port), id, "ana").unwrap().secret(), secret, "{port} {id:?}");
