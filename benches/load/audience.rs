@@ -24,7 +24,7 @@ pub(crate) struct Audience<'a> {
     poll: Poll,
     receivers: Vec<Receiver>,
     /// Connections of receivers that never read.
-    _stalled: Vec<TcpStream>,
+    stalled: Vec<TcpStream>,
     /// Messages sent so far.
     sent: u64,
 }
@@ -50,37 +50,32 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// The program's processor time of a delivery, in microseconds.
+    /// Returns the program's processor time of a delivery, in microseconds.
     pub(crate) fn cost(&self) -> f64 {
         self.processor.as_secs_f64() * 1e6 / self.latencies.len() as f64
     }
 
-    /// Deliveries a second.
+    /// Returns the deliveries a second.
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.time.as_secs_f64()
     }
 }
 
-/// The name of a receiver.
+/// Returns the name of a receiver.
 pub(crate) fn name(number: usize) -> String {
     format!("receiver-{number}")
 }
 
 impl<'a> Audience<'a> {
-    /// Lets `count` receivers and a sender enter the room, and as many more that never read.
-    pub(crate) fn enter(kind: Kind, program: &'a Program, count: usize, stalled: usize) -> Outcome<Self> {
+    /// Lets `count` receivers and a sender enter the room, with room for `others` that never read.
+    pub(crate) fn enter(kind: Kind, program: &'a Program, count: usize, others: usize) -> Outcome<Self> {
         let peers = kind.peers(program.address);
-        peers.enter(count + stalled)?;
-        Self::receiving(peers, program, count, stalled)
+        peers.enter(count + others)?;
+        Self::receiving(peers, program, count)
     }
 
     /// Lets receivers connect who are in the room already.
-    pub(crate) fn receiving(
-        peers: Box<dyn Peers>,
-        program: &'a Program,
-        count: usize,
-        stalled: usize,
-    ) -> Outcome<Self> {
+    pub(crate) fn receiving(peers: Box<dyn Peers>, program: &'a Program, count: usize) -> Outcome<Self> {
         let poll = Poll::new()?;
         let mut receivers = Vec::with_capacity(count);
         for number in 0..count {
@@ -89,12 +84,20 @@ impl<'a> Audience<'a> {
             poll.add(&stream, number)?;
             receivers.push(Receiver { stream, after: 0, partial: Vec::new() });
         }
-        let stalled = (count..count + stalled).map(|number| peers.open(number, 0)).collect::<Outcome<_>>()?;
         peers.settle(count)?;
-        let mut audience = Self { peers, program, poll, receivers, _stalled: stalled, sent: 0 };
+        let mut audience = Self { peers, program, poll, receivers, stalled: Vec::new(), sent: 0 };
         // Greetings, and news of those who came later.
         audience.receive(0, &[], Instant::now(), Instant::now() + Duration::from_millis(300))?;
         Ok(audience)
+    }
+
+    /// Lets `others` connect that never read, and sends as much as fills what the kernel keeps for each of them.
+    pub(crate) fn stall(&mut self, others: usize) -> Outcome<()> {
+        const MESSAGES: u64 = 1000;
+        let count = self.receivers.len();
+        self.stalled = (count..count + others).map(|number| self.peers.open(number, 0)).collect::<Outcome<_>>()?;
+        self.peers.settle(count + others)?;
+        self.round(MESSAGES, Duration::ZERO).map(drop)
     }
 
     /// Sends `count` messages, one every `interval`, and receives them. An error if one comes twice or not at all.

@@ -31,11 +31,11 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(rounds: &[Round]) -> Self {
-        let over = |figure: &dyn Fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+    fn of<'a>(rounds: impl Iterator<Item = &'a Round> + Clone) -> Self {
+        let over = |figure: &dyn Fn(&Round) -> f64| median(rounds.clone().map(figure).collect());
         let latency =
             |percent| Duration::from_secs_f64(over(&|round| percentile(&round.latencies, percent).as_secs_f64()));
-        let has_calls = rounds.iter().any(|round| !round.calls.is_empty());
+        let has_calls = rounds.clone().any(|round| !round.calls.is_empty());
         Self {
             p50: latency(50),
             p99: latency(99),
@@ -60,6 +60,15 @@ type Measured = (Kind, Result<Figures, String>);
 
 /// Lets each kind do `work` in turns, on a program of its own each time.
 fn compare(programs: &Programs, work: impl Fn(Kind, &Program) -> Outcome<Vec<Round>>) -> Vec<Measured> {
+    let [measured] = compare_phases(programs, work);
+    measured
+}
+
+/// Compares work of several phases, whose rounds are of each phase in turn.
+fn compare_phases<const PHASES: usize>(
+    programs: &Programs,
+    work: impl Fn(Kind, &Program) -> Outcome<Vec<Round>>,
+) -> [Vec<Measured>; PHASES] {
     let mut rounds: Vec<(Kind, Result<Vec<Round>, String>)> = Kind::ALL.map(|kind| (kind, Ok(Vec::new()))).into();
     for _ in 0..TURNS {
         for (kind, rounds) in &mut rounds {
@@ -74,14 +83,17 @@ fn compare(programs: &Programs, work: impl Fn(Kind, &Program) -> Outcome<Vec<Rou
             }
         }
     }
-    rounds.into_iter().map(|(kind, rounds)| (kind, rounds.map(|rounds| Figures::of(&rounds)))).collect()
+    std::array::from_fn(|phase| {
+        let figures = |rounds: &Vec<Round>| Figures::of(rounds.iter().skip(phase).step_by(PHASES));
+        rounds.iter().map(|(kind, rounds)| (*kind, rounds.as_ref().map(figures).map_err(Clone::clone))).collect()
+    })
 }
 
 fn of(measured: &[Measured], wanted: Kind) -> Option<Figures> {
     measured.iter().find(|(kind, _)| *kind == wanted)?.1.as_ref().ok().copied()
 }
 
-/// A line for each kind. `judge` returns the target of a kind and whether it is met.
+/// Returns a line for each kind. `judge` returns the target of a kind and whether it is met.
 fn lines(
     work: &str,
     measured: &[Measured],
@@ -132,7 +144,7 @@ impl Steady {
         }))
     }
 
-    /// A second to come up to speed, and then the round that counts.
+    /// Talks for a second to come up to speed, and then for the round that counts.
     fn talk(&self, audience: &mut Audience<'_>) -> Outcome<Round> {
         let interval = Duration::from_secs(1) / self.rate;
         audience.round(self.rate.into(), interval)?;
@@ -140,19 +152,24 @@ impl Steady {
     }
 }
 
-/// Messages at a steady rate while some never read.
+/// Sends messages at a steady rate, first to readers alone and then beside some that never read.
 pub(crate) fn stalled(programs: &Programs) -> Outcome<Vec<Line>> {
     const WORK: Steady = Steady { receivers: 80, rate: 20, cost: 0.0 };
-    let among = |stalled| {
-        compare(programs, move |kind, program| {
-            if kind == Kind::Waits {
-                return Err("a wait that is not read is one answer".into());
-            }
-            let mut audience = Audience::enter(kind, program, WORK.receivers, stalled)?;
-            Ok(vec![WORK.talk(&mut audience)?])
-        })
-    };
-    let (alone, beside) = (among(0), among(20));
+    const STALLED: usize = 20;
+    let [alone, beside] = compare_phases(programs, |kind, program| {
+        if kind == Kind::Waits {
+            return Err("a wait that is not read is one answer".into());
+        }
+        let mut audience = Audience::enter(kind, program, WORK.receivers, STALLED)?;
+        let alone = WORK.talk(&mut audience)?;
+        audience.stall(STALLED)?;
+        let beside = WORK.talk(&mut audience)?;
+        let blocked = program.blocked()?;
+        if kind == Kind::Events && blocked < STALLED {
+            return Err(format!("only {blocked} are blocked").into());
+        }
+        Ok(vec![alone, beside])
+    });
     let mut all = lines("80 receivers, 20/s, p50 / p99:", &alone, Figures::latency, |_, _| None);
     let without = of(&alone, Kind::Events);
     all.extend(lines("… and 20 that never read:", &beside, Figures::latency, |kind, figures| {
@@ -163,7 +180,7 @@ pub(crate) fn stalled(programs: &Programs) -> Outcome<Vec<Line>> {
     Ok(all)
 }
 
-/// Messages as fast as they are accepted, `messages` of them to each of `receivers`.
+/// Sends messages as fast as they are accepted, `messages` of them to each of `receivers`.
 pub(crate) fn burst(programs: &Programs, messages: u64, receivers: usize) -> Outcome<Vec<Line>> {
     const CALL: Duration = Duration::from_millis(5);
     let measured = compare(programs, |kind, program| {
@@ -179,7 +196,7 @@ pub(crate) fn burst(programs: &Programs, messages: u64, receivers: usize) -> Out
     }))
 }
 
-/// The cost of a thousand receivers that only wait.
+/// Measures the cost of a thousand receivers that only wait.
 pub(crate) fn rest(programs: &Programs) -> Outcome<Vec<Line>> {
     const RECEIVERS: usize = 1000;
     let mut lines = Vec::new();
@@ -192,7 +209,7 @@ pub(crate) fn rest(programs: &Programs) -> Outcome<Vec<Line>> {
             let peers = kind.peers(program.address);
             peers.enter(RECEIVERS)?;
             let entered = program.usage()?;
-            let _audience = Audience::receiving(peers, &program, RECEIVERS, 0)?;
+            let _audience = Audience::receiving(peers, &program, RECEIVERS)?;
             program.settle()?;
             let (before, sleeps) = (program.processor()?, program.sleeps()?);
             thread::sleep(WATCH);

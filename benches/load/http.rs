@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::poll::Poll;
 
-/// A call's whole request.
+/// Returns the whole request of a call.
 pub(crate) fn request(method: &str, params: &[&str], keep_alive: bool) -> Vec<u8> {
     let mut body = format!("<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName><params>");
     for param in params {
@@ -20,7 +20,7 @@ pub(crate) fn request(method: &str, params: &[&str], keep_alive: bool) -> Vec<u8
     post(&body, keep_alive)
 }
 
-/// A whole request that posts `body`.
+/// Returns a whole request that posts `body`.
 pub(crate) fn post(body: &str, keep_alive: bool) -> Vec<u8> {
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
     format!(
@@ -90,7 +90,7 @@ impl Connection {
         self.call(&request(method, params, true)).map(drop)
     }
 
-    /// The value of one of the server's metrics.
+    /// Returns the value of one of the server's metrics.
     pub(crate) fn metric(&mut self, name: &str) -> Outcome<u64> {
         let text = self.call(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         let text = std::str::from_utf8(text)?;

@@ -45,7 +45,7 @@ fn with_data(programs: &Programs, directory: &Path, options: &[&str]) -> Outcome
     programs.server_with(&[&["--data", data], options].concat())
 }
 
-/// `send_message` on kept connections with `--data` and without, in turn.
+/// Measures `send_message` on kept connections with `--data` and without, in turn.
 pub(crate) fn calls(programs: &Programs) -> Outcome<Vec<Line>> {
     let directory = Directory::new("calls")?;
     let requests = messages(CALLS, 1, true);
@@ -62,10 +62,10 @@ pub(crate) fn calls(programs: &Programs) -> Outcome<Vec<Line>> {
     Ok(vec![Line::new(&work, format!("{ratio:.2}"), "≥ 0.8".into(), ratio >= 0.8).beside(with.beside())])
 }
 
-/// The start of a server with a long history.
+/// Measures the start of a server with a long history.
 pub(crate) fn start(programs: &Programs) -> Outcome<Vec<Line>> {
     let directory = Directory::new("start")?;
-    // So much as it has, and none of it dropped.
+    // The limits admit all of it, so that nothing is dropped.
     let options = ["--history-messages", "1000000", "--history-bytes", "1000000000", "--memory-limit", "1000000000"];
     let options = [&options[..], &["--data-limit", "10000000000"]].concat();
     let text = "x".repeat(LENGTH);

@@ -7,7 +7,7 @@
 //! as soon as they have an answer. Programs that are compared take turns, and medians of their rounds are shown. The
 //! processor time of a delivery is the server's alone; other work on the machine disturbs it less than latencies.
 
-// What it prints is what it is for.
+// Its output is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod audience;
@@ -116,7 +116,7 @@ fn run() -> Outcome<()> {
     if failed > 0 { Err(format!("{failed} rows could not be measured").into()) } else { Ok(()) }
 }
 
-/// Processors and system.
+/// Returns the processors, the system and its load.
 fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let processors = thread::available_parallelism().map_or(0, usize::from);
@@ -136,7 +136,7 @@ fn commit() -> String {
     output.map_or_else(|_| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// A tiny_http that reads nothing and replies with `length` bytes, with as many workers as our server has.
+/// Runs a tiny_http that reads nothing and replies with `length` bytes, with as many workers as our server has.
 fn bare(length: usize) -> Outcome<()> {
     const WORKERS: usize = 4;
     let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;

@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// How much of the bytes that have arrived was read.
+/// The part of the bytes that have arrived which was read.
 pub(crate) struct Taken {
     pub(crate) bytes: usize,
     /// If the connection has nothing more to bring.

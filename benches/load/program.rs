@@ -33,12 +33,12 @@ impl Programs {
         Ok(Self { server, options, descriptors })
     }
 
-    /// Our server, without any limit that many clients on one address would meet.
+    /// Starts our server, without any limit that many clients on one address would meet.
     pub(crate) fn server(&self) -> Outcome<Program> {
         self.server_with(&[])
     }
 
-    /// The same with further options.
+    /// Starts it with further options.
     pub(crate) fn server_with(&self, options: &[&str]) -> Outcome<Program> {
         let mut command = Command::new(&self.server);
         command.args(["--no-binder", "--listen", "127.0.0.1:0", "--user-idle", "86400"]);
@@ -49,19 +49,19 @@ impl Programs {
         self.start(&mut command)
     }
 
-    /// This program itself as a bare tiny_http, which replies with `length` bytes.
+    /// Starts this program itself as a bare tiny_http, which replies with `length` bytes.
     pub(crate) fn bare(&self, length: usize) -> Outcome<Program> {
         self.start(Command::new(std::env::current_exe()?).args([crate::BARE, &length.to_string()]))
     }
 
-    /// Python's XML-RPC server with the procedures that are measured, if there is a Python.
+    /// Starts Python's XML-RPC server with the procedures that are measured, if there is a Python.
     pub(crate) fn python(&self) -> Option<Program> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load/xmlrpc_peer.py");
         // It reports every client that leaves.
         self.start(Command::new("python3").arg(script).stderr(Stdio::null())).ok()
     }
 
-    /// The program of a kind of peers, with settings that let a thousand of them in; `None` if it is not installed.
+    /// Starts the program of a kind of peers, with settings that let a thousand of them in. `None` if it is not installed.
     pub(crate) fn of(&self, kind: Kind) -> Outcome<Option<Program>> {
         match kind {
             Kind::Events | Kind::Waits => self.server().map(Some),
@@ -147,13 +147,13 @@ pub(crate) struct Usage {
 }
 
 impl Program {
-    /// Its processor time since its start, to the nanosecond.
+    /// Returns its processor time since its start, to the nanosecond.
     pub(crate) fn processor(&self) -> Outcome<Duration> {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
         Ok(clock_getcpuclockid(id)?.now()?.into())
     }
 
-    /// How often its threads have gone to sleep, and so have woken up.
+    /// Returns how often its threads have gone to sleep, and so have woken up.
     pub(crate) fn sleeps(&self) -> Outcome<u64> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
         let status = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok());
@@ -162,6 +162,20 @@ impl Program {
             line.trim().parse::<u64>().ok()
         };
         Ok(status.filter_map(sleeps).sum())
+    }
+
+    /// Returns how many of its connections have as much to send as the system keeps for them, because the peer does not read.
+    pub(crate) fn blocked(&self) -> Outcome<usize> {
+        const MUCH: usize = 16 << 10;
+        let port = format!(":{:04X}", self.address.port());
+        let connections = std::fs::read_to_string("/proc/net/tcp")?;
+        let unsent = connections.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let local = fields.nth(1)?;
+            let (unsent, _) = fields.nth(2)?.split_once(':')?;
+            local.ends_with(&port).then(|| usize::from_str_radix(unsent, 16).ok()).flatten()
+        });
+        Ok(unsent.filter(|unsent| *unsent >= MUCH).count())
     }
 
     pub(crate) fn usage(&self) -> Outcome<Usage> {

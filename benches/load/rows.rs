@@ -55,7 +55,7 @@ pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-/// Users in rooms, each in one, on our server or one like it.
+/// Registers users on our server or one like it, each in one of the rooms.
 pub(crate) fn fill(server: &Program, users: usize, rooms: usize) -> Outcome<()> {
     let mut connection = Connection::open(server.address)?;
     for room in 0..rooms {
@@ -69,7 +69,7 @@ pub(crate) fn fill(server: &Program, users: usize, rooms: usize) -> Outcome<()> 
     Ok(())
 }
 
-/// One `send_message` by each user.
+/// Returns one `send_message` by each user.
 pub(crate) fn messages(users: usize, rooms: usize, keep_alive: bool) -> Vec<Vec<u8>> {
     let message = |user| [format!("user-{user}"), format!("room-{}", user % rooms)];
     let message = |user| {
@@ -110,13 +110,13 @@ impl Rounds {
         format!("{}, {}", self.figure(), self.cost())
     }
 
-    /// How many times as many calls these are as `others`, in the same rounds.
+    /// Returns how many times as many calls these are as `others`, in the same rounds.
     pub(crate) fn ratio(&self, others: &Self) -> f64 {
         median(self.rates.iter().zip(&others.rates).map(|(ours, theirs)| ours / theirs).collect())
     }
 }
 
-/// Calls a second, beside a bare tiny_http and Python.
+/// Measures calls a second, beside a bare tiny_http and Python.
 fn calls(programs: &Programs, keep_alive: bool) -> Outcome<Vec<Line>> {
     let requests = messages(CALLS, 1, keep_alive);
     let server = programs.server()?;
@@ -154,14 +154,14 @@ fn calls(programs: &Programs, keep_alive: bool) -> Outcome<Vec<Line>> {
     ])
 }
 
-/// From the start to the ready line.
+/// Measures the time from the start to the ready line.
 fn start(programs: &Programs) -> Outcome<Vec<Line>> {
     let times = (0..4 * ROUNDS).map(|_| Ok(programs.server()?.ready.as_secs_f64() * 1000.0));
     let time = median(times.collect::<Outcome<_>>()?);
     Ok(vec![Line::new("start to ready line", format!("{time:.1} ms"), "≤ 50 ms".into(), time <= 50.0)])
 }
 
-/// The cost of a call among many users in many rooms, against few in one.
+/// Measures the cost of a call among many users in many rooms, against few in one.
 fn rooms(programs: &Programs) -> Outcome<Vec<Line>> {
     const SIZES: [(usize, usize); 2] = [(10, 1), (10_000, 1000)];
     let mut sides = Vec::new();

@@ -24,7 +24,7 @@ struct Rung {
 }
 
 impl Bell {
-    /// There is something to deliver.
+    /// Wakes the thread, because there is something to deliver.
     pub(super) fn ring(&self) {
         let mut state = self.state.lock();
         state.rung = true;
@@ -33,7 +33,7 @@ impl Bell {
         }
     }
 
-    /// There will be something to do at `time`, unless the thread wakes before anyway.
+    /// Sees to it that the thread is awake at `time`.
     pub(super) fn ring_by(&self, time: Instant) {
         let mut state = self.state.lock();
         if state.asleep && state.sleeps_until.is_some_and(|until| until <= time) {
@@ -51,7 +51,7 @@ impl Bell {
         self.condvar.notify_one();
     }
 
-    /// Waits until it rings or until `time`; answers false when the thread is to end.
+    /// Waits until it rings or until `time`. Returns false if the thread is to end.
     fn wait(&self, time: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         state.asleep = true;
@@ -72,7 +72,7 @@ impl Bell {
     }
 }
 
-/// The thread's life.
+/// Answers waiting calls until the bell says that the thread is to end.
 pub(super) fn deliver(chat: &Arc<Chat>) {
     let mut next = None;
     while chat.bell.wait(next) {

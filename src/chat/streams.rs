@@ -17,7 +17,7 @@ use super::state::{Effects, State};
 use super::waits::Ticket;
 use crate::rpc::{Audience, write};
 
-/// Streams of one user at a time.
+/// The most streams of one user at a time.
 pub const MAX_USER_STREAMS: usize = 4;
 /// A user whose last stream has ended is unregistered after this time without a call.
 pub const STREAM_GRACE: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub struct StreamCall<'a> {
     pub name: &'a UserName,
     /// The room.
     pub room: &'a RoomName,
-    /// Where the reader was the last time.
+    /// The position of the reader at the end of the stream before.
     pub after: Option<&'a Position>,
     /// The address of the caller.
     pub address: Option<IpAddr>,
@@ -58,7 +58,7 @@ impl Position {
     }
 }
 
-/// One open stream: what is given back when it has ended.
+/// One open stream, as far as it has to be given back at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader {
     /// The room that it is of.
@@ -223,7 +223,7 @@ impl<T: Ticket> Core<T> {
         Ok((reader, first))
     }
 
-    /// A stream has ended.
+    /// Gives back a stream that has ended.
     pub fn stream_ended(&mut self, reader: Reader, now: Instant) {
         if self.readers.close(reader) {
             self.note_stream_end(reader.person, now);
@@ -239,8 +239,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Appends an event. Its data are one line: line breaks become character references, which they can, since they are only
-/// ever content.
+/// Appends an event. Its data are one line, because line breaks, which are only ever content, become character references.
 fn event(out: &mut String, name: &str, id: Option<(RoomId, u64)>, data: &str) {
     out.push_str("event: ");
     out.push_str(name);

@@ -66,11 +66,12 @@ impl Chat {
         if let Err(refusal) = self.catch_up(&room, after.as_ref().map_or(0, |position| position.id)) {
             return opener.refuse(status(&refusal), &format!("{refusal}\n"));
         }
+        self.streams.wait_for_room();
         let call = StreamCall { name: &name, room: &room, after: after.as_ref(), address: caller.address };
         let mut opener = Some(opener);
         let refused = self.acting(caller, &name, |core, proof| {
             let (reader, first) = core.open_stream(&call, proof, now())?;
-            // With the lock, so that it gets everything that follows and nothing twice.
+            // Under the lock, so that the stream gets all that follows and nothing twice.
             if let Some(opener) = opener.take() {
                 let open = Open { chat: Arc::clone(self), reader };
                 opener.open(&self.streams, reader.room.0, reader.person.0, first, open);

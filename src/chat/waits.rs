@@ -77,14 +77,14 @@ pub(super) struct Waits<T: Ticket> {
     /// Waiting calls at a time from one address; 0 is no limit.
     per_address: usize,
     rooms: HashMap<RoomId, WaitingRoom<T>>,
-    /// When waits end: the time with a serial number, and the waiter that it is of.
+    /// The deadlines of the waits, made unique by a serial number.
     deadlines: BTreeMap<(Instant, u64), (RoomId, PersonId)>,
     by_connection: HashMap<T::Connection, (RoomId, PersonId)>,
     by_address: HashMap<IpAddr, usize>,
     /// Rooms with something to deliver.
     due_rooms: Vec<RoomId>,
     next_serial: u64,
-    /// Set when the server ends: nobody waits any more.
+    /// If the server ends, so that nobody waits any more.
     is_ending: bool,
 }
 
@@ -173,7 +173,7 @@ impl<T: Ticket> Waits<T> {
         waiter.ticket
     }
 
-    /// Ends the wait that came on `connection`: another request waits for its reply.
+    /// Ends the wait that came on `connection`, because another request waits for its reply.
     pub(super) fn end_on(&mut self, state: &State, connection: T::Connection) -> Option<Delivery<T>> {
         let (room, person) = *self.by_connection.get(&connection)?;
         self.end(state, room, person)

@@ -12,7 +12,7 @@ use super::token::{Source, Tag, Token};
 use super::value::{DateTime, Value, is_white_space};
 use super::xml::XmlRsReader;
 
-/// A call as it came.
+/// A call as it was received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// The name of the procedure.
@@ -21,14 +21,14 @@ pub struct Call {
     pub params: Vec<Value>,
 }
 
-/// How much a document may demand of whoever reads it. Its length is limited by whoever receives it.
+/// Limits on the work that a document can cause. Its length is limited where it is received.
 ///
-/// The default is meant for calls. An answer can need more elements: 26 for each message, 2 for each name in a list.
+/// The default is meant for calls. A reply can need more elements: 26 for each message, 2 for each name in a list.
 #[derive(Debug, Clone)]
 pub struct DocumentLimits {
-    /// How deep elements may be nested, the root included. 64 by default.
+    /// The greatest depth of nested elements, the root included. 64 by default.
     pub depth: usize,
-    /// How many elements a document may have. 10,000 by default.
+    /// The greatest number of elements. 10,000 by default.
     pub elements: usize,
 }
 
@@ -40,9 +40,9 @@ impl Default for DocumentLimits {
 
 /// Reads a call.
 ///
-/// What is accepted beyond the letter of the specification: every integer type holds 64 bits, `true` and `false` as booleans,
-/// white space and a `+` around and before numbers, `<array/>` without `<data>`, attributes, and whatever [`DateTime::parse`] and
-/// [`Value::Double`] say.
+/// Accepts more than the letter of the specification: 64 bits in every integer type, `true` and `false` as booleans, white
+/// space and a `+` around and before numbers, `<array/>` without `<data>`, attributes, and the forms that [`DateTime::parse`]
+/// and [`Value::Double`] name.
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -55,7 +55,7 @@ pub fn read_call(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError
     }
 }
 
-/// [`read_call`] without its fast path: what it is compared with.
+/// Reads a call without the fast path, for comparison with [`read_call`].
 #[doc(hidden)]
 pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
     let mut source = XmlRsReader::new(body);
@@ -64,8 +64,7 @@ pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Cal
     reader.or_not_even_xml(call)
 }
 
-/// Reads an answer: a value or a fault. An answer without a value, as servers give that have nothing to say, is
-/// [`Value::Nil`].
+/// Reads a reply: a value or a fault. A reply without a value, which some servers send, is [`Value::Nil`].
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -78,7 +77,7 @@ pub fn read_response(body: &[u8], limits: &DocumentLimits) -> Result<Result<Valu
     }
 }
 
-/// [`read_response`] without its fast path: what it is compared with.
+/// Reads a reply without the fast path, for comparison with [`read_response`].
 #[doc(hidden)]
 pub fn read_response_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
     let mut source = XmlRsReader::new(body);
@@ -97,7 +96,7 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     Base64Unpadded::decode_vec(bare).ok()
 }
 
-/// The grammar, and the one place that counts against the limits.
+/// The grammar. It alone counts against the limits.
 struct DocumentReader<'r, 'd> {
     /// Behind a pointer, so that a program has the grammar once and not for each source.
     source: &'r mut dyn Source<'d>,
@@ -161,7 +160,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         }
     }
 
-    /// The one value inside an element that was started, to the end of that element.
+    /// Reads the one value inside an element that was started, and the end of that element.
     fn only_value(&mut self) -> Result<Value, ReadError> {
         self.open(Tag::Value, "<value>")?;
         let value = self.value()?;
@@ -169,7 +168,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         Ok(value)
     }
 
-    /// The rest of a `<value>`.
+    /// Reads the rest of a `<value>`.
     fn value(&mut self) -> Result<Value, ReadError> {
         let mut text = Cow::Borrowed("");
         loop {
@@ -189,7 +188,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         }
     }
 
-    /// The rest of an element that gives the type of a value.
+    /// Reads the rest of an element that gives the type of a value.
     fn typed(&mut self, tag: Tag) -> Result<Value, ReadError> {
         match tag {
             Tag::String => Ok(Value::String(self.text()?.into_owned())),
@@ -272,7 +271,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         Ok(Value::Struct(members))
     }
 
-    /// The text up to the end of the element that was started.
+    /// Reads the text up to the end of the element that was started.
     fn text(&mut self) -> Result<Cow<'d, str>, ReadError> {
         let mut text = Cow::Borrowed("");
         loop {
@@ -284,7 +283,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         }
     }
 
-    /// Starts the next element, or ends the one around: then `None`.
+    /// Starts the next element and returns it, or ends the one around it and returns `None`.
     fn any_child(&mut self) -> Result<Option<Tag>, ReadError> {
         loop {
             match self.next()? {
@@ -296,7 +295,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         }
     }
 
-    /// Starts the next element, which must be `tag`, or ends the one around: then `false`.
+    /// Starts the next element, which must be `tag`, and returns `true`; or ends the one around it and returns `false`.
     fn child(&mut self, tag: Tag, name: &str) -> Result<bool, ReadError> {
         match self.any_child()? {
             Some(found) if found == tag => Ok(true),
@@ -340,7 +339,7 @@ impl<'r, 'd> DocumentReader<'r, 'd> {
         Ok(token)
     }
 
-    /// The result, unless it complains of the grammar and the rest of the document shows that it is not even XML.
+    /// Returns `result`; an error of the grammar becomes an error of XML if the rest of the document is not well-formed.
     fn or_not_even_xml<T>(&mut self, result: Result<T, ReadError>) -> Result<T, ReadError> {
         while let Err(ReadError::NotACall(_)) = result {
             match self.next() {

@@ -11,12 +11,12 @@ use std::borrow::Cow;
 use super::error::ReadError;
 use super::token::{Source, Tag, Token};
 
-/// Deeper documents are for xml-rs, which the limits of the caller stop.
+/// Deeper documents are left to xml-rs, where the limits of the caller stop them.
 const DEPTH: usize = 64;
 
-/// The bytes of character data at which to look more closely: markup, what XML forbids, and 0xEF, with which U+FFFE and U+FFFF
+/// The bytes of character data that need a closer look: markup, what XML forbids, and 0xEF, with which U+FFFE and U+FFFF
 /// begin.
-const SPECIAL: [bool; 256] = {
+pub(super) static SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < b' ' as usize {
@@ -36,12 +36,12 @@ pub(super) struct SubsetReader<'d> {
     /// The names of the open elements, `depth` of them.
     open: [&'d [u8]; DEPTH],
     depth: usize,
-    /// The element just started was an empty one, so its end comes next.
+    /// If the element that was just started is an empty one, whose end comes next.
     empty: bool,
     root_seen: bool,
 }
 
-/// Not in the subset. The text is never shown: xml-rs finds its own words.
+/// Returns the error for everything that is not in the subset. Nobody sees it, because xml-rs then reads the document.
 fn not_mine() -> ReadError {
     ReadError::NotWellFormed(String::new())
 }
@@ -62,7 +62,7 @@ impl<'d> SubsetReader<'d> {
         Ok(scan)
     }
 
-    /// The rest of `<?xml version="1.0" encoding="UTF-8"?>`, the encoding being optional.
+    /// Reads the rest of `<?xml version="1.0" encoding="UTF-8"?>`, in which the encoding is optional.
     fn declaration(&mut self) -> Option<()> {
         self.white_space().then_some(())?;
         (self.quoted(b"version=")? == "1.0").then_some(())?;
@@ -75,7 +75,7 @@ impl<'d> SubsetReader<'d> {
         self.skip(b"?>").then_some(())
     }
 
-    /// `name` and the value that follows in quotes.
+    /// Reads `name`, and returns the value that follows in quotes.
     fn quoted(&mut self, name: &[u8]) -> Option<&'d str> {
         self.skip(name).then_some(())?;
         let quote = char::from(*self.rest().first()?);
@@ -97,7 +97,7 @@ impl<'d> SubsetReader<'d> {
         found
     }
 
-    /// Skips white space, and says whether there was any.
+    /// Skips white space. Returns whether there was any.
     fn white_space(&mut self) -> bool {
         let rest = self.rest();
         let length = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n')).count();
@@ -105,7 +105,7 @@ impl<'d> SubsetReader<'d> {
         length > 0
     }
 
-    /// A tag, at its `<`.
+    /// Reads a tag, from its `<` on.
     fn tag(&mut self) -> Option<Token<'d>> {
         self.at += 1;
         if self.skip(b"/") {
@@ -123,7 +123,7 @@ impl<'d> SubsetReader<'d> {
         let length = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')))?;
         let name = &rest[..length];
         let tag = match name.strip_prefix(b"ex:") {
-            // The root is where xml.rs binds the prefix.
+            // xml.rs binds the prefix at the root.
             Some(name) if self.root_seen => Tag::extension(name),
             _ => Tag::plain(name),
         };
@@ -140,9 +140,9 @@ impl<'d> SubsetReader<'d> {
         Some(Token::Start(tag))
     }
 
-    /// Character data up to the next tag.
+    /// Reads the character data up to the next tag.
     fn text(&mut self) -> Option<Cow<'d, str>> {
-        // What came before `self.at` and had a reference in it.
+        // The text before `self.at`, if it had a reference in it.
         let mut done = String::new();
         loop {
             let rest = self.rest();
@@ -171,10 +171,10 @@ impl<'d> SubsetReader<'d> {
         }
     }
 
-    /// A reference, at its `&`.
+    /// Reads a reference, from its `&` on.
     fn reference(&mut self) -> Option<char> {
         let rest = &self.rest()[1..];
-        // The longest that are useful: `&#x10FFFF;` and `&#1114111;`.
+        // The longest useful ones are `&#x10FFFF;` and `&#1114111;`.
         let length = rest.iter().take(9).position(|&byte| byte == b';')?;
         let name = &self.document[self.at + 1..self.at + 1 + length];
         self.at += length + 2;

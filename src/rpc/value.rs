@@ -1,4 +1,4 @@
-//! The values that parameters and answers are made of.
+//! The values in parameters and replies.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The member `name`, if this is a struct that has one.
+    /// Returns the member `name`, if this is a struct that has one.
     pub fn member(&self, name: &str) -> Option<&Value> {
         match self {
             Value::Struct(members) => members.iter().rfind(|(n, _)| n == name).map(|(_, v)| v),
@@ -36,7 +36,7 @@ impl Value {
         }
     }
 
-    /// The text, if this is a string.
+    /// Returns the text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::String(text) => Some(text),
@@ -44,7 +44,7 @@ impl Value {
         }
     }
 
-    /// The number, if this is an integer.
+    /// Returns the number, if this is an integer.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Value::Int(number) => Some(*number),
@@ -52,7 +52,7 @@ impl Value {
         }
     }
 
-    /// The truth value, if this is a boolean.
+    /// Returns the truth value, if this is a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Value::Boolean(truth) => Some(*truth),
@@ -60,7 +60,7 @@ impl Value {
         }
     }
 
-    /// The items, if this is an array.
+    /// Returns the items, if this is an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         match self {
             Value::Array(items) => Some(items),
@@ -68,7 +68,7 @@ impl Value {
         }
     }
 
-    /// The type as `system.methodSignature` spells it.
+    /// Returns the type as `system.methodSignature` spells it.
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Int(_) => "int",
@@ -110,7 +110,7 @@ impl From<bool> for Value {
 
 /// A date and a time to the second, years 0 to 9999.
 ///
-/// XML-RPC leaves the zone to whoever reads the documentation of the server. Where a peer states an offset nevertheless, it is
+/// XML-RPC leaves the zone to the documentation of the server. Where a peer states an offset nevertheless, it is
 /// kept beside the time, which stays as the peer wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DateTime {
@@ -151,12 +151,12 @@ impl DateTime {
         Some(DateTime { stated: NaiveDateTime::new(date, time), offset })
     }
 
-    /// The time as it was written, in whatever zone that was meant.
+    /// Returns the time as it was written, in the zone that the peer meant.
     pub fn stated(&self) -> NaiveDateTime {
         self.stated
     }
 
-    /// The offset from UTC that was written with it, if there was one.
+    /// Returns the offset from UTC that was written with it, if there was one.
     pub fn offset(&self) -> Option<FixedOffset> {
         self.offset
     }
@@ -191,7 +191,7 @@ impl Digits<'_> {
         rest.is_some()
     }
 
-    /// Takes all that is left as an offset: outer `None` if it is not one, inner `None` if nothing is left.
+    /// Takes all that is left as an offset. The outer `None` says that it is not one, the inner one that nothing is left.
     fn offset(&mut self) -> Option<Option<FixedOffset>> {
         if self.0.is_empty() {
             return Some(None);
@@ -218,7 +218,7 @@ impl Digits<'_> {
     }
 }
 
-/// White space as XML defines it.
+/// Returns whether `c` is white space as XML defines it.
 pub(super) fn is_white_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }

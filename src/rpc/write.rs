@@ -1,4 +1,4 @@
-//! Writing: every function appends to a `String`, so that a message is turned into XML once and copied from then on.
+//! Writing. The functions append to a `String`, so that a message is turned into XML once and copied from then on.
 //!
 //! The strictest peers can read the result: no white space between tags, `<int>` as long as 32 bits are enough, no
 //! attributes, no comments, UTF-8.
@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use base64ct::{Base64, Encoding as _};
 
 use super::fault::Fault;
+use super::scan::SPECIAL;
 use super::value::Value;
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 
-/// The first character of `text` that XML 1.0 cannot carry: control characters but tab, line feed and carriage return, and
-/// U+FFFE and U+FFFF. [`text`] replaces them; whoever must not change what was said asks here first.
+/// Returns the first character of `text` that XML 1.0 cannot carry: control characters but tab, line feed and carriage return,
+/// and U+FFFE and U+FFFF. [`text`] would replace it.
 pub fn forbidden_char(text: &str) -> Option<char> {
     text.chars().find(|&c| !is_allowed(c))
 }
@@ -22,29 +23,27 @@ pub(super) fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Appends `text` as character data. The one place where text of any origin turns into XML: what XML forbids becomes U+FFFD.
+/// Appends `text` as character data. All text turns into XML here, and what XML forbids becomes U+FFFD.
 pub fn text(out: &mut String, text: &str) {
-    let bytes = text.as_bytes();
-    let mut done = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let (length, written) = match byte {
-            b'&' => (1, "&amp;"),
-            b'<' => (1, "&lt;"),
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| SPECIAL[usize::from(byte)]) {
+        let (length, written) = match &rest.as_bytes()[at..] {
+            [b'&', ..] => (1, "&amp;"),
+            [b'<', ..] => (1, "&lt;"),
             // Always, and not only after `]]`, where XML demands it.
-            b'>' => (1, "&gt;"),
+            [b'>', ..] => (1, "&gt;"),
             // As itself it would arrive as a line feed.
-            b'\r' => (1, "&#13;"),
-            b'\t' | b'\n' => continue,
-            0..b' ' => (1, "\u{FFFD}"),
+            [b'\r', ..] => (1, "&#13;"),
             // U+FFFE and U+FFFF.
-            0xEF if matches!(bytes[at..], [_, 0xBF, 0xBE | 0xBF, ..]) => (3, "\u{FFFD}"),
-            _ => continue,
+            [0xEF, 0xBF, 0xBE | 0xBF, ..] => (3, "\u{FFFD}"),
+            [0xEF, ..] => (3, &rest[at..at + 3]),
+            _ => (1, "\u{FFFD}"),
         };
-        out.push_str(&text[done..at]);
+        out.push_str(&rest[..at]);
         out.push_str(written);
-        done = at + length;
+        rest = &rest[at + length..];
     }
-    out.push_str(&text[done..]);
+    out.push_str(rest);
 }
 
 /// Appends `<value>…</value>`.
@@ -132,7 +131,7 @@ pub fn member(out: &mut String, name: &str, content: impl FnOnce(&mut String)) {
     out.push_str("</member>");
 }
 
-/// The document of a call.
+/// Returns the document of a call.
 pub fn call(method: &str, params: &[Value]) -> String {
     let mut out = String::with_capacity(256);
     out.push_str(DECLARATION);
@@ -148,18 +147,18 @@ pub fn call(method: &str, params: &[Value]) -> String {
     out
 }
 
-/// Appends what stands before the one value of an answer.
+/// Appends the beginning of a reply, up to its one value.
 pub fn response_start(out: &mut String) {
     out.push_str(DECLARATION);
     out.push_str("<methodResponse><params><param>");
 }
 
-/// Appends what stands after the one value of an answer.
+/// Appends the end of a reply, after its one value.
 pub fn response_end(out: &mut String) {
     out.push_str("</param></params></methodResponse>");
 }
 
-/// The document of an answer around a value that is XML already.
+/// Returns the document of a reply around a value that is XML already.
 pub fn response(value_xml: &str) -> String {
     let mut out = String::with_capacity(value_xml.len() + 128);
     response_start(&mut out);
@@ -168,7 +167,7 @@ pub fn response(value_xml: &str) -> String {
     out
 }
 
-/// The document of an answer that is a fault.
+/// Returns the document of a reply that is a fault.
 pub fn fault_document(fault: &Fault) -> String {
     let mut out = String::with_capacity(384);
     out.push_str(DECLARATION);
@@ -178,7 +177,7 @@ pub fn fault_document(fault: &Fault) -> String {
     out
 }
 
-/// Appends a fault as a value, as it stands in its document and in the answer of `system.multicall`.
+/// Appends a fault as a value, as it stands in its document and in the reply of `system.multicall`.
 pub fn fault_value(out: &mut String, fault: &Fault) {
     structure(out, |out| {
         member(out, "faultCode", |out| int(out, fault.code.into()));

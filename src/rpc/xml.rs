@@ -1,4 +1,4 @@
-//! The source for every document that [`scan`](super::scan) does not know: xml-rs, and what keeps it within bounds.
+//! The source for every document that [`scan`](super::scan) does not know: xml-rs, within bounds.
 //!
 //! The only file that names xml-rs. It accepts XML 1.0 in UTF-8, UTF-16 with a byte order mark, US-ASCII and ISO-8859-1.
 
@@ -15,7 +15,7 @@ use super::token::{Source, Tag, Token};
 /// The namespace of `ex:nil` and its like.
 const EXTENSIONS: &str = "http://ws.apache.org/xmlrpc/namespaces/extensions";
 
-/// Exact names: xml-rs accepts whatever is a beginning of a name that it knows, or begins with one.
+/// The names of encodings are compared here, because xml-rs also accepts beginnings and continuations of those that it knows.
 const ENCODINGS: [&str; 8] = ["utf-8", "utf8", "utf-16", "utf16", "us-ascii", "ascii", "iso-8859-1", "latin1"];
 
 /// More attributes on one element than any peer writes.
@@ -24,7 +24,7 @@ const MAX_ATTRIBUTES: usize = 16;
 /// A longer name or attribute than any peer writes, in bytes.
 const MAX_NAME: usize = 256;
 
-/// So many namespace declarations cost nothing to speak of.
+/// Namespace declarations up to this number cost too little to be counted.
 const FREE_NAMESPACES: usize = 16;
 
 /// For every element xml-rs copies all declarations that are in force. Without a limit on those copies the cost of a document
@@ -33,7 +33,7 @@ const MAX_COPIES: usize = 5_000;
 
 pub(super) struct XmlRsReader<'d> {
     events: EventReader<Guarded<'d>>,
-    /// How many namespace declarations were copied, at most.
+    /// The greatest number of namespace declarations that can have been copied.
     copies: usize,
 }
 
@@ -142,11 +142,11 @@ fn words(error: &Error) -> &'static str {
 struct Guarded<'d> {
     document: &'d [u8],
     at: usize,
-    /// No element has begun yet.
+    /// If no element has begun yet.
     in_prolog: bool,
     /// The part of [`Self::BINDING`] that is still to be read.
     inserted: &'static [u8],
-    /// How often the word was read that declares a namespace, wherever that was.
+    /// The number of times that the word for a namespace declaration was read, in any place.
     namespaces: usize,
 }
 

@@ -118,6 +118,12 @@ impl Stream {
         }
     }
 
+    /// Asserts that a comment comes next.
+    #[track_caller]
+    pub fn comment(&mut self) {
+        assert_eq!(self.until("\n\n").as_deref(), Some(":"));
+    }
+
     /// Asserts that the stream ends with this reason.
     #[track_caller]
     pub fn ends(&mut self, reason: &str) {

@@ -57,7 +57,7 @@ impl Sender for Publisher {
     }
 }
 
-/// A packet of less than 128 bytes.
+/// Returns a packet of less than 128 bytes.
 fn packet(kind: u8, parts: &[&[u8]]) -> Outcome<Vec<u8>> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut packet = vec![kind, u8::try_from(length)?];

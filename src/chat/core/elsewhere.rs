@@ -1,4 +1,4 @@
-//! What several servers of one chat have to know of each other's users.
+//! The users of other servers of the same chat: when they were last heard of there.
 
 use std::time::{Duration, Instant};
 

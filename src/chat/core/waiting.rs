@@ -29,7 +29,7 @@ impl<T: Ticket> Core<T> {
         self.waits.wait(&self.state, wait, now.monotonic)
     }
 
-    /// Ends the wait that came on `connection`: another request waits for its reply.
+    /// Ends the wait that came on `connection`, because another request waits for its reply.
     pub fn end_wait_on(&mut self, connection: T::Connection) -> Option<Delivery<T>> {
         self.waits.end_on(&self.state, connection)
     }

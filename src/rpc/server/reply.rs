@@ -11,6 +11,8 @@ use super::request::reason;
 
 /// Bodies up to this size go out with their head in one write; a larger one is not copied for that.
 const ONE_WRITE: usize = 64 << 10;
+/// A thread keeps a buffer up to this size for its next answer.
+const KEPT_BUFFER: usize = 16 << 10;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -110,8 +112,10 @@ impl Responder {
             bytes.extend_from_slice(body);
         }
         let written = exchange.write_all(&bytes).and_then(|()| exchange.write_all(if apart { body } else { &[] }));
-        bytes.clear();
-        BUFFER.set(bytes);
+        if bytes.capacity() <= KEPT_BUFFER {
+            bytes.clear();
+            BUFFER.set(bytes);
+        }
         if keeps_alive && written.is_ok() {
             // The next request of a connection that goes on has its turn at once.
             return None;

@@ -25,7 +25,7 @@ use crate::program::keep_running;
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
                     X-Accel-Buffering: no\r\nConnection: close\r\n\r\n";
 
-/// Events of a feed go to these of its readers. A reader's number is of the service's choice and may have several streams.
+/// The readers of a feed who get an event. The service chooses a reader's number, which may have several streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// All readers.
@@ -55,7 +55,7 @@ impl Audience {
     }
 }
 
-/// A request for a stream: the part of it that a service decides by.
+/// A request for a stream, as far as a service decides by it.
 #[derive(Debug)]
 pub struct StreamRequest {
     query: String,
@@ -147,9 +147,14 @@ enum Command {
     Suspect(u64),
 }
 
+/// Bytes with which streams begin that may wait to be written before a further one is opened.
+const MAX_FIRST: usize = 256 << 10;
+
 #[derive(Default)]
 struct Inbox {
     commands: Vec<Command>,
+    /// The bytes with which the streams among them begin.
+    first_bytes: usize,
     /// If the thread waits for commands.
     is_asleep: bool,
     is_closed: bool,
@@ -158,7 +163,10 @@ struct Inbox {
 #[derive(Default)]
 struct Shared {
     inbox: Mutex<Inbox>,
+    /// Wakes the thread that writes.
     condvar: Condvar,
+    /// Wakes those who wait for room to open a stream.
+    has_room: Condvar,
 }
 
 /// All streams of a server. Its methods only leave commands for the thread that writes, so they may be called under a lock,
@@ -185,6 +193,15 @@ impl Streams {
         Ok(Self { shared })
     }
 
+    /// Waits until there is room to open a stream, so that a thousand readers who come at once do not each have the members
+    /// of a large room in memory. It takes no longer than writing to others, which waits for nobody. No lock may be held.
+    pub fn wait_for_room(&self) {
+        let mut inbox = self.shared.inbox.lock();
+        while inbox.first_bytes > MAX_FIRST && !inbox.is_closed {
+            self.shared.has_room.wait(&mut inbox);
+        }
+    }
+
     /// Sends an event to readers of `feed`.
     pub fn publish(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
         self.push(Command::Publish(feed, Entry { event, to, is_last: false }));
@@ -200,13 +217,16 @@ impl Streams {
         self.push(Command::EndAll(event));
     }
 
-    /// The reader on `connection`, if it has a stream, may be gone; if so, that is found out soon.
+    /// Finds out soon whether the reader on `connection`, if it has a stream, is gone.
     pub fn suspect(&self, connection: ConnectionId) {
         self.push(Command::Suspect(connection.0));
     }
 
     fn push(&self, command: Command) {
         let mut inbox = self.shared.inbox.lock();
+        if let Command::Open(_, stream) = &command {
+            inbox.first_bytes += stream.first.len();
+        }
         inbox.commands.push(command);
         if std::mem::take(&mut inbox.is_asleep) {
             self.shared.condvar.notify_one();
@@ -218,6 +238,7 @@ impl Drop for Streams {
     fn drop(&mut self) {
         self.shared.inbox.lock().is_closed = true;
         self.shared.condvar.notify_one();
+        self.shared.has_room.notify_all();
     }
 }
 
@@ -237,11 +258,13 @@ impl Shared {
             }
         }
         inbox.is_asleep = false;
+        inbox.first_bytes = 0;
+        self.has_room.notify_all();
         (!inbox.is_closed).then(|| std::mem::take(&mut inbox.commands))
     }
 }
 
-/// The thread's life. While it writes, the next commands collect.
+/// Writes to all streams until there are no more commands. While it writes, the next commands collect.
 fn write_all(shared: &Shared) {
     let mut hub = Hub::new(Instant::now());
     while let Some(commands) = shared.wait(hub.wakes_at()) {

@@ -1,4 +1,4 @@
-//! The feeds and their streams: the order in which bytes are written. Without a clock or sockets of its own.
+//! The feeds and their streams, and the order in which bytes are written. It has no clock and no sockets of its own.
 //!
 //! A reader who does not read holds up nobody: writes never block, and a stream whose connection takes no more is stuck. Its
 //! feed keeps the events that it has not got, up to [`MAX_KEPT`] bytes for all streams together; the stream that has been
@@ -13,9 +13,9 @@ use super::Audience;
 use super::log::{Entry, Log};
 use super::reader::{Standing, Stream};
 
-/// How often all streams get a comment, which keeps proxies from closing them and shows which readers are gone.
+/// The time between two comments to all streams, which keep proxies from closing them and show which readers are gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Bytes that are kept for streams that are stuck.
+/// The most bytes that are kept for streams that are stuck.
 const MAX_KEPT: usize = 4 << 20;
 
 struct Feed<W> {
@@ -80,7 +80,7 @@ impl<W: Write> Hub<W> {
         }
     }
 
-    /// The reader on `connection` may be gone.
+    /// Finds out whether the reader on `connection` is gone.
     pub(super) fn suspect(&mut self, connection: u64, now: Instant) {
         let found = self.feeds.iter_mut().find_map(|(id, feed)| {
             let index = feed.streams.iter().position(|stream| stream.connection == connection)?;

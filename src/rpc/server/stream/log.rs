@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Audience;
 
-/// Bytes that are joined to one write at most.
+/// The most bytes that are joined to one write.
 const MAX_JOINED: usize = 64 << 10;
 
 /// An event in the log of a feed.
@@ -38,7 +38,7 @@ impl Log {
     }
 
     pub(super) fn index(&self, position: u64) -> usize {
-        // Fits: it is at most the number of entries.
+        // Fits, because it is at most the number of entries.
         position.saturating_sub(self.start).min(self.entries.len() as u64) as usize
     }
 

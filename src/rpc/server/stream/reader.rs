@@ -25,7 +25,7 @@ pub(super) struct Stream<W> {
     pub(super) first: Vec<u8>,
     /// The number of the next entry that it is sent, if it may see it.
     pub(super) position: u64,
-    /// How much is out of `first`, or else of that entry.
+    /// The bytes that were written of `first`, or else of that entry.
     offset: usize,
     pub(super) stuck: Option<Stuck>,
     /// When the second comment to a reader who may be gone is due.
@@ -58,7 +58,7 @@ impl<W: Write> Stream<W> {
         [self.suspect, self.stuck.as_ref().map(|stuck| stuck.retry_at)].into_iter().flatten().min()
     }
 
-    /// Its reader may be gone: two comments show it.
+    /// Writes the first of two comments, which show whether its reader is gone.
     pub(super) fn suspect(&mut self, now: Instant) -> Standing {
         self.suspect = Some(now + SUSPICION);
         self.keep_alive(now)
@@ -89,7 +89,7 @@ impl<W: Write> Stream<W> {
     }
 
     fn write(&mut self, log: &Log, joined: &mut Option<Joined>) -> Standing {
-        // Bytes that the writer itself holds back.
+        // The writer itself may hold back some bytes.
         if self.stuck.is_some() {
             match self.put(&[], 0).0 {
                 Progress::Done => {}
