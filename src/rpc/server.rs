@@ -37,7 +37,7 @@ use crate::program::keep_running;
 /// 4 MB for each peer that does not read.
 const SEND_BUFFER: usize = 64 << 10;
 /// Connections that the kernel accepts on our behalf before we do.
-const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 4096;
 /// The longest time that the HTTP library may take to start, on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
