@@ -47,6 +47,7 @@ pub const PROGRAM: Program = Program {
         page::FLAGS,
     ],
     commands: &[],
+    alternatives: &[],
     examples: &[
         ("binder", "listens on 127.0.0.1:5000"),
         ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),

@@ -66,6 +66,7 @@ pub const PROGRAM: Program = Program {
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
     commands: &[script::SEND, script::TAIL],
+    alternatives: &[&["binder", "server", "local", "share"]],
     examples: &[],
     words: |options| {
         // An unknown language is refused in the language of the environment.

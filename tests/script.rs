@@ -154,6 +154,27 @@ fn options_come_from_files() {
 }
 
 #[test]
+fn an_option_on_the_command_line_takes_the_place_of_its_alternatives_in_a_file() {
+    let (home, server) = (Home::new(), server());
+    fs::create_dir_all(home.0.join(".config/chat-rpc")).unwrap();
+    fs::write(home.0.join(".config/chat-rpc/client.conf"), "binder = 127.0.0.1:1\nuser = ana\n").unwrap();
+    let mut client = home.client(&["--server", server.address(), "--room", "ops"]);
+    client.stderr.wait_for_line("Joined ops", TIMEOUT);
+    client.end_input();
+    assert!(client.wait_exit(TIMEOUT).success());
+}
+
+#[test]
+fn lines_of_other_systems_end_where_they_end() {
+    let (home, server) = (Home::new(), server());
+    assert!(sender(&home, &server, b"one\r\ntwo\r\n", &[]).wait_exit(TIMEOUT).success());
+    assert_eq!(history(server.address(), "ops"), ["one", "two"]);
+    let mut empty = sender(&home, &server, b"", &["", " "]);
+    assert_eq!(empty.wait_exit(TIMEOUT).code(), Some(2));
+    empty.stderr.wait_for_line("there is no text to send", TIMEOUT);
+}
+
+#[test]
 fn ten_thousand_lines_arrive_once_and_in_order() {
     const LIMITS: [&str; 8] = [
         "--message-rate",
@@ -306,6 +327,30 @@ fn tail_shows_what_was_said_before_and_ends_after_a_count() {
     assert!(sender(&home, &server, b"line 60\nline 61\n", &[]).wait_exit(TIMEOUT).success());
     assert!(next.wait_exit(TIMEOUT).success());
     assert_eq!(shown(&next), ["60"]);
+}
+
+#[test]
+fn tail_keeps_a_log_and_runs_the_command_for_mentions() {
+    let (home, server) = (Home::new(), server());
+    let place = ["--server", server.address(), "--room", "ops"];
+    let (log, called) = (home.0.join("log"), home.0.join("called"));
+    let command = format!("touch {}", called.display());
+    let extras = ["--user", "ana", "--log", log.to_str().unwrap(), "--on-mention", &command];
+    for json in [&[][..], &["--json"]] {
+        let mut tail = home.client(&[&["tail"], &place[..], &extras[..], json].concat());
+        tail.stderr.wait_for_line("Joined ops", TIMEOUT);
+        assert!(sender(&home, &server, b"nobody is meant\nlook here, ana\n", &[]).wait_exit(TIMEOUT).success());
+        eventually("the command has run", TIMEOUT, || called.exists());
+        tail.stdout.wait_for("both", TIMEOUT, |lines| (lines.len() >= 2).then_some(()));
+        tail.signal("TERM");
+        assert!(tail.wait_exit(TIMEOUT).success());
+        let logged = fs::read_to_string(&log).unwrap();
+        for text in ["bot: nobody is meant", "bot (mentions you): look here, ana"] {
+            assert_eq!(logged.matches(text).count(), 1, "{json:?}: {logged}");
+        }
+        fs::remove_file(&log).unwrap();
+        fs::remove_file(&called).unwrap();
+    }
 }
 
 #[test]

@@ -166,6 +166,7 @@ mod tests {
             arguments: "",
             flags: &[FLAGS],
             commands: &[],
+            alternatives: &[],
             examples: &[],
             words: |_| &HelpWords::ENGLISH,
         };

@@ -29,6 +29,7 @@ pub const PROGRAM: Program = Program {
     arguments: "",
     flags: FLAGS,
     commands: &[],
+    alternatives: &[&["binder", "no-binder"], &["data", "share"]],
     examples: &[
         ("server", "listens on 127.0.0.1:9000, binder on 127.0.0.1:5000"),
         ("server --listen 0.0.0.0:9000 --require-auth", "serves the whole network"),

@@ -247,28 +247,29 @@ impl Renderer {
         if self.ignored.contains(&message.origin.to_lowercase()) {
             return;
         }
-        if self.style.json {
-            return self.object(message, false);
-        }
         let is_call = self.is_call(message);
         let to = message.destination.as_deref();
         if is_call && to.is_some() {
             self.last_private = Some(message.origin.clone());
         }
         let said_at = message.said_at();
-        if let Some(said_at) = said_at {
-            self.begin_day(said_at.date(), true);
-        }
         let clock = said_at.map(time).unwrap_or_default();
         let mark = if is_call && to.is_none() { Mark::Mention } else { Mark::None };
         let is_mine = self.is_me(&message.origin);
         let said = Said { clock: &clock, mark, origin: &message.origin, to, text: &message.content, is_mine };
-        let mut lines = self.lines(&said.line(self.style, self.locale), None);
+        let mut lines = if self.style.json {
+            self.object(message, false)
+        } else {
+            if let Some(said_at) = said_at {
+                self.begin_day(said_at.date(), true);
+            }
+            self.lines(&said.line(self.style, self.locale), None)
+        };
         lines.is_message = true;
         if logged {
             lines.log = self.log_of(&said, said_at.unwrap_or_default());
         }
-        if live && self.style.bell && is_call {
+        if live && self.style.bell && is_call && !self.style.json {
             lines.text.insert(0, '\x07');
         }
         self.shown.push(lines);
@@ -327,9 +328,10 @@ impl Renderer {
         Rendered { text, is_message: false, log: String::new() }
     }
 
-    fn object(&mut self, message: &Message, confirmed: bool) {
+    /// Returns a message as a JSON object.
+    fn object(&self, message: &Message, confirmed: bool) -> Rendered {
         let text = json::message(self.room().unwrap_or_default(), message, confirmed);
-        self.shown.push(Rendered { text, is_message: true, log: String::new() });
+        Rendered { text, is_message: true, log: String::new() }
     }
 
     fn is_last(&self, topic: Topic) -> bool {

@@ -82,6 +82,8 @@ pub struct Program {
     pub flags: &'static [&'static [Flag]],
     /// Its commands, each with options of its own.
     pub commands: &'static [Subcommand],
+    /// Sets of options that take each other's place: one on the command line rules out all of its set in a file.
+    pub alternatives: &'static [&'static [&'static str]],
     /// Command lines and what they do.
     pub examples: &'static [(&'static str, &'static str)],
     /// The language of the help, as the command line and the environment ask for it.
@@ -209,6 +211,8 @@ impl Options {
     /// Adds the options of a file: one on each line as `name = value`, or `name` alone for a switch. Empty lines and lines
     /// that begin with `#` are skipped. The error comes with the number of its line.
     fn add_config(&mut self, program: &Program, text: &str) -> Result<(), (usize, String)> {
+        let given = program.alternatives.iter().filter(|set| set.iter().any(|long| self.has(long)));
+        let ruled_out: Vec<_> = given.copied().flatten().collect();
         let mut seen = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
@@ -231,7 +235,9 @@ impl Options {
                 (None, Some("no")) => continue,
                 (None, Some(_)) => return Err((number, format!("{name} must be yes or no"))),
             };
-            self.values.push((flag.long, value.to_owned()));
+            if !ruled_out.contains(&&flag.long) {
+                self.values.push((flag.long, value.to_owned()));
+            }
         }
         Ok(())
     }
@@ -269,9 +275,12 @@ impl Options {
     /// [`Failure::Usage`] if it is not a `T`.
     pub fn find<T: FromStr<Err: Display>>(&self, long: &str) -> Result<Option<T>, Failure> {
         let wrong = |text: &str, error: T::Err| match error.to_string().as_str() {
-            // The texts of std about numbers.
+            // The texts of std and of log.
             "invalid digit found in string" | "cannot parse integer from empty string" => {
                 format!("--{long} must be a whole number, not {text:?}")
+            }
+            "attempted to convert a string that doesn't match an existing log level" => {
+                format!("--{long} {text:?} must be off, error, warn, info, debug or trace")
             }
             "number too large to fit in target type" => format!("--{long} {text}: the number is too large"),
             error => format!("--{long} {text:?}: {error}"),
@@ -308,7 +317,11 @@ mod tests {
         name: "demo",
         about: "Shows options.",
         arguments: "[run]",
-        flags: &[&[Flag::value("port", "PORT", Some("80"), "The port."), Flag::switch("quiet", "Say less.")]],
+        flags: &[&[
+            Flag::value("port", "PORT", Some("80"), "The port."),
+            Flag::switch("quiet", "Say less."),
+            Flag::switch("loud", "Say more."),
+        ]],
         commands: &[Subcommand {
             name: "run",
             about: "Runs.",
@@ -316,6 +329,7 @@ mod tests {
             flags: &[Flag::value("to", "PLACE", None, "Where to.")],
             examples: &[("demo run --to x", "runs to x")],
         }],
+        alternatives: &[&["quiet", "loud"]],
         examples: &[("demo --port 1", "does nothing")],
         words: |_| &HelpWords::ENGLISH,
     };
@@ -386,6 +400,10 @@ mod tests {
         assert_eq!(options.get::<u16>("port").unwrap(), 81);
         assert!(options.has("quiet"));
         assert_eq!(options.text("log-level"), Some("debug"));
+        let mut options = parse(&["--loud"]).unwrap();
+        options.add_config(&PROGRAM, "quiet\nport = 82\n").unwrap();
+        assert!(options.has("loud") && !options.has("quiet"), "one takes the place of the other");
+        assert_eq!(options.get::<u16>("port").unwrap(), 82);
         let mut options = parse(&[]).unwrap();
         options.add_config(&PROGRAM, "port = 82\nquiet = no\n").unwrap();
         assert_eq!(options.get::<u16>("port").unwrap(), 82);

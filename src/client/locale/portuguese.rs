@@ -18,7 +18,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
         example: |command| {
             Some(match command {
                 "client send --user bot --room ops --to ana \"done\"" => "só para ana",
-                "make 2>&1 | client send --user bot --room ops" => "cada linha",
+                "make 2>&1 | client send --user bot --room ops --all" => "cada linha",
                 "client tail --room ops --json" => "para programas",
                 "client tail --room ops --history 1 --count 1" => "a última mensagem",
                 "client send --user bot --room ops \"deployed\"" => "envia e termina",
@@ -296,6 +296,8 @@ pub(super) static PORTUGUESE: Locale = Locale {
         ("{} must be a whole number, not {}", "{} precisa ser um número inteiro, não {}"),
         ("{} must be a number from {} to {}", "{} precisa ser um número de {} a {}"),
         ("{} takes no arguments", "{} não aceita argumentos"),
+        ("there is no text to send", "não há texto para enviar"),
+        ("--log-level {} must be {}", "--log-level {}: precisa ser {}"),
         (
             "there is no command {}; the commands are send and tail",
             "não existe o comando {}; os comandos são send e tail",

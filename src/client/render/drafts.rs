@@ -23,17 +23,16 @@ impl Renderer {
 
     /// Shows that the server has a draft.
     pub(super) fn confirmed(&mut self, draft: &Draft, now: NaiveDateTime) {
-        if self.style.json {
-            let message = self.as_message(draft, now);
-            self.object(&message, true);
+        let line = if self.style.json {
+            self.object(&self.as_message(draft, now), true)
         } else if self.style.plain {
             // A user who listens to the screen has just typed the text itself.
             let to = draft.to.as_deref().map(name);
-            let line = self.note(&format!("{} {}", time(now), (self.locale.sent)(to.as_deref())));
-            self.shown.push(Rendered { log: self.log_of_own(draft, now), ..line });
+            self.note(&format!("{} {}", time(now), (self.locale.sent)(to.as_deref())))
         } else {
-            self.own(draft, Mark::Sent, now);
-        }
+            return self.own(draft, Mark::Sent, now);
+        };
+        self.shown.push(Rendered { log: self.log_of_own(draft, now), ..line });
     }
 
     /// Shows that the server refuses a draft.

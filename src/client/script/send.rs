@@ -29,7 +29,7 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
     examples: &[
         ("client send --user bot --room ops \"deployed\"", "sends and ends"),
         ("client send --user bot --room ops --to ana \"done\"", "only to ana"),
-        ("make 2>&1 | client send --user bot --room ops", "each line"),
+        ("make 2>&1 | client send --user bot --room ops --all", "each line"),
     ],
 };
 
@@ -63,6 +63,9 @@ pub(in crate::client) fn send(
         start("input", bounded(0), |lines| read(&lines))?
     } else {
         let text = text.join(" ");
+        if text.trim().is_empty() {
+            return Err(Failure::Usage("there is no text to send".into()));
+        }
         if !is_addressed && begins_with_at(&text) {
             return Err(Failure::Usage(locale.addressed.into()));
         }
@@ -132,6 +135,7 @@ impl Sending<'_> {
             number += 1;
             let line = line.map_err(|error| (0, format!("cannot read standard input: {error}")))?;
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.len() > MAX_LINE {
                 return Err((number, (locale.line_too_long)(MAX_LINE)));
             }

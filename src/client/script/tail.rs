@@ -8,11 +8,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::super::event::{Event, Message};
+use super::super::extras::Extras;
 use super::super::locale::Locale;
 use super::super::render::Style;
 use super::super::threads::{start, stop_signals};
 use super::super::view::{SIGNAL_TIMEOUT, now};
-use super::{Script, write};
+use super::{Script, report, write};
 use crate::program::{Failure, Flag, Options, Subcommand};
 use crate::random;
 
@@ -38,6 +39,7 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
 pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let earlier: usize = options.get("history")?;
     let left = options.find::<usize>("count")?.unwrap_or(usize::MAX);
+    let extras = Extras::open(options)?;
     let stop = stop_signals(false)?;
     let closed = closed_output()?;
     let name = match options.text("user") {
@@ -45,7 +47,7 @@ pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style:
         None => format!("tail-{}", random::hex::<4>()?),
     };
     let script = Script::start(options, locale, style, &name)?;
-    let mut tail = Tail { script, earlier, left };
+    let mut tail = Tail { script, extras, earlier, left };
     let outcome = tail.run(&stop, &closed);
     let _ = tail.script.session.close(SIGNAL_TIMEOUT);
     outcome
@@ -63,6 +65,7 @@ fn closed_output() -> Result<Receiver<()>, Failure> {
 
 struct Tail {
     script: Script,
+    extras: Extras,
     /// The number of earlier messages to print.
     earlier: usize,
     /// The number of messages left to print.
@@ -107,10 +110,17 @@ impl Tail {
 
     /// Prints the lines about an event. If nobody reads the output any more, there is nothing left to print.
     fn print(&mut self, event: &Event) -> Result<(), Failure> {
+        self.extras.happened(event, &self.script.renderer);
         let mut shown = self.script.renderer.event(event, now());
         let messages = shown.iter().enumerate().filter(|(_, shown)| shown.is_message);
         if let Some((last, _)) = messages.clone().nth(self.left - 1) {
             shown.truncate(last + 1);
+        }
+        if let Some(error) = self.extras.shown(&shown) {
+            report(&format!(
+                "client: {}\n",
+                (self.script.locale.no_log)(&self.script.locale.translated(&error.to_string()))
+            ));
         }
         self.left -= shown.iter().filter(|shown| shown.is_message).count();
         match write(&shown) {
