@@ -23,10 +23,10 @@ use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 use super::event::{Event, Message};
 use super::locale::Locale;
 use crate::sanitize::Sanitized;
-use layout::{Head, Line, layout};
+use layout::{Head, ScreenLine, layout};
 use names::{few, is_same, mentions};
 use outage::OutageLine;
-use presence::Presence;
+use presence::PresenceLine;
 use said::{Mark, Said};
 use style::{BOLD, DIM};
 use unseen::Unseen;
@@ -79,7 +79,7 @@ pub(crate) struct Renderer {
     /// The author of the newest private message.
     pub(crate) last_private: Option<String>,
     outage: OutageLine,
-    pub(crate) presence: Presence,
+    pub(crate) presence: PresenceLine,
     pub(crate) unseen: Unseen,
     last: Option<Last>,
     /// The lines about the current event so far.
@@ -99,7 +99,7 @@ impl Renderer {
             ignored: Vec::new(),
             last_private: None,
             outage: OutageLine::default(),
-            presence: Presence::default(),
+            presence: PresenceLine::default(),
             unseen: Unseen::default(),
             last: None,
             shown: Vec::new(),
@@ -218,12 +218,13 @@ impl Renderer {
 
     /// Returns a line that is not a message and has no time. `text` is sanitized.
     pub(crate) fn note(&mut self, text: &str) -> Rendered {
-        self.lines(&Line { text: text.to_owned(), ..Line::default() }, None)
+        self.lines(&ScreenLine { text: text.to_owned(), ..ScreenLine::default() }, None)
     }
 
     /// Returns an entry of a list: `left` in a column of its own.
     pub(crate) fn entry(&mut self, left: &str, text: &str) -> Rendered {
-        let line = Line { head: Head::plain(left), text: text.to_owned(), is_entry: true, ..Line::default() };
+        let line =
+            ScreenLine { head: Head::plain(left), text: text.to_owned(), is_entry: true, ..ScreenLine::default() };
         self.lines(&line, None)
     }
 
@@ -289,7 +290,7 @@ impl Renderer {
     fn dim_line(&mut self, text: &str, topic: Topic, now: NaiveDateTime) {
         self.begin_day(now.date(), false);
         let head = Head::default().with(self.style, DIM, &format!("{} ", time(now)));
-        let line = Line { head, text: text.to_owned(), sgr: DIM, is_entry: false };
+        let line = ScreenLine { head, text: text.to_owned(), sgr: DIM, is_entry: false };
         let lines = Rendered { log: self.log(now, text), ..self.lines(&line, Some(topic)) };
         self.shown.push(lines);
     }
@@ -306,12 +307,12 @@ impl Renderer {
     /// Shows a line that divides others.
     fn rule(&mut self, text: &str) {
         let text = if self.style.plain { text.to_owned() } else { format!("── {text} ──") };
-        let lines = self.lines(&Line { text, sgr: DIM, ..Line::default() }, None);
+        let lines = self.lines(&ScreenLine { text, sgr: DIM, ..ScreenLine::default() }, None);
         self.shown.push(lines);
     }
 
     /// Returns lines, in place of the last ones if those have the same topic.
-    fn lines(&mut self, line: &Line, topic: Option<Topic>) -> Rendered {
+    fn lines(&mut self, line: &ScreenLine, topic: Option<Topic>) -> Rendered {
         let lines = layout(self.style, self.size, line);
         let mut text = String::new();
         if let Some(size) = self.size.filter(|_| !self.style.plain) {

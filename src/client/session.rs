@@ -4,7 +4,7 @@
 //! that waits for messages and hands them to the worker. [`Event`]s go through a channel to the screen.
 //!
 //! ```text
-//! Session --Request--> worker --Event--> screen
+//! Session --SessionRequest--> worker --Event--> screen
 //!                        ^
 //! listener --Fetched-----+
 //! ```
@@ -33,7 +33,7 @@ use crate::endpoint::Endpoint;
 use crate::program::Failure;
 use crate::random;
 use crate::rpc::{CallError, Fault};
-use worker::{Request, Task, Worker};
+use worker::{SessionRequest, Task, Worker};
 
 /// The way to find the server.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub(crate) type Unsent = Vec<String>;
 /// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's reply.
 #[derive(Debug)]
 pub(crate) struct Session {
-    requests: Sender<Request>,
+    requests: Sender<SessionRequest>,
     /// The number of the next draft.
     drafts: AtomicU64,
 }
@@ -111,19 +111,19 @@ impl Session {
     /// If the server refuses the name, or cannot be reached.
     pub(crate) fn register(&self, name: &str) -> Result<(), SessionError> {
         let name = name.to_owned();
-        self.ask(Request::AtOnce, move |worker| worker.register(name))
+        self.ask(SessionRequest::AtOnce, move |worker| worker.register(name))
     }
 
     /// Creates a room.
     pub(crate) fn create_room(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
-        self.ask(Request::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
+        self.ask(SessionRequest::AtOnce, move |worker| worker.call(|api| api.create_room(&room)))
     }
 
     /// Joins a room, which is created if need be, after everything typed before has been sent. Then [`Event::Joined`] comes.
     pub(crate) fn join(&self, room: &str) -> Result<(), SessionError> {
         let room = room.to_owned();
-        self.ask(Request::InOrder, move |worker| worker.join(room))
+        self.ask(SessionRequest::InOrder, move |worker| worker.join(room))
     }
 
     /// Leaves the room, after everything typed before has been sent.
@@ -131,7 +131,7 @@ impl Session {
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub(crate) fn leave(&self) -> Result<(), SessionError> {
-        self.ask(Request::InOrder, Worker::leave)
+        self.ask(SessionRequest::InOrder, Worker::leave)
     }
 
     /// Sends a message to one user, or to the whole room, after those typed before. Never waits. [`Event::Confirmed`] or
@@ -142,7 +142,7 @@ impl Session {
         let posted = draft.clone();
         let task: Task = Box::new(move |worker| worker.post(posted));
         // It fails after the end of the session, which `Event::Ended` has reported.
-        let _ = self.requests.send(Request::AtOnce(task));
+        let _ = self.requests.send(SessionRequest::AtOnce(task));
         draft
     }
 
@@ -151,14 +151,14 @@ impl Session {
     /// # Errors
     /// If there is no user yet.
     pub(crate) fn message_rate(&self) -> Result<Option<MessageRate>, SessionError> {
-        self.ask(Request::AtOnce, |worker| {
+        self.ask(SessionRequest::AtOnce, |worker| {
             worker.login.as_ref().map(|login| login.capabilities.message_rate).ok_or(SessionError::Ended)
         })
     }
 
     /// Returns the names of all rooms.
     pub(crate) fn rooms(&self) -> Result<Vec<String>, SessionError> {
-        self.ask(Request::AtOnce, |worker| worker.call(super::api::Api::list_rooms))
+        self.ask(SessionRequest::AtOnce, |worker| worker.call(super::api::Api::list_rooms))
     }
 
     /// Returns the users in `room`, or in the room that the user is in.
@@ -167,7 +167,7 @@ impl Session {
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] without a room.
     pub(crate) fn users(&self, room: Option<&str>) -> Result<Vec<String>, SessionError> {
         let room = room.map(str::to_owned);
-        self.ask(Request::AtOnce, move |worker| worker.users(room))
+        self.ask(SessionRequest::AtOnce, move |worker| worker.users(room))
     }
 
     /// Returns the newest messages of the room that the user is in, at most `count`, oldest first.
@@ -175,7 +175,7 @@ impl Session {
     /// # Errors
     /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub(crate) fn history(&self, count: usize) -> Result<Vec<Message>, SessionError> {
-        self.ask(Request::AtOnce, move |worker| worker.history(count))
+        self.ask(SessionRequest::AtOnce, move |worker| worker.history(count))
     }
 
     /// Sends typed messages, for at most `patience`, and unregisters the user. Returns the messages that could not be sent.
@@ -186,7 +186,7 @@ impl Session {
     pub(crate) fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
         let (reply, answer) = bounded(1);
-        self.requests.send(Request::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
+        self.requests.send(SessionRequest::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
         answer.recv_timeout(patience + UNREGISTERING).map_err(|error| match error {
             RecvTimeoutError::Timeout => SessionError::Unreachable("the server does not answer".into()),
             RecvTimeoutError::Disconnected => SessionError::Ended,
@@ -196,7 +196,7 @@ impl Session {
     /// Has the worker do `work`, and returns its result.
     fn ask<T: Send + 'static>(
         &self,
-        order: fn(Task) -> Request,
+        order: fn(Task) -> SessionRequest,
         work: impl FnOnce(&mut Worker) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<T, SessionError> {
         let (reply, answer) = bounded(1);

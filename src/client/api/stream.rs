@@ -11,7 +11,7 @@ pub(super) const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 /// An event of a room.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RoomEvent {
+pub(crate) enum ApiEvent {
     /// The first one: the room as it is.
     Room {
         /// Names this life of the room.
@@ -44,30 +44,30 @@ impl RoomStream {
     ///
     /// # Errors
     /// If the stream ends, is silent for too long, or has other events than those of a room.
-    pub(crate) fn next_event(&mut self) -> Result<RoomEvent, CallError> {
+    pub(crate) fn next_event(&mut self) -> Result<ApiEvent, CallError> {
         match self.events.next_event()? {
             Some(event) => read(&event, &self.room_id),
-            None => Ok(RoomEvent::Nothing),
+            None => Ok(ApiEvent::Nothing),
         }
     }
 }
 
-fn read(event: &StreamEvent, room_id: &str) -> Result<RoomEvent, CallError> {
+fn read(event: &StreamEvent, room_id: &str) -> Result<ApiEvent, CallError> {
     Ok(match event.name.as_str() {
         "room" => {
             let room = event.value()?;
             let member = |name| room.member(name).ok_or_else(|| unlike("a struct about a room", &room));
-            RoomEvent::Room {
+            ApiEvent::Room {
                 room_id: text(member("room_id")?)?,
                 users: texts(member("users")?)?,
                 missed: room.member("missed").map_or(Ok(0), number)?,
             }
         }
-        "message" => RoomEvent::Message(message(&event.value()?, Some(room_id))?),
-        "joined" => RoomEvent::Joined(text(&event.value()?)?),
-        "left" => RoomEvent::Left(text(&event.value()?)?),
-        "end" => RoomEvent::End,
-        _ => RoomEvent::Nothing,
+        "message" => ApiEvent::Message(message(&event.value()?, Some(room_id))?),
+        "joined" => ApiEvent::Joined(text(&event.value()?)?),
+        "left" => ApiEvent::Left(text(&event.value()?)?),
+        "end" => ApiEvent::End,
+        _ => ApiEvent::Nothing,
     })
 }
 
@@ -83,11 +83,11 @@ mod tests {
         let read = |name, data| read(&event(name, data), "r");
         assert_eq!(
             read("room", room).unwrap(),
-            RoomEvent::Room { room_id: "r".into(), users: vec!["ana".into()], missed: 0 }
+            ApiEvent::Room { room_id: "r".into(), users: vec!["ana".into()], missed: 0 }
         );
-        assert_eq!(read("joined", "<value>bob &amp;&#10;</value>").unwrap(), RoomEvent::Joined("bob &\n".into()));
-        assert_eq!(read("end", "<value>why</value>").unwrap(), RoomEvent::End);
-        assert_eq!(read("new-kind", "?").unwrap(), RoomEvent::Nothing);
+        assert_eq!(read("joined", "<value>bob &amp;&#10;</value>").unwrap(), ApiEvent::Joined("bob &\n".into()));
+        assert_eq!(read("end", "<value>why</value>").unwrap(), ApiEvent::End);
+        assert_eq!(read("new-kind", "?").unwrap(), ApiEvent::Nothing);
         for (name, data) in [("room", "<value>r</value>"), ("message", "<value/>"), ("left", "bob"), ("joined", "")] {
             assert!(read(name, data).is_err(), "{name}: {data}");
         }

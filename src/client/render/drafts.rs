@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use super::layout::{Head, Line};
+use super::layout::{Head, ScreenLine};
 use super::names::{name, sanitized};
 use super::said::{Mark, Said};
 use super::style::RED;
@@ -42,7 +42,7 @@ impl Renderer {
             return self.tell(&(self.locale.refused)(&sanitized(&draft.text), &why), now);
         }
         self.own(draft, Mark::Refused, now);
-        let reason = Line { head: Head::plain(REASON_INDENT), text: why, sgr: RED, is_entry: false };
+        let reason = ScreenLine { head: Head::plain(REASON_INDENT), text: why, sgr: RED, is_entry: false };
         let reason = self.lines(&reason, None);
         self.shown.push(reason);
     }

@@ -34,7 +34,7 @@ impl Head {
 
 /// A line before it is laid out.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line {
+pub(super) struct ScreenLine {
     pub(super) head: Head,
     /// It is sanitized, except for its line breaks.
     pub(super) text: String,
@@ -60,8 +60,8 @@ impl Lines {
 }
 
 /// Lays out a line. On a screen, further lines begin below the text, unless the head is too wide for that.
-pub(super) fn layout(style: Style, size: Option<Size>, line: &Line) -> Lines {
-    let Line { head, text, sgr, is_entry } = line;
+pub(super) fn layout(style: Style, size: Option<Size>, line: &ScreenLine) -> Lines {
+    let ScreenLine { head, text, sgr, is_entry } = line;
     let mut lines = Lines::default();
     let Some(size) = size.filter(|_| !style.plain) else {
         for (index, line) in text.split('\n').enumerate() {
@@ -140,7 +140,7 @@ mod tests {
             let lines = layout(
                 Style::default(),
                 Some(size),
-                &Line { head: Head::plain("14:03 <bob> "), text: text.into(), ..Line::default() },
+                &ScreenLine { head: Head::plain("14:03 <bob> "), text: text.into(), ..ScreenLine::default() },
             );
             (lines.text, lines.rows)
         };

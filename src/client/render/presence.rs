@@ -5,13 +5,13 @@ use crate::client::locale::Locale;
 
 /// The other members of the room, and the changes that the current line is about.
 #[derive(Debug, Default)]
-pub(crate) struct Presence {
+pub(crate) struct PresenceLine {
     pub(crate) others: Vec<String>,
     came: Vec<String>,
     went: Vec<String>,
 }
 
-impl Presence {
+impl PresenceLine {
     /// Begins a new line.
     pub(super) fn begin_line(&mut self) {
         self.came.clear();

@@ -1,6 +1,6 @@
 //! The look of messages.
 
-use super::layout::{Head, Line, readable};
+use super::layout::{Head, ScreenLine, readable};
 use super::names::name;
 use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style};
 use crate::client::command::as_action;
@@ -36,11 +36,11 @@ pub(super) struct Said<'a> {
 
 impl Said<'_> {
     /// Returns the line in a style.
-    pub(super) fn line(&self, style: Style, locale: &Locale) -> Line {
+    pub(super) fn line(&self, style: Style, locale: &Locale) -> ScreenLine {
         if style.plain { self.in_words(locale) } else { self.on_screen(style) }
     }
 
-    fn on_screen(&self, style: Style) -> Line {
+    fn on_screen(&self, style: Style) -> ScreenLine {
         let (sign, sign_style) = match self.mark {
             Mark::None => (" ", DIM),
             Mark::Sent => ("✓", GREEN),
@@ -67,10 +67,10 @@ impl Said<'_> {
             (None, Mark::Mention) => BOLD,
             _ => "",
         };
-        Line { head, text: readable(action.unwrap_or(self.text)), sgr, is_entry: false }
+        ScreenLine { head, text: readable(action.unwrap_or(self.text)), sgr, is_entry: false }
     }
 
-    fn in_words(&self, locale: &Locale) -> Line {
+    fn in_words(&self, locale: &Locale) -> ScreenLine {
         let note = match self.to {
             Some(to) if self.is_mine => (locale.private_to)(&name(to)),
             Some(_) => locale.private.to_owned(),
@@ -83,6 +83,6 @@ impl Said<'_> {
             Some(_) => format!("{} * {origin}{note} ", self.clock),
             None => format!("{} {origin}{note}: ", self.clock),
         };
-        Line { head: Head::plain(&head), text: readable(action.unwrap_or(self.text)), ..Line::default() }
+        ScreenLine { head: Head::plain(&head), text: readable(action.unwrap_or(self.text)), ..ScreenLine::default() }
     }
 }

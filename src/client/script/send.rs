@@ -100,10 +100,10 @@ fn begins_with_at(text: &str) -> bool {
 }
 
 /// A line of the input, which may be too long by one byte.
-type Line = io::Result<Vec<u8>>;
+type InputLine = io::Result<Vec<u8>>;
 
 /// Reads the lines of standard input, no further than necessary.
-fn read(lines: &Sender<Line>) {
+fn read(lines: &Sender<InputLine>) {
     let mut input = io::stdin().lock();
     loop {
         let mut line = Vec::new();
@@ -127,7 +127,7 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Sends all lines, one after the other. An error has the number of its line, or 0.
-    fn all(&mut self, lines: Receiver<Line>) -> Result<(), (usize, String)> {
+    fn all(&mut self, lines: Receiver<InputLine>) -> Result<(), (usize, String)> {
         let locale = self.script.locale;
         let mut is_told = false;
         let mut number = 0;
@@ -158,7 +158,7 @@ impl Sending<'_> {
     }
 
     /// Waits for the next line. `None` at the end of the input.
-    fn next_line(&mut self, lines: &Receiver<Line>) -> Result<Option<Line>, (usize, String)> {
+    fn next_line(&mut self, lines: &Receiver<InputLine>) -> Result<Option<InputLine>, (usize, String)> {
         loop {
             select! {
                 recv(lines) -> line => return Ok(line.ok()),

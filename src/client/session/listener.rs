@@ -10,26 +10,26 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::super::api::Api;
 use super::super::event::Message;
-use super::position::Position;
+use super::position::ResumePosition;
 use crate::rpc::CallError;
 use calls::Calls;
 use stream::Streaming;
 
 /// A report of a listener to the worker. After an error nothing more comes.
-pub(super) type Report = Result<Fetched, CallError>;
+pub(super) type ListenerReport = Result<Fetched, CallError>;
 
 /// Fetched messages, and the position after them.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) messages: Vec<Message>,
     pub(super) missed: u64,
-    pub(super) position: Position,
-    pub(super) presence: Presence,
+    pub(super) position: ResumePosition,
+    pub(super) presence: PresenceNews,
 }
 
 /// News about the members of the room.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(super) enum PresenceNews {
     /// The server does not report changes.
     Untold,
     /// The list of members. From now on the server reports every change.
@@ -56,13 +56,13 @@ trait Way {
 /// A running listener. Dropping it ends the thread as soon as its call returns, or the stream shows a sign of life.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) reports: Receiver<Report>,
+    pub(super) reports: Receiver<ListenerReport>,
     _stop: Sender<()>,
 }
 
 impl Listener {
     /// Starts to listen in `room` from `position` on; ends after the first error.
-    pub(super) fn start(api: Api, room: String, position: Position) -> io::Result<Self> {
+    pub(super) fn start(api: Api, room: String, position: ResumePosition) -> io::Result<Self> {
         // It holds nothing: while the screen is full, fetched messages stay with the listener.
         let (sender, reports) = bounded(0);
         let (stop, stopped) = bounded(0);
@@ -78,7 +78,7 @@ impl Listener {
     }
 }
 
-fn listen(way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
+fn listen(way: &mut dyn Way, reports: &Sender<ListenerReport>, stopped: &Receiver<()>) {
     loop {
         if let Some(outcome) = way.next().transpose() {
             let is_last = outcome.is_err();
@@ -93,6 +93,6 @@ fn listen(way: &mut dyn Way, reports: &Sender<Report>, stopped: &Receiver<()>) {
 }
 
 /// Fetches the messages past `position`, without waiting.
-pub(super) fn fetch(api: &Api, room: &str, position: Position) -> Result<Fetched, CallError> {
+pub(super) fn fetch(api: &Api, room: &str, position: ResumePosition) -> Result<Fetched, CallError> {
     Calls::new(api.clone(), room.to_owned(), position).fetch(Duration::ZERO)
 }

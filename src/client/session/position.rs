@@ -11,14 +11,14 @@ const MAX_SEEN: usize = 10_000;
 
 /// The position up to which a room has been read.
 #[derive(Debug, Clone)]
-pub(super) enum Position {
+pub(super) enum ResumePosition {
     /// In a room of a server that numbers its messages.
     Numbered(Cursor),
     /// In a room of the original's server.
     Stamped(Overlap),
 }
 
-impl Position {
+impl ResumePosition {
     /// Returns the position after the messages that came with joining the room.
     pub(super) fn after(joined: &Joined) -> Self {
         Self::at(joined, joined.last_id, &joined.messages)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::event::{Event, Message};
-use super::listener::Presence;
+use super::listener::PresenceNews;
 use super::outbox::is_same_name;
 use super::worker::Worker;
 
@@ -61,20 +61,20 @@ impl Members {
 
 impl Worker {
     /// Records news about the members, and reports the changes. `messages` came with it.
-    pub(super) fn note_presence(&mut self, presence: Presence, messages: &[Message]) {
+    pub(super) fn note_presence(&mut self, presence: PresenceNews, messages: &[Message]) {
         let now = Instant::now();
         let Some(members) = self.room.as_mut().map(|room| &mut room.members) else { return };
         let (mut came, mut went) = (Vec::new(), Vec::new());
         match presence {
-            Presence::Untold => {
+            PresenceNews::Untold => {
                 if std::mem::take(&mut members.is_told) {
                     members.look_at = Some(now);
                 }
                 // Their authors are there, even if nobody has asked since.
                 came.extend(messages.iter().map(|message| message.origin.clone()));
             }
-            Presence::Unchanged => {}
-            Presence::Members(names) => {
+            PresenceNews::Unchanged => {}
+            PresenceNews::Members(names) => {
                 let is_returning = self.back_since.is_some_and(|since| now < since + RETURN);
                 members.is_told = true;
                 if is_returning {
@@ -84,8 +84,8 @@ impl Worker {
                     return self.replace_members(names);
                 }
             }
-            Presence::Joined(name) => came.push(name),
-            Presence::Left(name) => went.push(name),
+            PresenceNews::Joined(name) => came.push(name),
+            PresenceNews::Left(name) => went.push(name),
         }
         let Some(login) = &self.login else { return };
         came.retain(|name| !is_same_name(name, &login.name) && members.add(name));

@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, never};
 
 use super::SessionError;
 use super::backoff::Backoff;
-use super::listener::{Listener, Report};
+use super::listener::{Listener, ListenerReport};
 use super::outbox::{Echo, is_same_name};
-use super::position::Position;
+use super::position::ResumePosition;
 use super::presence::Members;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
@@ -22,7 +22,7 @@ const RECENT: usize = 256;
 /// The room that the user is in.
 pub(super) struct JoinedRoom {
     pub(super) name: String,
-    pub(super) position: Position,
+    pub(super) position: ResumePosition,
     pub(super) members: Members,
     /// Authors and keys of the newest messages. After a restart without its memory, a server gets unconfirmed messages again,
     /// which may have been shown here before.
@@ -76,7 +76,7 @@ impl Worker {
         self.outbox.forget_echoes();
         let mut room = JoinedRoom {
             name: name.clone(),
-            position: Position::after(&joined),
+            position: ResumePosition::after(&joined),
             members: Members::new(joined.users.clone(), Instant::now()),
             recent: VecDeque::new(),
             listener: None,
@@ -129,13 +129,13 @@ impl Worker {
     }
 
     /// Returns the channel of the listener's reports, which stays empty without a listener.
-    pub(super) fn reports(&self) -> Receiver<Report> {
+    pub(super) fn reports(&self) -> Receiver<ListenerReport> {
         let listener = self.room.as_ref().and_then(|room| room.listener.as_ref());
         listener.map_or_else(never, |listener| listener.reports.clone())
     }
 
     /// Handles a report of the listener.
-    pub(super) fn take_report(&mut self, report: Report) {
+    pub(super) fn take_report(&mut self, report: ListenerReport) {
         let Some(room) = &mut self.room else { return };
         match report {
             Ok(fetched) => {

@@ -11,7 +11,7 @@ use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
 use super::outbox::{Recognition, is_same_name};
-use super::position::Position;
+use super::position::ResumePosition;
 use super::receive::{JoinedRoom, join_or_create};
 use super::worker::{Login, Outage, Worker};
 use super::{Discovery, SessionError};
@@ -201,7 +201,7 @@ impl Worker {
         let name = room.name.clone();
         let (joined, _) = join_or_create(&api, &name)?;
         let is_other = Self::is_other(&api, room, &joined)?;
-        let position = if is_other { Position::start(&joined) } else { room.position.clone() };
+        let position = if is_other { ResumePosition::start(&joined) } else { room.position.clone() };
         let Fetched { messages, missed, position, .. } = fetch(&api, &name, position)?;
 
         // From here on nothing can fail.
@@ -225,8 +225,8 @@ impl Worker {
     /// Returns whether the room that was joined is another one than the room that was read.
     fn is_other(api: &Api, room: &JoinedRoom, joined: &Joined) -> Result<bool, CallError> {
         Ok(match (&room.position, joined.last_id) {
-            (Position::Numbered(cursor), Some(last_id)) => !cursor.is_of(joined.room_id.as_deref(), last_id),
-            (Position::Stamped(overlap), None) => {
+            (ResumePosition::Numbered(cursor), Some(last_id)) => !cursor.is_of(joined.room_id.as_deref(), last_id),
+            (ResumePosition::Stamped(overlap), None) => {
                 !overlap.is_of(&api.receive_new_messages(&room.name, &overlap.asks_from())?)
             }
             // It is a server of the other kind.

@@ -25,7 +25,7 @@ const UNREGISTERING: Duration = Duration::from_secs(2);
 pub(super) type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 
 /// A request to a session.
-pub(super) enum Request {
+pub(super) enum SessionRequest {
     /// Work to do at once.
     AtOnce(Task),
     /// Work to do after everything typed before was sent, or in an outage.
@@ -60,7 +60,7 @@ pub(super) struct Outage {
 
 pub(super) struct Worker {
     pub(super) config: SessionConfig,
-    requests: Receiver<Request>,
+    requests: Receiver<SessionRequest>,
     unshown: Unshown,
     pub(super) login: Option<Login>,
     pub(super) room: Option<JoinedRoom>,
@@ -78,7 +78,7 @@ impl Worker {
     pub(super) fn new(
         config: SessionConfig,
         session: String,
-        requests: Receiver<Request>,
+        requests: Receiver<SessionRequest>,
         events: Sender<Event>,
     ) -> Self {
         Self {
@@ -111,9 +111,9 @@ impl Worker {
             }
             select! {
                 recv(self.requests) -> request => match request {
-                    Ok(Request::AtOnce(task)) => task(&mut self),
-                    Ok(Request::InOrder(task)) => self.after_outbox.push_back(task),
-                    Ok(Request::Close { patience, reply }) => {
+                    Ok(SessionRequest::AtOnce(task)) => task(&mut self),
+                    Ok(SessionRequest::InOrder(task)) => self.after_outbox.push_back(task),
+                    Ok(SessionRequest::Close { patience, reply }) => {
                         let unsent = self.close(Instant::now() + patience);
                         // This also stops what `--local` runs. Reply afterwards: the process may then exit.
                         drop(self);

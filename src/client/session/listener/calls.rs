@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::super::api::Api;
-use super::super::position::Position;
-use super::{Fetched, Presence, Way};
+use super::super::position::ResumePosition;
+use super::{Fetched, PresenceNews, Way};
 use crate::rpc::{CallError, Fault};
 
 /// The time of one wait: less than the 60 s that a server allows, and less than the timeout of many middleboxes.
@@ -19,22 +19,22 @@ const POLL: Duration = Duration::from_secs(2);
 pub(super) struct Calls {
     pub(super) api: Api,
     pub(super) room: String,
-    pub(super) position: Position,
+    pub(super) position: ResumePosition,
     /// Zero at a server without `wait_messages`, and if too many calls wait from this address already.
     wait: Duration,
     pause: Duration,
 }
 
 impl Calls {
-    pub(super) fn new(api: Api, room: String, position: Position) -> Self {
-        let wait = if matches!(position, Position::Numbered(_)) { WAIT } else { Duration::ZERO };
+    pub(super) fn new(api: Api, room: String, position: ResumePosition) -> Self {
+        let wait = if matches!(position, ResumePosition::Numbered(_)) { WAIT } else { Duration::ZERO };
         Self { api, room, position, wait, pause: Duration::ZERO }
     }
 
     /// Waits at most for `wait` for messages past the position, and moves it past them.
     pub(super) fn fetch(&mut self, wait: Duration) -> Result<Fetched, CallError> {
         let (messages, missed) = match &mut self.position {
-            Position::Numbered(cursor) => {
+            ResumePosition::Numbered(cursor) => {
                 let reply = self.api.wait_messages(&self.room, cursor.id, wait)?;
                 if reply.room_id != cursor.room_id {
                     return Err(created_anew());
@@ -42,12 +42,12 @@ impl Calls {
                 cursor.id = reply.last_id;
                 (reply.messages, reply.missed)
             }
-            Position::Stamped(overlap) => {
+            ResumePosition::Stamped(overlap) => {
                 let later = self.api.receive_new_messages(&self.room, &overlap.asks_from())?;
                 (overlap.advance(later), 0)
             }
         };
-        Ok(Fetched { messages, missed, position: self.position.clone(), presence: Presence::Untold })
+        Ok(Fetched { messages, missed, position: self.position.clone(), presence: PresenceNews::Untold })
     }
 }
 

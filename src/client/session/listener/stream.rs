@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::super::super::api::{RoomEvent, RoomStream};
+use super::super::super::api::{ApiEvent, RoomStream};
 use super::calls::{Calls, created_anew};
-use super::{Fetched, Presence, Way};
+use super::{Fetched, PresenceNews, Way};
 use crate::rpc::CallError;
 use crate::sanitize::Sanitized;
 
@@ -56,25 +56,25 @@ impl Streaming {
         }
     }
 
-    fn take(&mut self, event: RoomEvent) -> Result<Option<Fetched>, CallError> {
+    fn take(&mut self, event: ApiEvent) -> Result<Option<Fetched>, CallError> {
         let (mut messages, mut missed) = (Vec::new(), 0);
         let presence = match event {
-            RoomEvent::Room { room_id, .. } if self.calls.position.room_id() != Some(&room_id) => {
+            ApiEvent::Room { room_id, .. } if self.calls.position.room_id() != Some(&room_id) => {
                 return Err(created_anew());
             }
-            RoomEvent::Room { users, missed: count, .. } => {
+            ApiEvent::Room { users, missed: count, .. } => {
                 missed = count;
-                Presence::Members(users)
+                PresenceNews::Members(users)
             }
-            RoomEvent::Message(message) => {
+            ApiEvent::Message(message) => {
                 self.calls.position.pass(&message);
                 messages.push(message);
-                Presence::Unchanged
+                PresenceNews::Unchanged
             }
-            RoomEvent::Joined(user) => Presence::Joined(user),
-            RoomEvent::Left(user) => Presence::Left(user),
-            RoomEvent::End => return self.ended(),
-            RoomEvent::Nothing => return Ok(None),
+            ApiEvent::Joined(user) => PresenceNews::Joined(user),
+            ApiEvent::Left(user) => PresenceNews::Left(user),
+            ApiEvent::End => return self.ended(),
+            ApiEvent::Nothing => return Ok(None),
         };
         Ok(Some(Fetched { messages, missed, position: self.calls.position.clone(), presence }))
     }
@@ -87,7 +87,7 @@ impl Streaming {
             self.given_up_until = Some(Instant::now() + RETRY);
         }
         let fetched = self.calls.fetch(Duration::ZERO)?;
-        Ok(Some(Fetched { presence: Presence::Unchanged, ..fetched }))
+        Ok(Some(Fetched { presence: PresenceNews::Unchanged, ..fetched }))
     }
 }
 
