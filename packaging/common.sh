@@ -14,9 +14,12 @@ MUSL=1.2.5
 # The default of every script.
 TARGETS="x86_64 aarch64 armv7 armv6 riscv64"
 
-# For cargo: the standard library is built with the program. The features leave out its reader of debug information, for
-# which a stripped program has no use: 300 KB less.
+# The standard library is built with the program, which cargo does not yet call stable. The features leave out its reader of
+# debug information, for which a stripped program has no use: 300 KB less.
 STD_FROM_SOURCE=("-Zbuild-std=std,panic_unwind" "-Zbuild-std-features=panic-unwind,optimize_for_size")
+# Flags that are not stable either: 60 and 105 KB less of a binder of 856 and a client of 1,793. LLVM inlines too much for size,
+# a panic names no line (the addresses in the log do), and with frame pointers the tables for unwinding have less to say.
+SMALLER="-C llvm-args=-inline-threshold=10 -Z location-detail=none -Z unstable-options -C force-frame-pointers=non-leaf"
 
 # triple TARGET: Rust's name of a target; fails for one that is not known.
 triple() {
@@ -33,30 +36,10 @@ triple() {
     esac
 }
 
-# small_build TRIPLE RUSTFLAGS COMMAND…: a build by COMMAND, which is cargo or a kin of it. Sizes are those of server and client
-# for x86_64 musl. Some of the flags are not yet stable.
+# small_build TRIPLE RUSTFLAGS COMMAND…: a build by COMMAND, which is cargo or a kin of it.
 small_build() {
-    local for=$1 flags=$2 tree crates crate quiet='"-Zlocation-detail=none"'
+    local for=$1 flags=$2
     shift 2
-    # Nothing of the program's data is rewritten at its start: 4 KB, and 85 KB with glibc. SHA-256 hashes a secret a call, so its
-    # speed does not matter: 9 KB.
-    flags+=' -C relocation-model=static --cfg sha2_backend="soft" --cfg sha2_backend_soft="compact"'
-    # With frame pointers the tables for unwinding have less to say, on x86_64: 23 KB, and 12 and 17 KB more where functions
-    # that call none go without. On the other processors they make a program larger.
-    case $for in x86_64-*) flags+=' -Z unstable-options -C force-frame-pointers=non-leaf' ;; esac
-    # At opt-level "z" LLVM inlines too little even for size: 20 and 40 KB less with this threshold than with the usual 5.
-    # Across crates rustc inlines too much: 2 and 4 KB. Tables in place of branches are good for speed only: 5 and 9 KB.
-    flags+=' -C llvm-args=-inline-threshold=10 -Z cross-crate-inline-threshold=20'
-    flags+=' -C llvm-args=-min-jump-table-entries=12 -C llvm-args=-switch-to-lookup=false'
-    # A panic in a dependency or in std names no line, 14 KB; its addresses are in the log. What dependencies would write of
-    # themselves for their developers, in logs of theirs that are never shown, 6 and 14 KB; what std says of an error stays.
-    set -- "$@" --release --locked --target "$for" -Zprofile-rustflags \
-        --config "profile.release.package.\"*\".rustflags=[$quiet]"
-    tree=$(cargo tree --package chat-rpc --locked --edges normal --prefix none --format '{p}' --target "$for")
-    mapfile -t crates < <(cut -d ' ' -f 1 <<<"$tree" | sort -u | grep -vx chat-rpc)
-    for crate in "${crates[@]}"; do
-        set -- "$@" --config "profile.release.package.$crate.rustflags=[$quiet,\"-Zfmt-debug=none\"]"
-    done
-    # Small before fast: see Cargo.toml.
-    env CARGO_PROFILE_RELEASE_OPT_LEVEL=z RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" "$@"
+    # Addresses are fixed, so that nothing of the program's data is rewritten at its start. Small before fast: see Cargo.toml.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=z RUSTFLAGS="$flags -C relocation-model=static" "$@" --release --locked --target "$for"
 }

@@ -19,7 +19,7 @@ fi
 target=$(rustc -vV | sed -n 's/^host: //p')
 directory=target/$target/release
 
-small_build "$target" "-C target-feature=+crt-static" cargo build "${STD_FROM_SOURCE[@]}"
+RUSTC_BOOTSTRAP=1 small_build "$target" "-C target-feature=+crt-static $SMALLER" cargo build "${STD_FROM_SOURCE[@]}"
 
 check() {
     if ldd "$directory/$1" >/dev/null 2>&1 && ! ldd "$directory/$1" | grep -q "statically linked"; then
