@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use chat_rpc::chat::entry::{Entry, Message, PersonId, RoomId};
-use chat_rpc::chat::{Limits, Log as _, State, Store, StoreConfig};
+use chat_rpc::chat::{Limits, State, Store, StoreConfig};
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
 use support::home::Home;

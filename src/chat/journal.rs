@@ -8,29 +8,39 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::Chat;
 use super::entry::{Entry, IdempotencyKey, PersonId};
 use super::refusal::Refusal;
+use crate::rpc::Metrics;
 
 /// The log into which entries go before they are applied.
 pub trait Log: Send + Sync + fmt::Debug {
-    /// Appends `entries` in this order. When it returns, no end of this process loses them.
+    /// Appends `entries` in this order, and has them applied. When it returns, no end of this process loses them. A log that
+    /// only this process writes is followed by applying what was appended; one that others write too brings back the entries
+    /// of all in one order, and has them applied in that.
     ///
     /// # Errors
     /// If they cannot be stored now. Then none of them is, and the same call may succeed later.
-    fn append(&self, entries: &[Entry]) -> Result<(), LogError>;
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError>;
 
-    /// Appends `entries` and has them applied. A log that only this process writes is followed by applying what was appended;
-    /// one that others write too brings back the entries of all in one order, and has them applied in that.
+    /// Starts the thread that looks after the log of `chat`, if it needs one.
     ///
     /// # Errors
-    /// If they cannot be stored now.
-    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
-        self.append(&entries)?;
-        Ok(apply(entries))
+    /// If it cannot be started.
+    fn start(self: Arc<Self>, _chat: &Arc<Chat>) -> std::io::Result<Option<JoinHandle<()>>> {
+        Ok(None)
     }
+
+    /// Ends that thread.
+    fn end(&self) {}
+
+    /// Adds its metrics.
+    fn metrics(&self, _out: &mut Metrics) {}
 
     /// Returns whether others write this log too, so that only applying an entry tells what becomes of it.
     #[cfg(feature = "share")]
@@ -77,8 +87,8 @@ pub struct LogError;
 pub struct NoLog;
 
 impl Log for NoLog {
-    fn append(&self, _: &[Entry]) -> Result<(), LogError> {
-        Ok(())
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+        Ok(apply(entries))
     }
 }
 

@@ -1,16 +1,14 @@
 //! Where a server's log is: nowhere, in a file, or in a stream that several servers share.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::limits::bounded;
 #[cfg(feature = "share")]
 use super::share::{Share, ShareConfig};
-use super::{Chat, FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
-use crate::program::{Failure, Flag, Options, keep_running};
+use super::{FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
+use crate::program::{Failure, Flag, Options};
 use crate::random;
-use crate::rpc::Metrics;
 use crate::secret::Salt;
 
 /// The options of every log.
@@ -55,93 +53,32 @@ impl KeeperConfig {
         }
         Ok(StoreConfig::from_options(options)?.map_or(Self::Nothing, Self::File))
     }
-}
 
-/// The log of a server that runs.
-#[derive(Clone)]
-pub(super) enum Keeper {
-    Nothing,
-    File(Arc<Store>),
-    #[cfg(feature = "share")]
-    Stream(Arc<Share>),
-}
-
-impl Keeper {
     /// Opens the log, and reads it. Returns the state that it makes, and what the chat is known by.
     pub(super) fn open(
-        config: KeeperConfig,
+        self,
         limits: &mut Limits,
         open_allowed: bool,
-    ) -> Result<(Self, State, Identity), Failure> {
+    ) -> Result<(Arc<dyn Log>, State, Identity), Failure> {
         // Only a shared chat has to agree on it.
         let _ = open_allowed;
-        Ok(match config {
-            KeeperConfig::Nothing => {
+        Ok(match self {
+            Self::Nothing => {
                 let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(false)? };
-                (Self::Nothing, State::new(limits.clone(), FORM), identity)
+                (Arc::new(NoLog), State::new(limits.clone(), FORM), identity)
             }
-            KeeperConfig::File(config) => {
+            Self::File(config) => {
                 config.narrow(limits)?;
                 let (store, state) = Store::open(&config, limits.clone())?;
                 let identity = store.identity().clone();
-                (Self::File(Arc::new(store)), state, identity)
+                (Arc::new(store), state, identity)
             }
             #[cfg(feature = "share")]
-            KeeperConfig::Stream(config) => {
+            Self::Stream(config) => {
                 let (share, state) = Share::open(config, limits, open_allowed)?;
                 let identity = share.identity().clone();
-                (Self::Stream(Arc::new(share)), state, identity)
+                (Arc::new(share), state, identity)
             }
         })
-    }
-
-    pub(super) fn log(&self) -> Arc<dyn Log> {
-        match self {
-            Self::Nothing => Arc::new(NoLog),
-            Self::File(store) => Arc::clone(store) as Arc<dyn Log>,
-            #[cfg(feature = "share")]
-            Self::Stream(share) => Arc::clone(share) as Arc<dyn Log>,
-        }
-    }
-
-    /// Starts the thread that looks after the log, if it needs one.
-    pub(super) fn start(&self, chat: &Arc<Chat>) -> std::io::Result<Option<JoinHandle<()>>> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::File(store) => {
-                let (store, chat) = (Arc::clone(store), Arc::clone(chat));
-                keep_running("store", move || store.maintain(|mark| chat.snapshot(mark))).map(Some)
-            }
-            #[cfg(feature = "share")]
-            Self::Stream(share) => share.start(chat).map(Some),
-        }
-    }
-
-    /// Ends that thread.
-    pub(super) fn end(&self) {
-        match self {
-            Self::Nothing => {}
-            Self::File(store) => store.end(),
-            #[cfg(feature = "share")]
-            Self::Stream(share) => share.end(),
-        }
-    }
-
-    pub(super) fn metrics(&self, out: &mut Metrics) {
-        match self {
-            Self::Nothing => {}
-            Self::File(store) => store.metrics(out),
-            #[cfg(feature = "share")]
-            Self::Stream(share) => share.metrics(out),
-        }
-    }
-
-    /// Returns whether other servers serve this chat too.
-    pub(super) fn is_shared(&self) -> bool {
-        match self {
-            Self::Nothing | Self::File(_) => false,
-            #[cfg(feature = "share")]
-            Self::Stream(_) => true,
-        }
     }
 }

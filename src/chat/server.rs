@@ -9,9 +9,9 @@ use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
 use super::delivery::deliver;
-use super::keeper::{Keeper, KeeperConfig};
+use super::keeper::KeeperConfig;
 use super::registration::Registration;
-use super::{Chat, Core, Limits, PROCEDURES};
+use super::{Chat, Core, Limits, Log, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, keep_running, spawn};
@@ -155,7 +155,7 @@ pub struct RunningServer {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
-    keeper: Keeper,
+    log: Arc<dyn Log>,
     /// Looks after the log.
     maintainer: Option<JoinHandle<()>>,
     _janitor: Janitor,
@@ -180,7 +180,7 @@ impl RunningServer {
         });
         self.http.stop(deadline);
         self.chat.bell.end();
-        self.keeper.end();
+        self.log.end();
         if let Some(maintainer) = self.maintainer {
             // The flush of what was said last is worth waiting for.
             let _ = maintainer.join();
@@ -203,10 +203,10 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let failed = |error| Failure::while_doing("cannot start", error);
-    let (keeper, state, identity) = Keeper::open(keeper, &mut limits, open_allowed)?;
+    let (log, state, identity) = keeper.open(&mut limits, open_allowed)?;
     let core = Core::new(state, open_allowed, Instant::now());
     let streams = Streams::start().map_err(failed)?;
-    let chat = Arc::new(Chat::new(core, keeper.log(), streams, DigestKey::random()?, identity.salt));
+    let chat = Arc::new(Chat::new(core, Arc::clone(&log), streams, DigestKey::random()?, identity.salt));
 
     let mut dispatcher = Dispatcher::new();
     dispatcher.publish_limits(&config, limits.published());
@@ -218,12 +218,12 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let subscribed = Arc::clone(&chat);
     dispatcher.on_events(move |caller, request, opener| subscribed.subscribe(caller, request, opener));
     let counted = Arc::clone(&chat);
-    let kept = keeper.clone();
+    let kept = Arc::clone(&log);
     dispatcher.on_metrics(move |out| {
         counted.metrics(out);
         kept.metrics(out);
     });
-    let maintainer = keeper.start(&chat).map_err(failed)?;
+    let maintainer = Arc::clone(&log).start(&chat).map_err(failed)?;
 
     let delivered = Arc::clone(&chat);
     keep_running("deliver", move || deliver(&delivered)).map_err(failed)?;
@@ -240,12 +240,12 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
                 procedures: PROCEDURES.iter().map(|procedure| procedure.name).collect(),
                 instance: random::hex::<16>()?,
                 credentials: binder_credentials,
-                group: if keeper.is_shared() { identity.server_id } else { String::new() },
+                group: if log.is_shared() { identity.server_id } else { String::new() },
             };
             let (stop, stopped) = bounded::<()>(0);
             let thread = spawn("register", move || registration.keep(&stopped)).map_err(failed)?;
             Some((stop, thread))
         }
     };
-    Ok(RunningServer { chat, http, registration, keeper, maintainer, _janitor: janitor })
+    Ok(RunningServer { chat, http, registration, log, maintainer, _janitor: janitor })
 }

@@ -191,30 +191,6 @@ impl Share {
         &self.charter.identity
     }
 
-    /// Starts the thread that applies what is in the stream to `chat`.
-    ///
-    /// # Errors
-    /// If it cannot be started.
-    pub(super) fn start(self: &Arc<Self>, chat: &Arc<Chat>) -> std::io::Result<JoinHandle<()>> {
-        let (share, chat) = (Arc::clone(self), Arc::clone(chat));
-        spawn("follow", move || {
-            let replica = share.replica.lock().take();
-            if let Some(replica) = replica {
-                follow::follow(&share, &chat, replica);
-            }
-        })
-    }
-
-    /// Ends the thread that follows, within a second.
-    pub(super) fn end(&self) {
-        self.is_ending.store(true, Ordering::Relaxed);
-    }
-
-    /// Adds its metrics.
-    pub(super) fn metrics(&self, out: &mut Metrics) {
-        self.meter.write(out);
-    }
-
     /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
     fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Fate {
         let given_up = Instant::now() + COMMIT_TIMEOUT;
@@ -326,10 +302,6 @@ impl Share {
 }
 
 impl Log for Share {
-    fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
-        self.commit(entries.to_vec(), &|_| Vec::new()).map(drop)
-    }
-
     fn commit(&self, entries: Vec<Entry>, _: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
         if self.is_away.load(Ordering::Relaxed) {
             self.meter.failed();
@@ -366,6 +338,26 @@ impl Log for Share {
                 Ok(vec![Err(Refusal::Unknown); count])
             }
         }
+    }
+
+    fn start(self: Arc<Self>, chat: &Arc<Chat>) -> std::io::Result<Option<JoinHandle<()>>> {
+        let chat = Arc::clone(chat);
+        let follow = move || {
+            let replica = self.replica.lock().take();
+            if let Some(replica) = replica {
+                follow::follow(&self, &chat, replica);
+            }
+        };
+        spawn("follow", follow).map(Some)
+    }
+
+    /// Within a second.
+    fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    fn metrics(&self, out: &mut Metrics) {
+        self.meter.write(out);
     }
 
     fn is_shared(&self) -> bool {

@@ -12,6 +12,7 @@ mod record;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
@@ -24,10 +25,10 @@ use self::directory::Directory;
 use self::file::{Active, NewFile, read_head};
 use self::record::{Findings, PIECE, RecordReader};
 use super::entry::Entry;
-use super::journal::{Log, LogError};
+use super::journal::{Apply, Log, LogError, Outcome};
 use super::state::State;
-use super::{FORM, Limits};
-use crate::program::Failure;
+use super::{Chat, FORM, Limits};
+use crate::program::{Failure, keep_running};
 use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
@@ -170,7 +171,7 @@ impl Store {
         &self.identity
     }
 
-    /// Flushes what was written, and writes a new file when that is due, until [`Store::end`]. `snapshot` calls its argument
+    /// Flushes what was written, and writes a new file when that is due, until [`Log::end`]. `snapshot` calls its argument
     /// at a moment at which everything in the log is applied and nothing else, and returns the state of that moment.
     pub fn maintain(&self, snapshot: impl Fn(&dyn Fn()) -> State) {
         let mut active = self.active.lock();
@@ -218,20 +219,40 @@ impl Store {
         }
     }
 
-    /// Ends [`Store::maintain`].
-    pub fn end(&self) {
-        self.active.lock().is_ending = true;
-        self.changed.notify_all();
-    }
-
-    /// Adds its metrics.
-    pub fn metrics(&self, out: &mut Metrics) {
-        let (bytes, failures) = {
-            let active = self.active.lock();
-            (active.end, active.failures)
-        };
-        out.gauge("chat_log_bytes", "Bytes of the log", bytes);
-        out.counter("chat_log_failures_total", "Appends and flushes that failed", failures);
+    /// Appends `entries` in this order.
+    ///
+    /// # Errors
+    /// If they cannot be stored now. Then none of them is.
+    pub fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
+        // The new file has its half too.
+        let most = self.limit / 2;
+        let mut active = self.active.lock();
+        // Where more comes than a new file can be written for, it has to wait for that.
+        let deadline = Instant::now() + RENEWAL;
+        while active.end > most && active.not_before.is_none() && Instant::now() < deadline {
+            self.changed.notify_all();
+            self.renewed.wait_until(&mut active, deadline);
+        }
+        match active.append(entries, most, self.sync_interval.is_zero()) {
+            Ok(()) => {
+                active.recovered();
+                if active.dirty_since.is_none() && !self.sync_interval.is_zero() {
+                    active.dirty_since = Some(Instant::now());
+                    self.changed.notify_all();
+                }
+                if self.wants_new_file(&active) && active.since_snapshot.is_none() {
+                    self.changed.notify_all();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                active.report(&error);
+                if active.is_broken {
+                    self.changed.notify_all();
+                }
+                Err(LogError)
+            }
+        }
     }
 
     fn wants_new_file(&self, active: &Active) -> bool {
@@ -276,36 +297,28 @@ impl Store {
 }
 
 impl Log for Store {
-    fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
-        // The new file has its half too.
-        let most = self.limit / 2;
-        let mut active = self.active.lock();
-        // Where more comes than a new file can be written for, it has to wait for that.
-        let deadline = Instant::now() + RENEWAL;
-        while active.end > most && active.not_before.is_none() && Instant::now() < deadline {
-            self.changed.notify_all();
-            self.renewed.wait_until(&mut active, deadline);
-        }
-        match active.append(entries, most, self.sync_interval.is_zero()) {
-            Ok(()) => {
-                active.recovered();
-                if active.dirty_since.is_none() && !self.sync_interval.is_zero() {
-                    active.dirty_since = Some(Instant::now());
-                    self.changed.notify_all();
-                }
-                if self.wants_new_file(&active) && active.since_snapshot.is_none() {
-                    self.changed.notify_all();
-                }
-                Ok(())
-            }
-            Err(error) => {
-                active.report(&error);
-                if active.is_broken {
-                    self.changed.notify_all();
-                }
-                Err(LogError)
-            }
-        }
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+        self.append(&entries)?;
+        Ok(apply(entries))
+    }
+
+    fn start(self: Arc<Self>, chat: &Arc<Chat>) -> io::Result<Option<JoinHandle<()>>> {
+        let chat = Arc::clone(chat);
+        keep_running("store", move || self.maintain(|mark| chat.snapshot(mark))).map(Some)
+    }
+
+    fn end(&self) {
+        self.active.lock().is_ending = true;
+        self.changed.notify_all();
+    }
+
+    fn metrics(&self, out: &mut Metrics) {
+        let (bytes, failures) = {
+            let active = self.active.lock();
+            (active.end, active.failures)
+        };
+        out.gauge("chat_log_bytes", "Bytes of the log", bytes);
+        out.counter("chat_log_failures_total", "Appends and flushes that failed", failures);
     }
 }
 
