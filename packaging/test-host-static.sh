@@ -38,4 +38,9 @@ check() {
 check binder $BINDER_CEILING
 check server $SERVER_CEILING
 check client $CLIENT_CEILING
+# A word that the shared log would say to its engine.
+if grep -q XADD "$directory/server"; then
+    echo "$directory/server has code of the feature share" >&2
+    exit 1
+fi
 python3 packaging/converse.py "$directory" answers conversation

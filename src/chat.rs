@@ -436,6 +436,7 @@ impl Chat {
         out.gauge("chat_streams", "Open streams of events", counts.streams as u64);
         out.counter("chat_messages_total", "Messages accepted", counts.messages);
         out.gauge("chat_history_bytes", "Bytes of the messages that are kept", counts.history_bytes as u64);
+        self.log.metrics(out);
     }
 }
 

@@ -178,6 +178,8 @@ impl Progress {
         let (mut cursor, mut got) = (Value::Int(0), Vec::new());
         loop {
             let expected = self.is_over.load(Ordering::SeqCst).then(|| self.sent.load(Ordering::SeqCst));
+            let is_late = Instant::now() >= guest.deadline;
+            assert!(!is_late, "{name} has read up to {cursor:?}, and {expected:?} messages were sent");
             let params = [name.as_str().into(), "lobby".into(), cursor.clone(), 2.into()];
             let page = guest.call("wait_messages", &params);
             let messages = read(page.member("messages").unwrap());

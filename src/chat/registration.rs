@@ -61,16 +61,7 @@ impl Registration {
             let pause = match self.register(&client) {
                 Ok((kind, lease)) => {
                     if registered != Some(kind) {
-                        let how = match kind {
-                            Kind::Leases => "",
-                            Kind::Ungrouped => ", which knows no groups and gives clients one server of the chat only",
-                            Kind::Original => ", which knows no leases",
-                        };
-                        let (host, port) = self.address();
-                        info!(
-                            "registered at the binder {}{how}; others reach this server at {host} port {port}",
-                            self.binder
-                        );
+                        self.say_registered(kind);
                     }
                     (registered, retry, said) = (Some(kind), FIRST_RETRY, None);
                     lease / 3
@@ -100,6 +91,16 @@ impl Registration {
                 .with_timeout(Duration::from_secs(1))
                 .call("unregister_service", &[self.instance.as_str().into()]);
         }
+    }
+
+    fn say_registered(&self, kind: Kind) {
+        let how = match kind {
+            Kind::Leases => "",
+            Kind::Ungrouped => ", which knows no groups and gives clients one server of the chat only",
+            Kind::Original => ", which knows no leases",
+        };
+        let (host, port) = self.address();
+        info!("registered at the binder {}{how}; others reach this server at {host} port {port}", self.binder);
     }
 
     fn register(&self, client: &Client) -> Result<(Kind, Duration), CallError> {

@@ -11,7 +11,7 @@ use log::warn;
 use super::delivery::deliver;
 use super::keeper::KeeperConfig;
 use super::registration::Registration;
-use super::{Chat, Core, Limits, Log, PROCEDURES};
+use super::{Chat, Core, Limits, PROCEDURES};
 use crate::endpoint::Endpoint;
 use crate::page;
 use crate::program::{Failure, Flag, HelpWords, Options, Program, keep_running, spawn};
@@ -155,7 +155,6 @@ pub struct RunningServer {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
-    log: Arc<dyn Log>,
     /// Looks after the log.
     maintainer: Option<JoinHandle<()>>,
     _janitor: Janitor,
@@ -180,7 +179,7 @@ impl RunningServer {
         });
         self.http.stop(deadline);
         self.chat.bell.end();
-        self.log.end();
+        self.chat.log.end();
         if let Some(maintainer) = self.maintainer {
             // The flush of what was said last is worth waiting for.
             let _ = maintainer.join();
@@ -206,25 +205,13 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let (log, state, identity) = keeper.open(&mut limits, open_allowed)?;
     let core = Core::new(state, open_allowed, Instant::now());
     let streams = Streams::start().map_err(failed)?;
-    let chat = Arc::new(Chat::new(core, Arc::clone(&log), streams, DigestKey::random()?, identity.salt));
+    let chat = Arc::new(Chat::new(core, log, streams, DigestKey::random()?, identity.salt));
 
-    let mut dispatcher = Dispatcher::new();
+    let mut dispatcher = dispatcher(&chat);
     dispatcher.publish_limits(&config, limits.published());
-    let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
     dispatcher.publish_server_id(&identity.server_id);
-    dispatcher.add_procedures(PROCEDURES, &chat);
-    let instance_of = Arc::clone(&chat);
-    dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
-    let subscribed = Arc::clone(&chat);
-    dispatcher.on_events(move |caller, request, opener| subscribed.subscribe(caller, request, opener));
-    let counted = Arc::clone(&chat);
-    let kept = Arc::clone(&log);
-    dispatcher.on_metrics(move |out| {
-        counted.metrics(out);
-        kept.metrics(out);
-    });
-    let maintainer = Arc::clone(&log).start(&chat).map_err(failed)?;
-
+    let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
+    let maintainer = Arc::clone(&chat.log).start(&chat).map_err(failed)?;
     let delivered = Arc::clone(&chat);
     keep_running("deliver", move || deliver(&delivered)).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
@@ -240,12 +227,25 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
                 procedures: PROCEDURES.iter().map(|procedure| procedure.name).collect(),
                 instance: random::hex::<16>()?,
                 credentials: binder_credentials,
-                group: if log.is_shared() { identity.server_id } else { String::new() },
+                group: if chat.log.is_shared() { identity.server_id } else { String::new() },
             };
             let (stop, stopped) = bounded::<()>(0);
             let thread = spawn("register", move || registration.keep(&stopped)).map_err(failed)?;
             Some((stop, thread))
         }
     };
-    Ok(RunningServer { chat, http, registration, log, maintainer, _janitor: janitor })
+    Ok(RunningServer { chat, http, registration, maintainer, _janitor: janitor })
+}
+
+/// Returns what a chat serves.
+fn dispatcher(chat: &Arc<Chat>) -> Dispatcher {
+    let mut dispatcher = Dispatcher::new();
+    dispatcher.add_procedures(PROCEDURES, chat);
+    let instance_of = Arc::clone(chat);
+    dispatcher.on_pipelined(move |connection| instance_of.end_wait_on(connection));
+    let subscribed = Arc::clone(chat);
+    dispatcher.on_events(move |caller, request, opener| subscribed.subscribe(caller, request, opener));
+    let counted = Arc::clone(chat);
+    dispatcher.on_metrics(move |out| counted.metrics(out));
+    dispatcher
 }

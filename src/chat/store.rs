@@ -8,6 +8,7 @@
 mod config;
 mod directory;
 mod file;
+mod opening;
 mod record;
 
 use std::io;
@@ -15,21 +16,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{debug, warn};
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::config::FLAGS;
 pub use self::config::StoreConfig;
 use self::directory::Directory;
-use self::file::{Active, NewFile, read_head};
-use self::record::{Findings, PIECE, RecordReader};
+use self::file::{Active, NewFile};
+use self::record::PIECE;
 use super::entry::Entry;
 use super::journal::{Apply, Log, LogError, Outcome};
 use super::state::State;
 use super::{Chat, FORM, Limits};
 use crate::program::{Failure, keep_running};
-use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
 
@@ -75,83 +75,8 @@ impl Store {
     /// If the directory cannot be used, another process uses it, or its log is not one that this version reads.
     pub fn open(config: &StoreConfig, limits: Limits) -> Result<(Self, State), Failure> {
         let directory = Directory::open(&config.directory)?;
-        let shown = directory.path().display().to_string();
-        let cannot = |error| Failure::while_doing(format_args!("--data {shown}: cannot read the log"), error);
         let mut state = State::new(limits, FORM);
-        let mut identity = None;
-        let mut findings = Findings::default();
-        let mut position = 0;
-        let mut file = directory.open_log().map_err(cannot)?;
-        if let Some(file) = &file {
-            let mut reader = RecordReader::new(file);
-            let (mut unreadable, mut refused) = (0, 0);
-            while let Some((_, payload)) = reader.next().map_err(cannot)? {
-                if identity.is_none() {
-                    identity =
-                        Some(read_head(payload).map_err(|what| Failure::Failed(format!("--data {shown}: {what}")))?);
-                    continue;
-                }
-                match postcard::from_bytes(payload) {
-                    // It was not refused when it was written; with other limits it can be now.
-                    Ok(entry) => refused += u64::from(state.apply(entry).is_err()),
-                    Err(_) => unreadable += 1,
-                }
-            }
-            findings = reader.findings();
-            findings.missing += unreadable;
-            if refused > 0 {
-                warn!(
-                    "{refused} entries of the log are refused by the limits of today or for what is missing before them"
-                );
-            }
-            position = reader.last().unwrap_or_default();
-        }
-        if identity.is_none() && findings.has_tail {
-            return Err(Failure::Failed(format!("--data {shown}: the file log is none of this program; move it away")));
-        }
-        let is_new = identity.is_none();
-        let identity = match identity {
-            Some(identity) => identity,
-            None => Identity { server_id: random::hex::<16>()?, salt: Salt::random(true)? },
-        };
-        let failed = |error| Failure::while_doing(format_args!("--data {shown}: cannot write the log"), error);
-        // About as much as a new file would have: the next one says it exactly.
-        let mut alive = state.history_bytes() as u64 / 2;
-        if is_new || findings.damaged > 0 || findings.missing > 0 {
-            if !is_new {
-                let kept = directory.keep_damaged().map_err(failed)?;
-                warn!(
-                    "the log is damaged: {} bytes are no records and {} entries are missing; the rest is there, and the \
-                     damaged file is kept as {}",
-                    findings.damaged,
-                    findings.missing,
-                    kept.display()
-                );
-            }
-            let written = NewFile::write(&directory, &identity, &state).map_err(failed)?;
-            directory.put_in_place().and_then(|()| directory.flush()).map_err(failed)?;
-            (findings.end, position, alive) = (written.end, written.position, written.end);
-            file = Some(written.file);
-        } else if findings.has_tail {
-            info!("the last record of the log was not whole, as after a loss of power, and is cut");
-        }
-        let Some(file) = file else { return Err(Failure::Failed(format!("--data {shown}: there is no log"))) };
-        // What follows the last record is nothing, or a part of one.
-        file.set_len(findings.end).map_err(failed)?;
-        let active = Active {
-            file: Arc::new(file),
-            end: findings.end,
-            made: findings.end,
-            position,
-            alive,
-            dirty_since: None,
-            since_snapshot: None,
-            is_broken: false,
-            not_before: None,
-            reported: None,
-            failures: 0,
-            is_ending: false,
-        };
+        let (identity, active) = opening::open(&directory, &mut state)?;
         let (limit, sync_interval) = (config.limit, config.sync_interval);
         let store = Self {
             directory,

@@ -71,6 +71,24 @@ impl Payload {
 }
 
 impl Active {
+    /// Returns a file whose last record is at `position` and ends at `end`, and of which `alive` bytes are alive.
+    pub(super) fn new(file: File, end: u64, position: u64, alive: u64) -> Self {
+        Self {
+            file: Arc::new(file),
+            end,
+            made: end,
+            position,
+            alive,
+            dirty_since: None,
+            since_snapshot: None,
+            is_broken: false,
+            not_before: None,
+            reported: None,
+            failures: 0,
+            is_ending: false,
+        }
+    }
+
     pub(super) fn append(&mut self, entries: &[Entry], most: u64, flushes: bool) -> io::Result<()> {
         if self.is_broken {
             return Err(io::Error::other("a flush failed, and there is no new file yet"));
