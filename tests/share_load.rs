@@ -237,6 +237,13 @@ impl Progress {
     }
 }
 
+/// Returns whether the servers go on with this run of the engine.
+fn have_agreed(engine: &Engine) -> bool {
+    let info = engine.call(&["INFO", "server"]);
+    let run = info.lines().find_map(|line| line.strip_prefix("run_id:")?.get(..16)).unwrap();
+    engine.call(&["GET", "chat-rpc:test:epoch"]).ends_with(run)
+}
+
 /// Lets clients read what is sent, while `disturb` does what it does. To be run on the clients' machine.
 fn converse(lan: &Lan, load: Load, disturb: impl FnOnce(&mut Engine, &mut Servers<'_>, &dyn Fn() -> bool)) {
     let Some(mut engine) = Engine::start_on(lan, ENGINE, &["--appendfsync", "everysec"]) else { return };
@@ -302,6 +309,8 @@ fn so_it_is_while_servers_and_the_engine_are_killed_and_a_server_is_cut_off_from
                 _ => {}
             }
             servers.replace(if round % 6 == 5 { 0 } else { 1 + round % 2 });
+            // An engine that is killed can lose a second or two, which must not be known only to servers that are killed too.
+            eventually("the servers have agreed", TIMEOUT, || have_agreed(engine));
         }
         servers.cut_off(0, false);
     };
