@@ -7,7 +7,7 @@ use log::{info, warn};
 use super::Identity;
 use super::directory::Directory;
 use super::file::{Active, NewFile, read_head};
-use super::record::{Findings, Reader};
+use super::record::{Findings, RecordReader};
 use crate::chat::state::State;
 use crate::program::Failure;
 use crate::random;
@@ -67,7 +67,7 @@ fn read(directory: &Directory, state: &mut State) -> Result<Option<Found>, Failu
     let cannot = |error| Failure::while_doing(format_args!("--data {shown}: cannot read the log"), error);
     let wrong = |what: &str| Failure::Failed(format!("--data {shown}: {what}"));
     let Some(file) = directory.open_log().map_err(cannot)? else { return Ok(None) };
-    let mut reader = Reader::new(&file);
+    let mut reader = RecordReader::new(&file);
     let (mut identity, mut unreadable, mut refused) = (None, 0, 0);
     while let Some((_, payload)) = reader.next().map_err(cannot)? {
         if identity.is_none() {
