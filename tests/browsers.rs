@@ -77,6 +77,33 @@ fn no_answer_lets_a_page_of_another_origin_read_it_or_send_more() {
 }
 
 #[test]
+fn a_page_of_another_origin_opens_no_stream() {
+    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 404), ("none", 404)] {
+        let request = format!(
+            "GET /events?username=ana&room=lobby HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: {site}\r\n\r\n"
+        );
+        assert_eq!(ask(&server, &request).status, status, "{site}");
+    }
+}
+
+#[test]
+fn head_tells_the_length_of_what_get_gives() {
+    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    let ask = |method: &str| {
+        let end = "Host: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
+        ask(&server, &format!("{method} / HTTP/1.1\r\n{end}")).head
+    };
+    let length = |head: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix("Content-Length: ").map(str::to_owned));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    assert_eq!(length(&ask("HEAD")), length(&ask("GET")));
+    assert!(length(&ask("GET")) > 1000);
+    assert!(ask("PUT").contains("Allow: GET, HEAD, POST\r\n"));
+}
+
+#[test]
 fn a_foreign_name_in_host_is_refused_and_an_allowed_one_is_not() {
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let hostname = hostname.trim();

@@ -46,6 +46,8 @@ impl Answer {
 pub struct Connection {
     pub stream: TcpStream,
     buffered: Vec<u8>,
+    /// Whether the last request was HEAD.
+    has_sent_head: bool,
 }
 
 impl Connection {
@@ -54,15 +56,17 @@ impl Connection {
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(TIMEOUT)).expect("read time-out");
         stream.set_write_timeout(Some(TIMEOUT)).expect("write time-out");
-        Self { stream, buffered: Vec::new() }
+        Self { stream, buffered: Vec::new(), has_sent_head: false }
     }
 
     pub fn send(&mut self, text: &str) {
+        self.has_sent_head = text.starts_with("HEAD ");
         self.stream.write_all(text.as_bytes()).expect("send");
     }
 
     /// Sends what the server takes of `bytes`: it may close the connection before it has read them all.
     pub fn offer(&mut self, bytes: &[u8]) {
+        self.has_sent_head = bytes.starts_with(b"HEAD ");
         let _ = self.stream.write_all(bytes);
     }
 
@@ -96,6 +100,8 @@ impl Connection {
                 line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().to_owned())
             })
             .map_or(0, |length| length.parse::<usize>().expect("a length"));
+        // The answer to HEAD has the length of a body that does not come.
+        let length = if self.has_sent_head { 0 } else { length };
         while self.buffered.len() < end + length {
             self.fill()?;
         }

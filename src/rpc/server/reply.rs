@@ -35,11 +35,13 @@ pub(super) enum Content {
 pub struct Responder {
     /// Empty once the answer is on its way.
     exchange: Option<Exchange>,
+    /// If set, the answer is to HEAD: it has no body, though its length is told.
+    head_only: bool,
 }
 
 impl Responder {
-    pub(super) fn new(exchange: Exchange) -> Self {
-        Self { exchange: Some(exchange) }
+    pub(super) fn new(exchange: Exchange, head_only: bool) -> Self {
+        Self { exchange: Some(exchange), head_only }
     }
 
     /// Sends an XML document as the answer. A connection that ends with it is closed when what is returned is dropped:
@@ -51,7 +53,7 @@ impl Responder {
     /// Says that it is not known what became of the call, as a gateway does: a fault would mean that nothing has changed.
     #[cfg(feature = "share")]
     pub fn unknown(self, why: &str) {
-        self.text(504, "", &format!("{why}\n"), false);
+        self.text(504, "", &format!("{why}\n"));
     }
 
     /// The connection that the request came on.
@@ -67,13 +69,13 @@ impl Responder {
     }
 
     /// Sends a page.
-    pub(super) fn page(mut self, page: &WebPage, head_only: bool) {
-        self.send(200, Content::Html, page.headers, if head_only { &[] } else { page.gzip });
+    pub(super) fn page(mut self, page: &WebPage) {
+        self.send(200, Content::Html, page.headers, page.gzip);
     }
 
     /// Sends a text that is not XML-RPC, for example a refusal, with this header line.
-    pub(super) fn text(mut self, status: u16, header: &str, text: &str, head_only: bool) {
-        self.send(status, Content::Text, header, if head_only { "" } else { text }.as_bytes());
+    pub(super) fn text(mut self, status: u16, header: &str, text: &str) {
+        self.send(status, Content::Text, header, text.as_bytes());
     }
 
     /// Hands over the connection to an answer without an end; it is closed when what is returned is dropped. Writing to it
@@ -107,6 +109,7 @@ impl Responder {
             reason(status),
             body.len()
         );
+        let body = if self.head_only { &[] } else { body };
         let apart = body.len() > ONE_WRITE;
         if !apart {
             bytes.extend_from_slice(body);

@@ -60,10 +60,13 @@ impl HttpConfig {
         match (path, request.method()) {
             ("/" | "/RPC2", Post) => {}
             ("/" | "/RPC2", _) => {
-                return Err(Rejection {
-                    header: "Allow: POST\r\n",
-                    ..Rejection::new(405, "XML-RPC is spoken by POST\n")
-                });
+                let has_page = path == "/" && self.page.is_some();
+                let header = if has_page { "Allow: GET, HEAD, POST\r\n" } else { "Allow: POST\r\n" };
+                return Err(Rejection { header, ..Rejection::new(405, "XML-RPC is spoken by POST\n") });
+            }
+            // A page of another origin could not read the events, but would hold streams that its visitor then lacks.
+            ("/events", Get) if matches!(header(request, "Sec-Fetch-Site"), Some("cross-site" | "same-site")) => {
+                return Err(Rejection::new(403, "a page of another origin gets no events\n"));
             }
             ("/events", Get) => {
                 let last_event_id = header(request, "Last-Event-ID");

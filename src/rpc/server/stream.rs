@@ -108,7 +108,7 @@ pub struct Opener {
 impl Opener {
     /// Refuses the stream with this status and text.
     pub fn refuse(self, status: u16, text: &str) {
-        self.responder.text(status, "", text, false);
+        self.responder.text(status, "", text);
     }
 
     /// Opens the stream: `first` is sent at once, and then the events of `feed` that are published from now on and that

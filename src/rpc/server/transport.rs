@@ -56,14 +56,14 @@ impl Transport {
         if target.is_err() {
             exchange.close();
         }
-        let responder = Responder::new(exchange);
+        let responder = Responder::new(exchange, head_only);
         match target {
             Ok(Target::Call) => self.service.call(caller, &body.unwrap_or_default(), responder),
             Ok(Target::Events(request)) => self.service.events(caller, request, Opener { responder }),
-            Ok(Target::Page(page)) => responder.page(page, head_only),
-            Ok(Target::Health) => responder.text(200, "", "ok\n", head_only),
-            Ok(Target::Metrics) => responder.text(200, "", &self.metrics(), head_only),
-            Err(rejection) => responder.text(rejection.status, rejection.header, &rejection.text, head_only),
+            Ok(Target::Page(page)) => responder.page(page),
+            Ok(Target::Health) => responder.text(200, "", "ok\n"),
+            Ok(Target::Metrics) => responder.text(200, "", &self.metrics()),
+            Err(rejection) => responder.text(rejection.status, rejection.header, &rejection.text),
         }
     }
 
