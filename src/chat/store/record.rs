@@ -8,8 +8,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+
 /// Bytes of the longest payload. The shorter it is, the less there is to try where a record is damaged.
 pub(super) const MAX_PAYLOAD: usize = 8192;
+
+/// The CRC-32 of gzip and Ethernet.
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 const MARK: [u8; 2] = [0xFF, 0xFE];
 const HEADER: usize = MARK.len() + 2 + 4 + 8;
@@ -29,11 +34,11 @@ pub(super) fn write(out: &mut Vec<u8>, position: u64, payload: &[u8]) {
 }
 
 fn checksum(length: [u8; 2], position: [u8; 8], payload: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&length);
-    hasher.update(&position);
-    hasher.update(payload);
-    hasher.finalize()
+    let mut digest = CRC.digest();
+    digest.update(&length);
+    digest.update(&position);
+    digest.update(payload);
+    digest.finalize()
 }
 
 /// Returns the position and the length of the payload, if `bytes` begin with a whole and sound record.
