@@ -1,4 +1,4 @@
-//! What a call costs to read, on the fast path and by xml-rs, and what a message costs to write.
+//! The cost of reading a call, on the fast path and by xml-rs, and of writing a message.
 
 use std::hint::black_box;
 

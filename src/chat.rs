@@ -73,7 +73,7 @@ pub struct Chat {
     streams: Streams,
     /// The key of digests that last as long as this process.
     digests: secret::DigestKey,
-    /// What secrets are checked against is made with this.
+    /// The salt of the verifiers of secrets.
     salt: Salt,
     max_message_bytes: usize,
 }

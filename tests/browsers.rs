@@ -1,4 +1,4 @@
-//! What a web page can make a visitor's browser send to a server on the visitor's machine or network, and what somebody
+//! Requests that a web page can make a visitor's browser send to a server on the visitor's machine or network, and what somebody
 //! can hide from a proxy.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails a test")]

@@ -106,7 +106,7 @@ fn said(messages: &Value) -> Vec<String> {
     contents(messages).into_iter().map(str::to_owned).collect()
 }
 
-/// What each user of the storm sends: who, to whom, and which.
+/// The messages of the storm: who sends, to whom, and which.
 fn text(from: usize, number: usize) -> String {
     format!("{from} {number}")
 }

@@ -1,4 +1,4 @@
-//! What the HTTP library, the network and the system can do to a server, and that it goes on.
+//! Faults of the HTTP library, the network and the system, after which a server goes on.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
 

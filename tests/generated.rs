@@ -1,4 +1,4 @@
-//! What is generated from the tables of options: help texts, manual pages and completions.
+//! Texts that are generated from the tables of options: help, manual pages and completions.
 
 mod support;
 

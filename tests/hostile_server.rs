@@ -19,7 +19,7 @@ use support::home::Home;
 use support::relay::{Fate, Relay};
 use support::{CLIENT, Process, TIMEOUT};
 
-/// Answers every call with attacks, as far as XML can carry them.
+/// Replies to every call with attacks, as far as XML can carry them.
 #[derive(Default)]
 struct Hostile {
     waiting: Mutex<Vec<Deferred>>,

@@ -1,4 +1,4 @@
-//! Who may act as whom, at running programs; and that secrets and raw text from peers appear in no log.
+//! The right to act as a user, at running programs; and that secrets and raw text from peers appear in no log.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
 
@@ -226,7 +226,7 @@ fn a_server_beyond_loopback_without_required_credentials_says_so() {
     assert!(!warns(&["--listen", ANY_PORT]));
 }
 
-/// What a stranger can put into a call in order to have it logged.
+/// Texts that a stranger can put into a call in order to have them logged.
 const RAW: &str = "\u{1b}[2J\u{9b}31m\u{202e}evil\nERROR forged\r";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whoever asked for Portuguese reads Portuguese: refusals of a real server, causes that the system gives, and what is wrong
+//! A person who asked for Portuguese reads Portuguese: refusals of a real server, causes that the system gives, and what is wrong
 //! with a command line.
 
 // What fails here fails a test, and that is how it says so.

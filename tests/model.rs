@@ -48,7 +48,7 @@ fn deed() -> impl Strategy<Value = (Who, Deed)> {
     ((0..NAMES.len(), 0..SECRETS.len()), deed)
 }
 
-/// What the model knows: who has each name and whether they are in the room, and who may see which message.
+/// The knowledge of the model: who has each name and whether they are in the room, and who may see which message.
 #[derive(Default)]
 struct Model {
     users: BTreeMap<usize, (usize, bool)>,
@@ -56,7 +56,7 @@ struct Model {
 }
 
 impl Model {
-    /// What stands against a deed by `who` as the user of that name.
+    /// Returns the reason against a deed by `who` as the user of that name.
     fn against(&self, who: Who) -> Option<Refusal> {
         match self.users.get(&who.0) {
             None => Some(Refusal::NoSuchUser),
@@ -188,7 +188,7 @@ struct Entry {
     ends: u64,
 }
 
-/// Who answers: the last live entry, because they are kept from the oldest to the newest.
+/// The entry that answers a look-up: the last live one, because they are kept from the oldest to the newest.
 fn answering(entries: &[Entry], name: &str, now: u64) -> Option<u16> {
     entries.iter().rev().find(|entry| entry.ends > now && entry.names.contains(&name)).map(|entry| entry.port)
 }

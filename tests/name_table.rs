@@ -123,7 +123,7 @@ fn table() -> String {
     let (both, apart): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|&(c, _)| c.nfc().eq([c]));
 
     let mut text = String::from(
-        "//! What Unicode knows about the characters of names. Made by `NAME_TABLE=write cargo test --test name_table`, which says how.\n\n",
+        "//! The data of Unicode on the characters of names. Made by `NAME_TABLE=write cargo test --test name_table`, which says how.\n\n",
     );
     text.push_str(
         "/// Scripts that Unicode recommends for identifiers (UAX 31, table 5). `Any` goes with all of them.\n",

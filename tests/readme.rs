@@ -1,4 +1,4 @@
-//! What the documents say is so: their Python runs as it stands, and no procedure is left out.
+//! The documents are true: their Python runs as it stands, and no procedure is left out.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
 

@@ -22,7 +22,7 @@ use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventuall
 /// Where a service manager hears from its services.
 struct Ear {
     socket: UnixDatagram,
-    /// What `$NOTIFY_SOCKET` has to be.
+    /// The value for `$NOTIFY_SOCKET`.
     variable: String,
 }
 

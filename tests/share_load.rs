@@ -83,7 +83,7 @@ impl<'a> Servers<'a> {
         self.lan.cut(ENGINE, FIRST_SERVER + number, is_cut);
     }
 
-    /// What a user may read at each server.
+    /// The messages that a user may read at each server.
     fn kept(&self, name: &str) -> Vec<Vec<String>> {
         let credentials = Credentials { user: name.to_owned(), secret: "secret".into() };
         let kept = |number| {
@@ -161,7 +161,7 @@ struct Progress {
     sent: AtomicUsize,
     /// Nothing more is sent.
     is_over: AtomicBool,
-    /// What each client has read.
+    /// The messages that each client has read.
     all: Mutex<HashMap<String, Vec<Read>>>,
 }
 

@@ -1,4 +1,4 @@
-//! What takes its time: 200 users who join, leave, speak, wait and vanish at random, held against what each of them must have
+//! Tests that take their time: 200 users who join, leave, speak, wait and vanish at random, held against what each of them must have
 //! seen, for 20 seconds or as many as `SOAK_SECONDS` says; and programs at rest.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
@@ -20,7 +20,7 @@ use support::{ANY_PORT, BINDER, Process, SERVER, eventually};
 const USERS: usize = 200;
 const ROOMS: usize = 10;
 
-/// What one user read in a room between joining and leaving.
+/// The messages that one user read in a room between joining and leaving.
 #[derive(Debug)]
 struct Stay {
     room: usize,

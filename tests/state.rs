@@ -1,4 +1,4 @@
-//! What the chat promises, tried on its state alone: no threads, no sockets, and a clock that the test turns.
+//! The promises of the chat, tried on its state alone: no threads, no sockets, and a clock that the test turns.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails a test")]
 

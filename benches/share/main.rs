@@ -1,4 +1,4 @@
-//! What several servers of one chat cost and bring: `cargo bench --features share --bench share`. Needs a Valkey or Redis.
+//! The cost and the use of several servers for one chat: `cargo bench --features share --bench share`. Needs a Valkey or Redis.
 //!
 //! Latency: from the call that sends a message until the reply of the call that waited for it, at one server, between two
 //! servers, and beside it a bare pair of XADD and XREAD. Receivers: processor time of the busiest server for each delivery,

@@ -226,7 +226,7 @@ impl Connection {
         self.dismiss(state, refused);
     }
 
-    /// Answers in the server's place, and reads nothing more. No answer of the server's is pending then.
+    /// Sends an answer in the server's place, and reads nothing more. No answer of the server's is pending then.
     fn dismiss(&self, state: &mut State, refused: &Refused) {
         if state.phase == Phase::Closed {
             return;

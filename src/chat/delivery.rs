@@ -72,7 +72,7 @@ impl Bell {
     }
 }
 
-/// Answers waiting calls until the bell says that the thread is to end.
+/// Replies to waiting calls until the bell says that the thread is to end.
 pub(super) fn deliver(chat: &Arc<Chat>) {
     let mut next = None;
     while chat.bell.wait(next) {

@@ -22,7 +22,7 @@ pub(super) const FLAGS: &[Flag] = &[Flag::value(
 /// Which of them.
 #[derive(Debug, Clone)]
 pub enum KeeperConfig {
-    /// What the chat knows ends with the process.
+    /// Nothing is kept: the chat ends with the process.
     Nothing,
     /// In a file.
     File(StoreConfig),

@@ -113,7 +113,7 @@ struct Pending {
     fate: Option<Fate>,
 }
 
-/// What has become of it.
+/// The outcome.
 enum Fate {
     /// It was applied.
     Applied(Vec<Outcome>),

@@ -42,12 +42,12 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long an append waits for a new file where there is no room left.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// What a chat is known by for as long as its data is kept.
+/// The identity of a chat for as long as its data is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Published as `server_id`.
     pub server_id: String,
-    /// What secrets are checked against is made with this.
+    /// The salt of the verifiers of secrets.
     pub salt: Salt,
 }
 

@@ -1,6 +1,6 @@
 //! Attacks on the terminal or the log of whoever reads a message. Whatever prints text from a peer is tried with all.
 
-/// What it is, the text, and how it is shown.
+/// The kind of text, the text, and how it is shown.
 pub(crate) const ATTACKS: &[(&str, &str, &str)] = &[
     ("clears the screen (CSI)", "\x1b[2J\x1b[H", "␛[2J␛[H"),
     ("hides what follows (SGR 8)", "\x1b[8msecret\x1b[0m", "␛[8msecret␛[0m"),

@@ -77,9 +77,9 @@ pub struct Process {
     command: Command,
     child: Child,
     stdin: Option<ChildStdin>,
-    /// What it has written to standard output.
+    /// Its standard output so far.
     pub stdout: Output,
-    /// What it has written to standard error.
+    /// Its standard error so far.
     pub stderr: Output,
     address: Option<String>,
 }
@@ -235,7 +235,7 @@ impl Output {
         self.wait_for(text, timeout, |lines| lines.iter().find(|line| line.contains(text)).cloned())
     }
 
-    /// What `find` finds in all lines so far; it is asked again after every new line. Fails when `timeout` is over or
+    /// Returns what `find` finds in all lines so far; it is asked again after every new line. Fails when `timeout` is over or
     /// the stream has ended; `what` then says what was missing.
     #[track_caller]
     pub fn wait_for<T>(&self, what: impl Debug, timeout: Duration, mut find: impl FnMut(&[String]) -> Option<T>) -> T {

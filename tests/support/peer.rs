@@ -89,7 +89,7 @@ pub fn contents(value: &Value) -> Vec<&str> {
     }
 }
 
-/// What a program uses while something is done to it.
+/// The memory and time that a program uses while something is done to it.
 pub struct Usage<'a> {
     program: &'a Process,
     resident: u64,

@@ -1,4 +1,4 @@
-//! What the system says about a running program.
+//! Figures of a running program, from the system.
 
 use std::fs;
 

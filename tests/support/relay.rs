@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::ANY_PORT;
 
-/// What becomes of one request.
+/// The fate of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is passed on, and so is its reply, byte by byte.

@@ -37,7 +37,7 @@ pub const NOON: i64 = 1_772_366_400_000;
 pub struct Scene {
     pub core: Core<Number>,
     pub now: Now,
-    /// What has been applied.
+    /// The entries that have been applied.
     pub log: Vec<Entry>,
     digests: secret::DigestKey,
     salt: Salt,

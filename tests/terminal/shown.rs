@@ -1,4 +1,4 @@
-//! What is shown of what happens.
+//! Events on the screen.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

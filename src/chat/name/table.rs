@@ -1,4 +1,4 @@
-//! What Unicode knows about the characters of names. Made by `NAME_TABLE=write cargo test --test name_table`, which says how.
+//! The data of Unicode on the characters of names. Made by `NAME_TABLE=write cargo test --test name_table`, which says how.
 
 /// Scripts that Unicode recommends for identifiers (UAX 31, table 5). `Any` goes with all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]

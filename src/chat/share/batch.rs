@@ -22,7 +22,7 @@ pub struct Batch {
     pub entries: Vec<Entry>,
 }
 
-/// What becomes of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Its entries are applied.

@@ -1,4 +1,4 @@
-//! What all servers of a chat have to agree on, beside its entries.
+//! The settings that all servers of a chat have to agree on, beside its entries.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Charter {
     pub(super) identity: Identity,
-    /// What they have agreed on, under the names of the options.
+    /// The settings that they have agreed on, under the names of the options.
     limits: Vec<(String, u64)>,
 }
 

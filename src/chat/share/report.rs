@@ -1,4 +1,4 @@
-//! What servers tell each other beside the stream: that they live, and when they have heard of their users.
+//! Reports of the servers to each other, beside the stream: that they live, and when they have heard of their users.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use super::super::{FORM, Limits, State};
 use super::batch::Admission;
 use super::position::StreamPosition;
 
-/// What stands before the entries.
+/// The part before the entries.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     position: StreamPosition,

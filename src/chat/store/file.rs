@@ -33,7 +33,7 @@ pub(super) struct Active {
     pub(super) alive: u64,
     /// Since when there is something that has not been flushed.
     pub(super) dirty_since: Option<Instant>,
-    /// What was appended since a snapshot was taken, while the new file is being written.
+    /// The records appended since a snapshot was taken, while the new file is being written.
     pub(super) since_snapshot: Option<Vec<Payload>>,
     /// Whether the file must not be used any more, because a flush failed.
     pub(super) is_broken: bool,

@@ -54,7 +54,7 @@ fn parse(bytes: &[u8]) -> Option<(u64, usize)> {
     sound.then(|| (u64::from_le_bytes(position), length))
 }
 
-/// What was found in a file beside its records.
+/// The findings in a file beside its records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// Where the last sound record ends.

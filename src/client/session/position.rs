@@ -155,7 +155,7 @@ mod tests {
         assert!(cursor(None).is_of(None, 10) && !cursor(None).is_of(None, 9) && !cursor(None).is_of(Some("one"), 10));
     }
 
-    /// What the original's server answers.
+    /// The answer of the original's server.
     fn later(room: &[Message], stamp: &str) -> Vec<Message> {
         room.iter().filter(|message| message.timestamp.as_str() > stamp).cloned().collect()
     }

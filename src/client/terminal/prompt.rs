@@ -15,7 +15,7 @@ use crate::client::cluster::clusters;
 use crate::client::render::Size;
 use crate::sanitize::Sanitized;
 
-/// What a terminal says of itself, at one moment.
+/// The state of a terminal at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     /// The column of the cursor, from 0.

@@ -21,7 +21,7 @@ procedures! { pub(super) SYSTEM for Dispatcher {
     /// Makes several calls, structs of methodName and params, at most 100. Returns an array with a one-element array for
     /// each answer, and a struct of faultCode and faultString for each fault. Cannot be nested, nor carry calls that wait.
     "system.multicall" = writes multicall(calls: Vec<Value>) -> Written<false>;
-    /// What this server can do: a struct with a struct of specUrl and specVersion for each capability, and its limits.
+    /// The capabilities of this server: a struct with a struct of specUrl and specVersion for each capability, and its limits.
     "system.getCapabilities" = get_capabilities() -> Written<true>;
 } }
 

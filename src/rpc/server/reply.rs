@@ -1,4 +1,4 @@
-//! Answers, by whichever thread has them. None waits for a reader: the gate keeps what a peer does not take at once.
+//! Sending answers, from any thread. None waits for a reader: the gate keeps what a peer does not take at once.
 
 use std::cell::Cell;
 use std::io::Write as _;

@@ -15,7 +15,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use self::hub::Hub;
-use self::log::Entry;
+use self::log::LoggedEvent;
 use self::reader::Stream;
 use super::reply::{ConnectionId, Responder, Sent};
 use crate::program::keep_running;
@@ -142,7 +142,7 @@ impl Write for Outlet {
 
 enum Command {
     Open(u64, Stream<Outlet>),
-    Publish(u64, Entry),
+    Publish(u64, LoggedEvent),
     EndAll(Arc<[u8]>),
     Suspect(u64),
 }
@@ -204,12 +204,12 @@ impl Streams {
 
     /// Sends an event to readers of `feed`.
     pub fn publish(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
-        self.push(Command::Publish(feed, Entry { event, to, is_last: false }));
+        self.push(Command::Publish(feed, LoggedEvent { event, to, is_last: false }));
     }
 
     /// Sends an event to readers of `feed`, and ends their streams after it.
     pub fn end(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
-        self.push(Command::Publish(feed, Entry { event, to, is_last: true }));
+        self.push(Command::Publish(feed, LoggedEvent { event, to, is_last: true }));
     }
 
     /// Sends an event to all streams, as far as they take it at once, and ends them and every later one.

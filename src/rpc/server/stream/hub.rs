@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Audience;
-use super::log::{Entry, Log};
+use super::log::{EventLog, LoggedEvent};
 use super::reader::{Standing, Stream};
 
 /// The time between two comments to all streams, which keep proxies from closing them and show which readers are gone.
@@ -19,7 +19,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const MAX_KEPT: usize = 4 << 20;
 
 struct Feed<W> {
-    log: Log,
+    log: EventLog,
     streams: Vec<Stream<W>>,
     /// If there are entries that have not been written yet.
     is_due: bool,
@@ -59,12 +59,12 @@ impl<W: Write> Hub<W> {
         stream.position = feed.log.end();
         feed.streams.push(stream);
         if let Some(event) = &self.farewell {
-            feed.log.push(Entry { event: Arc::clone(event), to: Audience::All, is_last: true });
+            feed.log.push(LoggedEvent { event: Arc::clone(event), to: Audience::All, is_last: true });
         }
         self.due.extend(feed.becomes_due().then_some(id));
     }
 
-    pub(super) fn publish(&mut self, id: u64, entry: Entry) {
+    pub(super) fn publish(&mut self, id: u64, entry: LoggedEvent) {
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.log.push(entry);
             self.due.extend(feed.becomes_due().then_some(id));
@@ -75,7 +75,7 @@ impl<W: Write> Hub<W> {
     pub(super) fn end_all(&mut self, event: &Arc<[u8]>) {
         self.farewell = Some(Arc::clone(event));
         for (id, feed) in &mut self.feeds {
-            feed.log.push(Entry { event: Arc::clone(event), to: Audience::All, is_last: true });
+            feed.log.push(LoggedEvent { event: Arc::clone(event), to: Audience::All, is_last: true });
             self.due.extend(feed.becomes_due().then_some(*id));
         }
     }
@@ -159,7 +159,7 @@ impl<W: Write> Hub<W> {
 
 impl<W: Write> Feed<W> {
     fn new() -> Self {
-        Self { log: Log::default(), streams: Vec::new(), is_due: false }
+        Self { log: EventLog::default(), streams: Vec::new(), is_due: false }
     }
 
     /// Notes that there is something to write. Returns whether that is news.

@@ -9,7 +9,7 @@ use super::Audience;
 const MAX_JOINED: usize = 64 << 10;
 
 /// An event in the log of a feed.
-pub(super) struct Entry {
+pub(super) struct LoggedEvent {
     pub(super) event: Arc<[u8]>,
     pub(super) to: Audience,
     /// If it ends the streams that get it.
@@ -18,21 +18,21 @@ pub(super) struct Entry {
 
 /// Entries, numbered without gaps.
 #[derive(Default)]
-pub(super) struct Log {
-    entries: VecDeque<Entry>,
+pub(super) struct EventLog {
+    entries: VecDeque<LoggedEvent>,
     /// The number of the first of them.
     start: u64,
     pub(super) bytes: usize,
 }
 
 /// Several entries in one text, for all readers whom none of them mentions.
-pub(super) struct Joined {
+pub(super) struct JoinedEvents {
     position: u64,
     text: Arc<[u8]>,
     next: u64,
 }
 
-impl Log {
+impl EventLog {
     pub(super) fn end(&self) -> u64 {
         self.start + self.entries.len() as u64
     }
@@ -42,11 +42,11 @@ impl Log {
         position.saturating_sub(self.start).min(self.entries.len() as u64) as usize
     }
 
-    pub(super) fn get(&self, position: u64) -> Option<&Entry> {
+    pub(super) fn get(&self, position: u64) -> Option<&LoggedEvent> {
         self.entries.get(self.index(position))
     }
 
-    pub(super) fn push(&mut self, entry: Entry) {
+    pub(super) fn push(&mut self, entry: LoggedEvent) {
         self.bytes += entry.event.len();
         self.entries.push_back(entry);
     }
@@ -66,7 +66,7 @@ impl Log {
 
     /// Returns the text of the entries from `position` on that `reader` may see, up to [`MAX_JOINED`] bytes or the last entry
     /// of the reader; the position after them; and whether that entry is among them.
-    pub(super) fn text(&self, position: u64, reader: u64, cache: &mut Option<Joined>) -> (Arc<[u8]>, u64, bool) {
+    pub(super) fn text(&self, position: u64, reader: u64, cache: &mut Option<JoinedEvents>) -> (Arc<[u8]>, u64, bool) {
         let mut bytes = 0;
         let mut count = 0;
         let mut is_last = false;
@@ -85,7 +85,7 @@ impl Log {
         let next = position + count;
         let entries =
             || self.entries.range(self.index(position)..self.index(next)).filter(|entry| entry.to.includes(reader));
-        if let Some(Joined { position: at, text, next: end }) = cache
+        if let Some(JoinedEvents { position: at, text, next: end }) = cache
             && (*at, *end) == (position, next)
             && !is_mentioned
         {
@@ -102,7 +102,7 @@ impl Log {
             }
         };
         if !is_mentioned {
-            *cache = Some(Joined { position, text: Arc::clone(&text), next });
+            *cache = Some(JoinedEvents { position, text: Arc::clone(&text), next });
         }
         (text, next, is_last)
     }

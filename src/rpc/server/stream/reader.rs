@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::log::{Joined, Log};
+use super::log::{EventLog, JoinedEvents};
 
 const COMMENT: &[u8] = b":\n\n";
 /// The pauses between attempts to write to a stream that is stuck, the first and the longest.
@@ -70,7 +70,7 @@ impl<W: Write> Stream<W> {
     }
 
     /// Writes as much as the connection takes.
-    pub(super) fn advance(&mut self, log: &Log, joined: &mut Option<Joined>, now: Instant) -> Standing {
+    pub(super) fn advance(&mut self, log: &EventLog, joined: &mut Option<JoinedEvents>, now: Instant) -> Standing {
         let before = (self.position, self.offset, self.first.len());
         let standing = self.write(log, joined);
         if standing == Standing::Stuck {
@@ -88,7 +88,7 @@ impl<W: Write> Stream<W> {
         standing
     }
 
-    fn write(&mut self, log: &Log, joined: &mut Option<Joined>) -> Standing {
+    fn write(&mut self, log: &EventLog, joined: &mut Option<JoinedEvents>) -> Standing {
         // The writer itself may hold back some bytes.
         if self.stuck.is_some() {
             match self.put(&[], 0).0 {

@@ -81,11 +81,11 @@ impl Bench {
     }
 
     fn publish(&mut self, to: Audience, text: &str) {
-        self.hub.publish(FEED, Entry { event: text.as_bytes().into(), to, is_last: false });
+        self.hub.publish(FEED, LoggedEvent { event: text.as_bytes().into(), to, is_last: false });
     }
 
     fn end(&mut self, to: Audience, text: &str) {
-        self.hub.publish(FEED, Entry { event: text.as_bytes().into(), to, is_last: true });
+        self.hub.publish(FEED, LoggedEvent { event: text.as_bytes().into(), to, is_last: true });
     }
 
     fn write(&mut self) {
