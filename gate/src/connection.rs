@@ -101,7 +101,7 @@ impl Connection {
     /// caller may have another one locked.
     pub(crate) fn close_if(&self, condition: fn(&State) -> bool) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
-        let closes = state.listed.is_some() && condition(&state);
+        let closes = state.listed[0].is_some() && condition(&state);
         if closes {
             self.close(&mut state);
         }
@@ -354,9 +354,16 @@ impl Connection {
 
     fn list(&self, state: &mut State) {
         let since = state.silent_since();
-        if since != state.listed {
-            self.gate.ages.replace(self.id, state.listed, since);
-            state.listed = since;
+        let lists = [
+            (&self.gate.ages, since),
+            (&self.gate.large, since.filter(|_| state.is_large())),
+            (&self.gate.unread, since.filter(|_| !state.output.is_empty())),
+        ];
+        for ((ages, since), listed) in lists.into_iter().zip(&mut state.listed) {
+            if since != *listed {
+                ages.replace(self.id, *listed, since);
+                *listed = since;
+            }
         }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Shared {
     pub(crate) lane: Lane,
     pub(crate) event_loop: Mutex<Loop>,
     pub(crate) ages: Ages,
+    /// Those with a large request and those with an unread answer, apart: a search for them among all that are silent would
+    /// hold up everybody.
+    pub(crate) large: Ages,
+    pub(crate) unread: Ages,
     pub(crate) addresses: Addresses,
     pub(crate) connections: Mutex<HashMap<u64, Arc<Connection>>>,
     pub(crate) queue: Mutex<Queue>,
@@ -69,6 +73,8 @@ impl Shared {
             lane: Lane::default(),
             event_loop: Mutex::new(Loop::new()),
             ages: Ages::default(),
+            large: Ages::default(),
+            unread: Ages::default(),
             addresses: Addresses::default(),
             connections: Mutex::default(),
             queue: Mutex::default(),
@@ -149,13 +155,17 @@ impl Shared {
     /// Closes the connection that has been silent for longest of those for which `condition` holds. Returns false if there is
     /// none.
     pub(crate) fn close_oldest(&self, condition: fn(&State) -> bool) -> bool {
-        let mut next = self.ages.oldest();
+        self.close_oldest_of(&self.ages, condition)
+    }
+
+    fn close_oldest_of(&self, ages: &Ages, condition: fn(&State) -> bool) -> bool {
+        let mut next = ages.oldest();
         while let Some(age) = next {
             if self.by_id(age.1).is_some_and(|connection| connection.close_if(condition)) {
                 self.counters.evicted.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
-            next = self.ages.after(age);
+            next = ages.after(age);
         }
         false
     }
@@ -172,7 +182,7 @@ impl Shared {
     pub(crate) fn bound_input(&self) {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
         while self.input.load(Ordering::Relaxed) > most
-            && (self.close_oldest(State::is_large) || self.close_oldest(State::is_unfinished))
+            && (self.close_oldest_of(&self.large, State::is_large) || self.close_oldest(State::is_unfinished))
         {}
     }
 
@@ -185,7 +195,7 @@ impl Shared {
                 return true;
             }
             self.unkeep(count);
-            if !self.close_oldest(State::is_stalled) {
+            if !self.close_oldest_of(&self.unread, State::is_stalled) {
                 break;
             }
         }

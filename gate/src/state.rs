@@ -29,8 +29,8 @@ pub(crate) struct State {
     pub(crate) drained: usize,
     /// The events that epoll watches for.
     pub(crate) armed: EpollFlags,
-    /// Its time among the gate's ages.
-    pub(crate) listed: Option<Instant>,
+    /// Its times in the gate's lists: of all, of those with a large request, of those with an unread answer.
+    pub(crate) listed: [Option<Instant>; 3],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +62,7 @@ impl State {
             has_ended: false,
             drained: 0,
             armed: EpollFlags::EPOLLIN,
-            listed: None,
+            listed: [None; 3],
         }
     }
 
