@@ -65,7 +65,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
             return Ok(());
         }
         options.read_config(program)?;
-        start_log(options.get("log-level")?)?;
+        start_log(log_level(&options)?)?;
         log_panics();
         thread::set_stack(&options)?;
         work(&options)
@@ -101,6 +101,12 @@ pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute(variable).or_else(|| Some(absolute("HOME")?.join(default)))?;
     Some(base.join("chat-rpc"))
+}
+
+fn log_level(options: &Options) -> Result<LevelFilter, Failure> {
+    let text = options.text("log-level").unwrap_or_default();
+    let wrong = |_| Failure::Usage(format!("--log-level {text:?} must be off, error, warn, info, debug or trace"));
+    text.parse().map_err(wrong)
 }
 
 fn start_log(level: LevelFilter) -> Result<(), Failure> {
@@ -227,8 +233,13 @@ pub fn stop_signals() -> SigSet {
 
 /// Returns whether the program was started with `signal` ignored.
 fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let ignored = own_status("SigIgn").and_then(|mask| u64::from_str_radix(&mask, 16).ok()).unwrap_or_default();
     ignored >> (signal as i32 - 1) & 1 == 1
+}
+
+/// Returns the first word of a line of `/proc/self/status`; `None` where the system does not say.
+pub(crate) fn own_status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next().map(str::to_owned)
 }

@@ -182,7 +182,7 @@ fn a_server_that_can_have_few_threads_serves_everybody() {
             connection.send(&call("list_rooms", &[]));
         }
         for mut connection in kept {
-            // What the HTTP library had in hand when it had no thread for it may be lost, and is asked for again.
+            // A request that the HTTP library held when it had no thread for it may be lost, and is made again.
             eventually("a call is answered", TIMEOUT, || {
                 let answered = connection.answer().is_ok_and(|answer| answer.status == 200);
                 if !answered {

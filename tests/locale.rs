@@ -1,7 +1,7 @@
 //! A person who asked for Portuguese reads Portuguese: refusals of a real server, causes that the system gives, and what is wrong
 //! with a command line.
 
-// What fails here fails a test, and that is how it says so.
+// A failure here fails the test, as it should.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -220,14 +220,20 @@ fn our_client_and_theirs_at_their_server_and_their_binder() {
     everybody_talks(ORIGINAL_BINDER, ORIGINAL_SERVER);
 }
 
+/// Our client as alice, in the lobby of their server, which she has made.
+fn alice_in_the_lobby(binder: &Process, server: &Process) -> Process {
+    let mut alice = our_client(binder, "alice");
+    send_lines(&mut alice, &["create lobby", "join lobby"]);
+    wait_until_there(server, "lobby", &["alice"]);
+    alice
+}
+
 #[test]
 fn our_client_loses_nothing_where_many_messages_have_one_stamp() {
     needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
-    let mut alice = our_client(&binder, "alice");
-    send_lines(&mut alice, &["create lobby", "join lobby"]);
-    wait_until_there(&server, "lobby", &["alice"]);
+    let alice = alice_in_the_lobby(&binder, &server);
     // For longer than two polls, so that they fall between messages of one second; and equal ones among them.
     let script = r#"
 import sys, time, xmlrpc.client
@@ -273,9 +279,7 @@ fn our_client_leaves_a_room_of_their_server_which_has_no_procedure_for_it() {
     needs!("python3");
     let binder = binder(BINDER);
     let server = server(ORIGINAL_SERVER, &binder);
-    let mut alice = our_client(&binder, "alice");
-    send_lines(&mut alice, &["create lobby", "join lobby"]);
-    wait_until_there(&server, "lobby", &["alice"]);
+    let mut alice = alice_in_the_lobby(&binder, &server);
     alice.send_line("leave");
     wait_until_there(&server, "lobby", &[]);
     alice.send_line("join lobby");
@@ -287,9 +291,7 @@ fn our_client_comes_back_to_their_server_after_it_was_restarted() {
     needs!("python3");
     let binder = binder(ORIGINAL_BINDER);
     let mut first = server(ORIGINAL_SERVER, &binder);
-    let mut alice = our_client(&binder, "alice");
-    send_lines(&mut alice, &["create lobby", "join lobby"]);
-    wait_until_there(&first, "lobby", &["alice"]);
+    let alice = alice_in_the_lobby(&binder, &first);
     first.kill();
     let second = server(ORIGINAL_SERVER, &binder);
     wait_until_there(&second, "lobby", &["alice"]);

@@ -1,6 +1,6 @@
 //! `client send` and `client tail`, as scripts use them, and options from files.
 
-// What fails here fails a test, and that is how it says so.
+// A failure here fails the test, as it should.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -16,7 +16,7 @@ use nix::unistd::read;
 use crate::framing::Request;
 use crate::handover::{join_chunks, write_head};
 use crate::refused::Refused;
-use crate::shared::Shared;
+use crate::shared::{Shared, guard};
 use crate::state::{Phase, State};
 
 /// Bytes that a peer may still send after its last answer. Closing before it has said that it is done could take the answer
@@ -39,7 +39,7 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        guard(&self.state)
     }
 
     // The event loop's part.
@@ -101,7 +101,7 @@ impl Connection {
     /// caller may have another one locked.
     pub(crate) fn close_if(&self, condition: fn(&State) -> bool) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
-        let closes = state.listed[0].is_some() && condition(&state);
+        let closes = state.silent_since().is_some() && condition(&state);
         if closes {
             self.close(&mut state);
         }

@@ -99,7 +99,7 @@ impl Shared {
     /// Returns a lane for the HTTP server to read, when it has closed the one before.
     pub(crate) fn open_lane(&self) -> RawFd {
         self.lane.wait_until_closed();
-        // Whoever had a head of the old lane has dropped it.
+        // The threads that had a head of the old lane have dropped it.
         guard(&self.queue).forget_unbegun();
         guard(&self.event_loop).forget_head();
         loop {

@@ -11,12 +11,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use libc::{SYS_accept4, SYS_recvfrom, c_int, c_void, sockaddr, socklen_t};
 use nix::sys::stat::fstat;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, guard};
 
 /// Panics in the gate's own code.
 pub(crate) static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -32,15 +32,11 @@ thread_local! {
 /// No address: it has the width that a pointer needs among variable arguments.
 const NONE: usize = 0;
 
-fn gates() -> MutexGuard<'static, Vec<(libc::ino_t, Arc<Shared>)>> {
-    GATES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Adds a gate. Returns the listener that its HTTP server serves. It listens to nothing: where `accept4` does not come here,
 /// that server ends at once.
 pub(crate) fn add(gate: &Arc<Shared>) -> io::Result<UnixListener> {
     let (socket, _) = UnixStream::pair()?;
-    gates().push((inode(socket.as_fd()), Arc::clone(gate)));
+    guard(&GATES).push((inode(socket.as_fd()), Arc::clone(gate)));
     Ok(OwnedFd::from(socket).into())
 }
 
@@ -59,7 +55,7 @@ fn inode_of_caller(fd: RawFd) -> libc::ino_t {
 /// Returns the gate whose HTTP server serves `fd`.
 fn served(fd: RawFd) -> Option<Arc<Shared>> {
     let inode = inode_of_caller(fd);
-    gates().iter().find(|(listener, _)| *listener == inode).map(|(_, gate)| Arc::clone(gate))
+    guard(&GATES).iter().find(|(listener, _)| *listener == inode).map(|(_, gate)| Arc::clone(gate))
 }
 
 /// Returns the gate whose lane `fd` is. The HTTP server reads a lane by a duplicate, which the first read makes known.
@@ -69,7 +65,7 @@ fn lane(fd: RawFd) -> Option<Arc<Shared>> {
     if known.is_some() {
         return known;
     }
-    let gate = gates()
+    let gate = guard(&GATES)
         .iter()
         .find(|(_, gate)| gate.lane.is_awaited(|| inode_of_caller(fd)))
         .map(|(_, gate)| Arc::clone(gate))?;

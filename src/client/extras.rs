@@ -1,12 +1,13 @@
 //! Everything beside the screen: a command for mentions, a log, and the file of read positions.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event::{Event, Message};
+use super::locale::Locale;
 use super::private::{StateFile, private};
 use super::render::{ReadPosition, Rendered, Renderer};
 use crate::program::{self, Failure, Options};
@@ -50,13 +51,13 @@ impl Extras {
         }
     }
 
-    /// Adds lines to the log. Returns the error if that fails; from then on there is no log.
-    pub(super) fn shown(&mut self, lines: &[Rendered]) -> Option<io::Error> {
+    /// Adds lines to the log. Returns what to tell the user if that fails; from then on there is no log.
+    pub(super) fn shown(&mut self, lines: &[Rendered], locale: &Locale) -> Option<String> {
         let file = self.log.as_mut()?;
         let text: String = lines.iter().map(|line| line.log.as_str()).collect();
         let error = file.write_all(text.as_bytes()).err()?;
         self.log = None;
-        Some(error)
+        Some((locale.no_log)(&locale.translated(&error.to_string())))
     }
 }
 

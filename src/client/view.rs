@@ -148,8 +148,7 @@ impl View {
 
     /// Adds lines to the log. Returns a note to show if that fails.
     pub(super) fn log(&mut self, lines: &[Rendered]) -> Option<Rendered> {
-        let error = self.extras.shown(lines)?;
-        let note = (self.locale.no_log)(&self.locale.translated(&error.to_string()));
+        let note = self.extras.shown(lines, self.locale)?;
         Some(self.renderer.note(&note))
     }
 

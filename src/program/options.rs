@@ -275,12 +275,9 @@ impl Options {
     /// [`Failure::Usage`] if it is not a `T`.
     pub fn find<T: FromStr<Err: Display>>(&self, long: &str) -> Result<Option<T>, Failure> {
         let wrong = |text: &str, error: T::Err| match error.to_string().as_str() {
-            // The texts of std and of log.
+            // The texts of std about numbers.
             "invalid digit found in string" | "cannot parse integer from empty string" => {
                 format!("--{long} must be a whole number, not {text:?}")
-            }
-            "attempted to convert a string that doesn't match an existing log level" => {
-                format!("--{long} {text:?} must be off, error, warn, info, debug or trace")
             }
             "number too large to fit in target type" => format!("--{long} {text}: the number is too large"),
             error => format!("--{long} {text:?}: {error}"),

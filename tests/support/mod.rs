@@ -2,7 +2,7 @@
 
 // Every test file compiles its own copy of this module, and none uses all of it.
 #![allow(dead_code, unreachable_pub)]
-// What fails here fails a test, and that is how it says so.
+// A failure here fails the test, as it should.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 pub mod engine;

@@ -69,7 +69,7 @@ fn more_than_three_pasted_lines_are_sent_only_when_asked() {
     ana.paste("one\nexit\nthree");
     ana.keys(&[ENTER]);
     bob.wait_for("<ana> three");
-    // What is pasted with other lines is no command.
+    // A line that is pasted with others is no command.
     bob.wait_for("<ana> exit");
     ana.wait_for_prompt("ana@lobby>");
     ana.paste("1st\n2nd\n3rd\n4th");
@@ -187,7 +187,7 @@ fn an_outage_is_one_line_and_what_is_typed_is_sent_after_it() {
     let rows = bob.look(Seen::rows);
     assert_eq!(rows.iter().filter(|row| row.contains("Connection lost")).count(), 1, "{rows:#?}");
     assert_eq!(bob.look(|seen| seen.count("trying again")), 0, "{rows:#?}");
-    // Whoever came back first was told that the room was gone.
+    // The client that came back first was told that the room was gone.
     let told: usize =
         [&ana, &bob].map(|screen| screen.look(|seen| seen.count("lost the messages of lobby"))).iter().sum();
     assert!(told >= 1, "{rows:#?}");

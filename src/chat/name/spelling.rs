@@ -94,7 +94,7 @@ pub(super) fn composed(parts: &[Part]) -> String {
     let mut starter = None;
     let mut class = 0;
     for &part in parts {
-        // What stands between the two has a lower class than this one, or they would not meet.
+        // A mark between the two has a lower class than this one, or they would not meet.
         let meets = |at: usize| at + 1 == out.len() || class != 0 && class < part.class();
         if let Some(at) = starter.filter(|&at| meets(at))
             && let Some(on) = out.get_mut(at)

@@ -40,7 +40,7 @@ pub(super) fn open(directory: &Directory, state: &mut State) -> Result<(Identity
             if findings.has_tail {
                 info!("the last record of the log was not whole, as after a loss of power, and is cut");
             }
-            // What follows the last record is nothing, or a part of one.
+            // At most a part of a record follows the last one.
             file.set_len(findings.end).map_err(failed)?;
             // About as much as a new file would have: the next one says it exactly.
             Active::new(file, findings.end, position, state.history_bytes() as u64 / 2)

@@ -116,11 +116,8 @@ impl Tail {
         if let Some((last, _)) = messages.clone().nth(self.left - 1) {
             shown.truncate(last + 1);
         }
-        if let Some(error) = self.extras.shown(&shown) {
-            report(&format!(
-                "client: {}\n",
-                (self.script.locale.no_log)(&self.script.locale.translated(&error.to_string()))
-            ));
+        if let Some(note) = self.extras.shown(&shown, self.script.locale) {
+            report(&format!("client: {note}\n"));
         }
         self.left -= shown.iter().filter(|shown| shown.is_message).count();
         match write(&shown) {

@@ -14,7 +14,7 @@ use super::reply::Responder;
 use super::request::{Target, forwarded_for, header, number};
 use super::stream::Opener;
 use super::{Caller, Service};
-use crate::program::panics;
+use crate::program::{own_status, panics};
 use crate::rpc::credentials::Credentials;
 use crate::rpc::metrics::Metrics;
 
@@ -100,7 +100,5 @@ pub(super) fn serve_by_tiny_http(listener: UnixListener) -> io::Result<ManuallyD
 
 /// Returns the resident memory in bytes, 0 where the system does not say.
 fn resident_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+    own_status("VmRSS").and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
