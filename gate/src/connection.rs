@@ -13,6 +13,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::read;
 
+use crate::ages::Kind;
 use crate::framing::Request;
 use crate::handover::{join_chunks, write_head};
 use crate::refused::Refused;
@@ -85,7 +86,7 @@ impl Connection {
     /// Ends it if its peer has been silent for too long by `now`.
     pub(crate) fn expire(&self, now: Instant) {
         let mut state = self.lock();
-        if state.silent_since().is_some_and(|since| since + self.gate.limits.idle <= now) {
+        if state.kind().is_some() && state.since + self.gate.limits.idle <= now {
             match state.phase {
                 Phase::Reading if !state.input.is_empty() => {
                     self.refuse(&mut state, &Refused::new(408, "the request came too slowly\n"));
@@ -97,15 +98,21 @@ impl Connection {
         self.settle(&mut state);
     }
 
-    /// Closes it if `condition` holds and it does not wait for the server. Returns whether it did. Does not wait for it: the
-    /// caller may have another one locked.
-    pub(crate) fn close_if(&self, condition: fn(&State) -> bool) -> bool {
+    /// Closes it if it is of one of these kinds and `condition` holds. Returns whether it did. Does not wait for it: the caller
+    /// may have another one locked.
+    pub(crate) fn close_if(&self, kinds: &[Kind], condition: fn(&State) -> bool) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
-        let closes = state.silent_since().is_some() && condition(&state);
+        let closes = state.kind().is_some_and(|kind| kinds.contains(&kind)) && condition(&state);
         if closes {
             self.close(&mut state);
         }
         closes
+    }
+
+    /// Closes it in whatever state a panic has left it.
+    pub(crate) fn abandon(&self) {
+        self.close(&mut self.lock());
+        self.gate.closed(self);
     }
 
     // The part of the server's threads.
@@ -325,13 +332,15 @@ impl Connection {
         if state.phase == Phase::Closed {
             return;
         }
+        if state.phase == Phase::Answering {
+            // The exchange keeps the socket for a while.
+            let _ = self.gate.epoll.delete(&self.socket);
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
         state.phase = Phase::Closed;
         self.gate.release(state.input.len());
         self.gate.unkeep(state.output.len());
         (state.input, state.output) = (Vec::new(), VecDeque::new());
-        // An exchange may keep it for a while, and with it the socket.
-        let _ = self.gate.epoll.delete(&self.socket);
-        let _ = self.socket.shutdown(Shutdown::Both);
         self.list(state);
         self.gate.closed(self);
     }
@@ -353,17 +362,10 @@ impl Connection {
     }
 
     fn list(&self, state: &mut State) {
-        let since = state.silent_since();
-        let lists = [
-            (&self.gate.ages, since),
-            (&self.gate.large, since.filter(|_| state.is_large())),
-            (&self.gate.unread, since.filter(|_| !state.output.is_empty())),
-        ];
-        for ((ages, since), listed) in lists.into_iter().zip(&mut state.listed) {
-            if since != *listed {
-                ages.replace(self.id, *listed, since);
-                *listed = since;
-            }
+        let new = state.kind().map(|kind| (kind, state.since));
+        if new != state.listed {
+            self.gate.ages.replace(self.id, state.listed, new);
+            state.listed = new;
         }
     }
 }

@@ -12,9 +12,9 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::Limits;
+use crate::ages::{Age, Kind};
 use crate::connection::Connection;
 use crate::shared::{Shared, guard};
-use crate::state::State;
 use crate::symbols::PANICS;
 
 pub(crate) const WAKE: u64 = u64::MAX;
@@ -24,6 +24,9 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Bytes that are read at once.
 const READ: usize = 16 << 10;
+/// Connections that are accepted before the loop looks at others. The system queues newcomers in their order: behind a flood one
+/// waits as long as it takes to accept the whole of it, so that goes before everything else.
+const ACCEPTED_AT_ONCE: usize = 1024;
 /// Heads that are handed over before the loop looks what has come meanwhile.
 const HANDED_AT_ONCE: usize = 16;
 /// Descriptors that are left for everything else in the process.
@@ -119,8 +122,9 @@ impl Shared {
         let Some(connection) = self.by_id(id) else { return };
         if catch_unwind(AssertUnwindSafe(|| connection.happened(flags, buffer))).is_err() {
             PANICS.fetch_add(1, Ordering::Relaxed);
-            self.closed(&connection);
+            connection.abandon();
         }
+        self.bound_input();
     }
 
     /// Returns how long to sleep. Other threads wake the loop for what they give it to do after this. Times of silence that they
@@ -132,7 +136,7 @@ impl Shared {
         }
         let now = Instant::now();
         let idle = self.limits.idle;
-        let silent = self.ages.oldest().map(|(since, _)| since + idle);
+        let silent = self.ages.oldest(&Kind::ALL, None).map(|(since, _)| since + idle);
         let latest = (self.open() > 0).then(|| now + idle);
         let Some(until) = silent.into_iter().chain(own.paused_until).chain(latest).min() else {
             return EpollTimeout::NONE;
@@ -145,13 +149,12 @@ impl Shared {
     /// Does what is due by itself.
     fn tend(&self, own: &mut Loop) {
         let now = Instant::now();
-        while let Some((since, id)) = self.ages.oldest().filter(|(since, _)| *since + self.limits.idle <= now) {
-            match self.by_id(id) {
-                Some(connection) => connection.expire(now),
-                None => self.ages.replace(id, Some(since), None),
+        let silent = |age: &Age| age.0 + self.limits.idle <= now;
+        while let Some((_, id)) = self.ages.oldest(&Kind::ALL, None).filter(silent) {
+            if let Some(connection) = self.by_id(id) {
+                connection.expire(now);
             }
         }
-        self.bound_input();
         own.paused_until = own.paused_until.filter(|until| *until > now);
         let is_listening = own.paused_until.is_none() && !self.is_draining.load(Ordering::SeqCst);
         if is_listening != own.is_listening {
@@ -165,12 +168,12 @@ impl Shared {
 
     /// Accepts what waits, as far as there is room for it or can be made.
     fn accept(self: &Arc<Self>, own: &mut Loop) {
-        for _ in 0..64 {
+        for _ in 0..ACCEPTED_AT_ONCE {
             if self.is_draining.load(Ordering::SeqCst) {
                 return;
             }
             let is_short = self.open() + OTHER_DESCRIPTORS >= self.limits.descriptors;
-            if is_short && !self.close_oldest(State::is_idle) {
+            if is_short && !self.make_room() {
                 own.paused_until = Some(Instant::now() + PAUSE);
                 return;
             }
@@ -195,7 +198,7 @@ impl Shared {
 
     fn admit(self: &Arc<Self>, own: &mut Loop, socket: TcpStream, peer: SocketAddr) {
         let Limits { connections: most, connections_per_address: most_of_one, .. } = self.limits;
-        let is_full = self.open() >= most && !self.close_oldest(State::is_idle);
+        let is_full = self.open() >= most && !self.make_room();
         let ip = peer.ip();
         let of_one = self.addresses.add(ip);
         let is_crowd = most_of_one > 0 && of_one > most_of_one && !self.limits.trusts(ip);
@@ -205,7 +208,6 @@ impl Shared {
             self.counters.turned_away.fetch_add(1, Ordering::Relaxed);
         }
         own.next_id += 1;
-        let _ = socket.set_nodelay(true);
         let prepared = socket.set_nonblocking(true).is_ok() && !is_silent;
         let connection = prepared.then(|| Connection::new(self, own.next_id, peer, socket).ok()).flatten();
         let Some(connection) = connection.map(Arc::new) else { return self.addresses.remove(ip) };
@@ -217,7 +219,7 @@ impl Shared {
         } else if is_full {
             connection.turn_away(format!("there are {most} connections, as many as there may be\n"));
         } else {
-            connection.happened(EpollFlags::EPOLLIN, &mut own.buffer);
+            self.happened(connection.id, EpollFlags::EPOLLIN, &mut own.buffer);
         }
     }
 }

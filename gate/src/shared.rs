@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpNoDelay;
 
 use crate::addresses::Addresses;
-use crate::ages::Ages;
+use crate::ages::{Ages, Kind};
 use crate::connection::Connection;
 use crate::event_loop::{LISTENER, Loop, PAUSE, WAKE};
 use crate::lane::Lane;
@@ -35,10 +37,6 @@ pub(crate) struct Shared {
     pub(crate) lane: Lane,
     pub(crate) event_loop: Mutex<Loop>,
     pub(crate) ages: Ages,
-    /// Those with a large request and those with an unread answer, apart: a search for them among all that are silent would
-    /// hold up everybody.
-    pub(crate) large: Ages,
-    pub(crate) unread: Ages,
     pub(crate) addresses: Addresses,
     pub(crate) connections: Mutex<HashMap<u64, Arc<Connection>>>,
     pub(crate) queue: Mutex<Queue>,
@@ -63,6 +61,8 @@ impl Shared {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         epoll.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        // Every connection has it from the listener: answers are written whole.
+        setsockopt(&listener, TcpNoDelay, &true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
         Ok(Self {
             limits,
@@ -73,8 +73,6 @@ impl Shared {
             lane: Lane::default(),
             event_loop: Mutex::new(Loop::new()),
             ages: Ages::default(),
-            large: Ages::default(),
-            unread: Ages::default(),
             addresses: Addresses::default(),
             connections: Mutex::default(),
             queue: Mutex::default(),
@@ -152,20 +150,21 @@ impl Shared {
         }
     }
 
-    /// Closes the connection that has been silent for longest of those for which `condition` holds. Returns false if there is
-    /// none.
-    pub(crate) fn close_oldest(&self, condition: fn(&State) -> bool) -> bool {
-        self.close_oldest_of(&self.ages, condition)
+    /// Makes room for another connection. Returns false if every one waits for the server.
+    pub(crate) fn make_room(&self) -> bool {
+        self.close_oldest(&[Kind::Idle, Kind::Part, Kind::LargePart, Kind::Unread], |_| true)
     }
 
-    fn close_oldest_of(&self, ages: &Ages, condition: fn(&State) -> bool) -> bool {
-        let mut next = ages.oldest();
+    /// Closes the connection that has been silent for longest of those of these kinds for which `condition` holds. Returns
+    /// false if there is none.
+    fn close_oldest(&self, kinds: &[Kind], condition: fn(&State) -> bool) -> bool {
+        let mut next = self.ages.oldest(kinds, None);
         while let Some(age) = next {
-            if self.by_id(age.1).is_some_and(|connection| connection.close_if(condition)) {
+            if self.by_id(age.1).is_some_and(|connection| connection.close_if(kinds, condition)) {
                 self.counters.evicted.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
-            next = ages.after(age);
+            next = self.ages.oldest(kinds, Some(age));
         }
         false
     }
@@ -181,8 +180,9 @@ impl Shared {
     /// Closes connections where too much is kept of requests: first those with a long one, the oldest before others.
     pub(crate) fn bound_input(&self) {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
+        let order: [&[Kind]; 3] = [&[Kind::LargePart, Kind::LargeWhole], &[Kind::Part, Kind::Whole], &[Kind::Unread]];
         while self.input.load(Ordering::Relaxed) > most
-            && (self.close_oldest_of(&self.large, State::is_large) || self.close_oldest(State::is_unfinished))
+            && order.iter().any(|kinds| self.close_oldest(kinds, State::is_unfinished))
         {}
     }
 
@@ -195,7 +195,7 @@ impl Shared {
                 return true;
             }
             self.unkeep(count);
-            if !self.close_oldest_of(&self.unread, State::is_stalled) {
+            if !self.close_oldest(&[Kind::Unread], State::is_stalled) {
                 break;
             }
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 
+use crate::ages::Kind;
 use crate::framing::{Framing, Request};
 use crate::queue::LONG;
 
@@ -29,8 +30,8 @@ pub(crate) struct State {
     pub(crate) drained: usize,
     /// The events that epoll watches for.
     pub(crate) armed: EpollFlags,
-    /// Its times in the gate's lists: of all, of those with a large request, of those with an unread answer.
-    pub(crate) listed: [Option<Instant>; 3],
+    /// How it is listed in the gate's ages.
+    pub(crate) listed: Option<(Kind, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,18 +63,8 @@ impl State {
             has_ended: false,
             drained: 0,
             armed: EpollFlags::EPOLLIN,
-            listed: [None; 3],
+            listed: None,
         }
-    }
-
-    /// Returns whether no request of it waits for its answer.
-    pub(crate) fn is_idle(&self) -> bool {
-        !matches!(self.phase, Phase::Queued | Phase::Answering)
-    }
-
-    /// Returns whether much is kept of a request that no worker has.
-    pub(crate) fn is_large(&self) -> bool {
-        self.input.len() > LONG
     }
 
     /// Returns whether something is kept of a request that no worker has.
@@ -86,10 +77,17 @@ impl State {
         !self.output.is_empty() && self.since.elapsed() > STALLED
     }
 
-    /// Returns since when the peer has been silent, unless it waits for the server.
-    pub(crate) fn silent_since(&self) -> Option<Instant> {
-        let waits = self.phase == Phase::Closed || (self.phase == Phase::Answering && self.output.is_empty());
-        (!waits).then_some(self.since)
+    /// Returns what is kept for the connection while it is silent, unless a worker has its request.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        let is_large = self.input.len() > LONG;
+        match self.phase {
+            Phase::Closed => None,
+            _ if !self.output.is_empty() => Some(Kind::Unread),
+            Phase::Answering => None,
+            Phase::Queued => Some(if is_large { Kind::LargeWhole } else { Kind::Whole }),
+            _ if self.input.is_empty() => Some(Kind::Idle),
+            _ => Some(if is_large { Kind::LargePart } else { Kind::Part }),
+        }
     }
 
     /// Returns what epoll is to watch for.
