@@ -18,7 +18,7 @@ use crate::framing::Request;
 use crate::handover::{join_chunks, write_head};
 use crate::refused::Refused;
 use crate::shared::{Shared, guard};
-use crate::state::{Phase, State};
+use crate::state::{ConnectionState, Phase};
 
 /// Bytes that a peer may still send after its last answer. Closing before it has said that it is done could take the answer
 /// away from it.
@@ -29,17 +29,17 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     pub(crate) peer: SocketAddr,
     socket: TcpStream,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
 impl Connection {
     /// Takes a connection that was accepted.
     pub(crate) fn new(gate: &Arc<Shared>, id: u64, peer: SocketAddr, socket: TcpStream) -> nix::Result<Self> {
         gate.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, id))?;
-        Ok(Self { gate: Arc::clone(gate), id, peer, socket, state: Mutex::new(State::new()) })
+        Ok(Self { gate: Arc::clone(gate), id, peer, socket, state: Mutex::new(ConnectionState::new()) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         guard(&self.state)
     }
 
@@ -100,7 +100,7 @@ impl Connection {
 
     /// Closes it if it is of one of these kinds and `condition` holds. Returns whether it did. Does not wait for it: the caller
     /// may have another one locked.
-    pub(crate) fn close_if(&self, kinds: &[Kind], condition: fn(&State) -> bool) -> bool {
+    pub(crate) fn close_if(&self, kinds: &[Kind], condition: fn(&ConnectionState) -> bool) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
         let closes = state.kind().is_some_and(|kind| kinds.contains(&kind)) && condition(&state);
         if closes {
@@ -171,7 +171,7 @@ impl Connection {
     // How the state changes.
 
     /// Reads what has come. Returns whether something has.
-    fn pull(&self, state: &mut State, buffer: &mut [u8]) -> bool {
+    fn pull(&self, state: &mut ConnectionState, buffer: &mut [u8]) -> bool {
         let bytes = match read(&self.socket, buffer) {
             Ok(count) => &buffer[..count],
             Err(Errno::EAGAIN | Errno::EINTR) => return false,
@@ -195,7 +195,7 @@ impl Connection {
     }
 
     /// Keeps what was read.
-    fn take(&self, state: &mut State, bytes: &[u8]) {
+    fn take(&self, state: &mut ConnectionState, bytes: &[u8]) {
         let is_first = state.input.is_empty();
         self.gate.take(bytes.len());
         state.input.extend_from_slice(bytes);
@@ -208,7 +208,7 @@ impl Connection {
     }
 
     /// Looks for a whole request in `input`.
-    fn advance(&self, state: &mut State) {
+    fn advance(&self, state: &mut ConnectionState) {
         let before = state.input.len();
         let is_whole = state.framing.advance(&mut state.input, self.gate.limits.body_bytes);
         self.gate.release(before - state.input.len());
@@ -228,13 +228,13 @@ impl Connection {
     }
 
     /// Refuses a request for what it is.
-    fn refuse(&self, state: &mut State, refused: &Refused) {
+    fn refuse(&self, state: &mut ConnectionState, refused: &Refused) {
         self.gate.counters.refused.fetch_add(1, Ordering::Relaxed);
         self.dismiss(state, refused);
     }
 
     /// Sends an answer in the server's place, and reads nothing more. No answer of the server's is pending then.
-    fn dismiss(&self, state: &mut State, refused: &Refused) {
+    fn dismiss(&self, state: &mut ConnectionState, refused: &Refused) {
         if state.phase == Phase::Closed {
             return;
         }
@@ -247,7 +247,7 @@ impl Connection {
     }
 
     /// Sends bytes in the order in which they are put.
-    fn put(&self, state: &mut State, bytes: &[u8]) -> nix::Result<usize> {
+    fn put(&self, state: &mut ConnectionState, bytes: &[u8]) -> nix::Result<usize> {
         if state.phase == Phase::Closed {
             return Err(Errno::EPIPE);
         }
@@ -288,7 +288,7 @@ impl Connection {
     }
 
     /// Sends what is kept, as far as the peer takes it.
-    fn flush(&self, state: &mut State) {
+    fn flush(&self, state: &mut ConnectionState) {
         while !state.output.is_empty() {
             match self.send(state.output.as_slices().0) {
                 Ok(0) => return,
@@ -305,7 +305,7 @@ impl Connection {
     }
 
     /// All that was kept is out.
-    fn flushed(&self, state: &mut State) {
+    fn flushed(&self, state: &mut ConnectionState) {
         match state.phase {
             Phase::Flushing => {
                 (state.phase, state.since) = (Phase::Reading, Instant::now());
@@ -328,7 +328,7 @@ impl Connection {
         }
     }
 
-    fn close(&self, state: &mut State) {
+    fn close(&self, state: &mut ConnectionState) {
         if state.phase == Phase::Closed {
             return;
         }
@@ -346,7 +346,7 @@ impl Connection {
     }
 
     /// Makes known to epoll and to the ages what has become of it.
-    fn settle(&self, state: &mut State) {
+    fn settle(&self, state: &mut ConnectionState) {
         if state.phase == Phase::Closed {
             return;
         }
@@ -361,7 +361,7 @@ impl Connection {
         self.list(state);
     }
 
-    fn list(&self, state: &mut State) {
+    fn list(&self, state: &mut ConnectionState) {
         let new = state.kind().map(|kind| (kind, state.since));
         if new != state.listed {
             self.gate.ages.replace(self.id, state.listed, new);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::Limits;
+use crate::GateLimits;
 use crate::ages::{Age, Kind};
 use crate::connection::Connection;
 use crate::shared::{Shared, guard};
@@ -197,7 +197,7 @@ impl Shared {
     }
 
     fn admit(self: &Arc<Self>, own: &mut Loop, socket: TcpStream, peer: SocketAddr) {
-        let Limits { connections: most, connections_per_address: most_of_one, .. } = self.limits;
+        let GateLimits { connections: most, connections_per_address: most_of_one, .. } = self.limits;
         let is_full = self.open() >= most && !self.make_room();
         let ip = peer.ip();
         let of_one = self.addresses.add(ip);

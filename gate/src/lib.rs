@@ -44,7 +44,7 @@ pub use handover::NUMBER;
 
 /// The limits that a gate enforces.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct GateLimits {
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
     /// Connections at a time. When there are more, the one that has been without traffic for longest is closed.
@@ -59,10 +59,9 @@ pub struct Limits {
     pub trusted: Vec<IpAddr>,
 }
 
-impl Limits {
+impl GateLimits {
     /// Returns whether the limits for each address do not concern `ip`.
-    #[must_use]
-    pub fn trusts(&self, ip: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         ip.is_loopback() || self.trusted.contains(&ip)
     }
@@ -91,7 +90,7 @@ impl Gate {
     ///
     /// # Errors
     /// If the system refuses what the gate needs.
-    pub fn open(listener: TcpListener, limits: Limits) -> io::Result<(Self, UnixListener)> {
+    pub fn open(listener: TcpListener, limits: GateLimits) -> io::Result<(Self, UnixListener)> {
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(listener, limits)?);
         let served = symbols::add(&shared)?;
@@ -148,6 +147,12 @@ impl Gate {
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.0.output.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether `ip` is this machine or trusted, so that it may have any number of connections and speak for others.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.0.limits.trusts(ip)
     }
 
     /// Returns the figures since it was opened.

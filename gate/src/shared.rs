@@ -19,8 +19,8 @@ use crate::connection::Connection;
 use crate::event_loop::{LISTENER, Loop, PAUSE, WAKE};
 use crate::lane::Lane;
 use crate::queue::Queue;
-use crate::state::State;
-use crate::{Counters, Limits};
+use crate::state::ConnectionState;
+use crate::{Counters, GateLimits};
 
 /// Bytes of requests that no worker has, and of answers that peers have not taken, of all connections together.
 const MAX_INPUT: usize = 1 << 20;
@@ -29,7 +29,7 @@ const MAX_OUTPUT: usize = 2 << 20;
 const MAX_PUSHED: usize = 8;
 
 pub(crate) struct Shared {
-    pub(crate) limits: Limits,
+    pub(crate) limits: GateLimits,
     pub(crate) counters: Counters,
     pub(crate) on_pipelined: OnceLock<Box<dyn Fn(u64) + Send + Sync>>,
     pub(crate) epoll: Epoll,
@@ -57,7 +57,7 @@ pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(listener: TcpListener, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn new(listener: TcpListener, limits: GateLimits) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         epoll.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
@@ -157,7 +157,7 @@ impl Shared {
 
     /// Closes the connection that has been silent for longest of those of these kinds for which `condition` holds. Returns
     /// false if there is none.
-    fn close_oldest(&self, kinds: &[Kind], condition: fn(&State) -> bool) -> bool {
+    fn close_oldest(&self, kinds: &[Kind], condition: fn(&ConnectionState) -> bool) -> bool {
         let mut next = self.ages.oldest(kinds, None);
         while let Some(age) = next {
             if self.by_id(age.1).is_some_and(|connection| connection.close_if(kinds, condition)) {
@@ -182,7 +182,7 @@ impl Shared {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
         let order: [&[Kind]; 3] = [&[Kind::LargePart, Kind::LargeWhole], &[Kind::Part, Kind::Whole], &[Kind::Unread]];
         while self.input.load(Ordering::Relaxed) > most
-            && order.iter().any(|kinds| self.close_oldest(kinds, State::is_unfinished))
+            && order.iter().any(|kinds| self.close_oldest(kinds, ConnectionState::is_unfinished))
         {}
     }
 
@@ -195,7 +195,7 @@ impl Shared {
                 return true;
             }
             self.unkeep(count);
-            if !self.close_oldest(&[Kind::Unread], State::is_stalled) {
+            if !self.close_oldest(&[Kind::Unread], ConnectionState::is_stalled) {
                 break;
             }
         }

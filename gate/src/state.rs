@@ -12,7 +12,7 @@ use crate::queue::LONG;
 /// A peer that takes nothing for this long makes room for answers to others.
 const STALLED: Duration = Duration::from_millis(100);
 
-pub(crate) struct State {
+pub(crate) struct ConnectionState {
     pub(crate) phase: Phase,
     /// When the phase began; while something is kept for the peer, when it last took some of it.
     pub(crate) since: Instant,
@@ -49,7 +49,7 @@ pub(crate) enum Phase {
     Closed,
 }
 
-impl State {
+impl ConnectionState {
     /// Returns the state of one that has just been accepted.
     pub(crate) fn new() -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use gate::{Exchange, Gate, Limits};
+use gate::{Exchange, Gate, GateLimits};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 fn gate() -> (Gate, UnixListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let limits = Limits {
+    let limits = GateLimits {
         body_bytes: 1000,
         connections: 100,
         connections_per_address: 0,

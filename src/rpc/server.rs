@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use gate::{Gate, Limits};
+use gate::{Gate, GateLimits};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -134,9 +134,9 @@ impl HttpServer {
 }
 
 /// Returns the limits of the gate.
-fn gate_limits(config: &HttpConfig) -> Limits {
+fn gate_limits(config: &HttpConfig) -> GateLimits {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    Limits {
+    GateLimits {
         body_bytes: config.max_body_bytes,
         connections: config.max_connections,
         connections_per_address: config.connections_per_address,

@@ -147,11 +147,6 @@ impl HttpConfig {
     pub fn descriptors(&self) -> u64 {
         self.max_connections as u64 + OTHER_DESCRIPTORS
     }
-
-    /// Returns whether `peer` may speak for other addresses.
-    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
-        peer.to_canonical().is_loopback() || self.trusted_proxies.contains(&peer.to_canonical())
-    }
 }
 
 /// Reads the number of an option.

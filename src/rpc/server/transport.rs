@@ -69,7 +69,7 @@ impl Transport {
 
     /// Returns whom the limits for each address concern: behind a proxy, whoever it says that it speaks for.
     fn caller_address(&self, peer: IpAddr, request: &tiny_http::Request) -> IpAddr {
-        let forwarded = self.config.trusts(peer).then(|| forwarded_for(request)).flatten();
+        let forwarded = self.gate.trusts(peer).then(|| forwarded_for(request)).flatten();
         forwarded.unwrap_or(peer).to_canonical()
     }
 
