@@ -8,18 +8,20 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use gate::{Exchange, Gate, GateLimits};
+use nix::sys::socket::{Backlog, listen};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gate, the listener of the HTTP server, and the address of the gate's own.
 fn gate() -> (Gate, UnixListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(1000).unwrap()).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let limits = GateLimits {
         body_bytes: 1000,
-        connections: 100,
+        connections: 1000,
         connections_per_address: 0,
-        descriptors: 1000,
+        descriptors: 2000,
         idle: TIMEOUT,
         trusted: Vec::new(),
     };
@@ -74,6 +76,14 @@ fn a_request_comes_as_a_head_and_a_body_and_its_answer_goes_to_the_peer() {
         peer.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"answer");
     }
+}
+
+#[test]
+fn newcomers_are_accepted_before_the_first_of_them_is_served() {
+    let (gate, lanes, address) = gate();
+    let peers: Vec<_> = (0..300).map(|_| ask(&address, "GET / HTTP/1.1\r\n\r\n")).collect();
+    head(&mut lane(&lanes));
+    assert_eq!(gate.connections(), peers.len());
 }
 
 #[test]
