@@ -48,6 +48,7 @@ pub const PROGRAM: Program = Program {
     ],
     commands: &[],
     alternatives: &[],
+    of_features: &[],
     examples: &[
         ("binder", "listens on 127.0.0.1:5000"),
         ("binder --listen 0.0.0.0:5000 --secret-file FILE", "serves the whole network"),

@@ -67,6 +67,7 @@ pub const PROGRAM: Program = Program {
     ]],
     commands: &[script::SEND, script::TAIL],
     alternatives: &[&["binder", "server", "local", "share"]],
+    of_features: &[("ca-file", "tls")],
     examples: &[],
     words: |options| {
         // An unknown language is refused in the language of the environment.

@@ -162,6 +162,25 @@ fn a_foreign_name_in_host_is_refused_and_an_allowed_one_is_not() {
 }
 
 #[test]
+fn a_target_in_absolute_form_is_served_and_its_host_is_the_one_that_counts() {
+    for program in programs(&[]) {
+        let status = |target: &str, host: &str| {
+            let lines = format!("Host: {host}\r\nContent-Type: text/xml\r\n");
+            let request = registration("ana", &lines).replacen("POST / ", &format!("POST {target} "), 1);
+            ask(&program, &request).status
+        };
+        for target in ["http://localhost/RPC2", "http://localhost:9000/", "HTTP://127.0.0.1", "http://[::1]/RPC2?x=y"] {
+            assert_eq!(status(target, "evil.example"), 200, "{target}");
+        }
+        for target in ["http://evil.example/RPC2", "http://localhost@evil.example/", "http:///RPC2"] {
+            assert_eq!(status(target, "localhost"), 421, "{target}");
+        }
+        assert_eq!(status("http://localhost/nowhere", "localhost"), 404);
+        assert_eq!(status("/http://localhost/RPC2", "localhost"), 404);
+    }
+}
+
+#[test]
 fn what_is_smuggled_behind_an_ambiguous_length_is_never_done() {
     let [server, _] = programs(&[]);
     let peer = Peer::open(&server);

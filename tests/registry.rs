@@ -191,6 +191,17 @@ fn the_list_shows_what_is_left_of_each_lease() {
 }
 
 #[test]
+fn a_procedure_that_is_given_twice_is_registered_once() {
+    let now = Instant::now();
+    let mut registry = Registry::default();
+    for _ in 0..2 {
+        registry.service("i", at(1), names(&["b", "a", "b", "a"]), 30, now).unwrap();
+        let listed = registry.list(now);
+        assert_eq!(listed.iter().map(|offer| offer.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}
+
+#[test]
 fn a_group_is_looked_up_in_turn() {
     let start = Instant::now();
     let mut registry = Registry::default();

@@ -99,6 +99,11 @@ fn what_is_advertised_is_what_is_registered() {
     });
     let _other = serve(&["--binder", binder.address(), "--advertise", "chat.example:80"]);
     eventually("host and port", TIMEOUT, || offered(&client) == Value::Array(vec!["chat.example".into(), 80.into()]));
+    for written in ["::1", "[::1]"] {
+        let server = serve(&["--binder", binder.address(), "--advertise", written]);
+        let place = Value::Array(vec!["::1".into(), port(server.address()).into()]);
+        eventually("an IPv6 address alone, with and without brackets", TIMEOUT, || offered(&client) == place);
+    }
     let anywhere = Process::serve(SERVER, &["--listen", "0.0.0.0:0", "--binder", binder.address()]);
     // The address of the interface that reaches the network, or loopback on a machine without one: never the wildcard.
     eventually("an address of this machine", TIMEOUT, || match offered(&client).as_array() {

@@ -1,7 +1,7 @@
 //! The registrations: leases, and the newest live one of a name answers look-ups for it.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -69,52 +69,44 @@ pub struct Registered {
     pub replaced: Vec<(String, Endpoint)>,
 }
 
+/// A registration: of an instance's procedures for some time, or of a single procedure without a lease.
 #[derive(Debug)]
-struct Lease {
+struct Registration {
+    /// The instance that has the lease; `None` without one.
+    instance: Option<String>,
+    /// The end of the lease; `None` without one.
+    expires: Option<Instant>,
     endpoint: Endpoint,
     procedures: Vec<String>,
     group: String,
     origin: Origin,
-    expires: Instant,
+    /// Counts up with each new registration, so that the newest is the one with the greatest.
     order: u64,
 }
 
-impl Lease {
+impl Registration {
     fn offers(&self, name: &str) -> bool {
         self.procedures.iter().any(|own| own == name)
     }
-}
 
-/// A registration without a lease.
-#[derive(Debug)]
-struct Permanent {
-    endpoint: Endpoint,
-    origin: Origin,
-    order: u64,
-}
+    fn is_live(&self, now: Instant) -> bool {
+        self.expires.is_none_or(|end| end > now)
+    }
 
-/// A live registration of a name.
-#[derive(Debug, Clone, Copy)]
-struct Candidate<'a> {
-    endpoint: &'a Endpoint,
-    group: &'a str,
-    origin: Origin,
-    order: u64,
-    is_leased: bool,
-}
+    fn is_leased(&self) -> bool {
+        self.instance.is_some()
+    }
 
-impl Candidate<'_> {
-    /// Returns whether a change from `self` to `other` is none that callers could notice.
-    fn serves_the_same_as(&self, other: &Candidate<'_>) -> bool {
-        self.endpoint == other.endpoint || !self.group.is_empty() && self.group == other.group
+    /// Returns whether this is an earlier registration of the same instance, or without a lease of the same procedure.
+    fn gives_way_to(&self, other: &Self) -> bool {
+        self.instance == other.instance && (self.is_leased() || self.procedures == other.procedures)
     }
 }
 
-/// All registrations. `order` counts up with each new one, so that the newest is the one with the greatest.
+/// All registrations.
 #[derive(Debug, Default)]
 pub struct Registry {
-    leases: HashMap<String, Lease>,
-    permanent: HashMap<String, Permanent>,
+    registrations: Vec<Registration>,
     last_order: u64,
     /// The order of the group's member that was last looked up for a name.
     turns: HashMap<String, u64>,
@@ -187,20 +179,37 @@ impl Registry {
         now: Instant,
     ) -> Result<Option<Endpoint>, Fault> {
         check_name("a procedure's name", &name)?;
-        if self.permanent.len() >= MAX_PROCEDURES && !self.permanent.contains_key(&name) {
-            return Err(Fault::new(
-                Fault::LIMIT,
-                format!("{MAX_PROCEDURES} procedures can be registered without a lease"),
-            ));
+        let procedures = vec![name];
+        let others = || self.registrations.iter().filter(|held| !held.is_leased() && held.procedures != procedures);
+        if others().count() >= MAX_PROCEDURES {
+            let what = format!("{MAX_PROCEDURES} procedures can be registered without a lease");
+            return Err(Fault::new(Fault::LIMIT, what));
         }
         let share = Share::of(origin);
-        let others = self.permanent.iter().filter(|(other, held)| **other != name && share.covers(held.origin)).count();
-        share.check(others + 1, MAX_PROCEDURES, "procedures without a lease")?;
-        let order = self.next_order();
-        let before = self.newest(&name, None, now).map(|found| found.endpoint.clone());
-        self.permanent.insert(name.clone(), Permanent { endpoint, origin, order });
-        let after = self.newest(&name, None, now).map(|found| found.endpoint);
-        Ok(before.filter(|before| after != Some(before)))
+        let held = others().filter(|held| share.covers(held.origin)).count();
+        share.check(held + 1, MAX_PROCEDURES, "procedures without a lease")?;
+        let (group, order) = (String::new(), self.next_order());
+        let new = Registration { instance: None, expires: None, endpoint, procedures, group, origin, order };
+        Ok(self.insert(new, now).pop().map(|(_, before)| before))
+    }
+
+    /// Adds a registration, or puts it in the place of the one that gives way to it. Returns the procedures that another address,
+    /// which is not of the same group, was looked up for until now; with that address.
+    fn insert(&mut self, new: Registration, now: Instant) -> Vec<(String, Endpoint)> {
+        let owner = |name: &String| {
+            let held = self.newest(name, None, now)?;
+            Some((name.clone(), held.endpoint.clone(), held.group.clone()))
+        };
+        let before: Vec<_> = new.procedures.iter().filter_map(owner).collect();
+        match self.registrations.iter_mut().find(|held| held.gives_way_to(&new)) {
+            Some(held) => *held = new,
+            None => self.registrations.push(new),
+        }
+        let is_replaced = |(name, endpoint, group): &(String, Endpoint, String)| {
+            let after = self.newest(name, None, now);
+            after.is_some_and(|after| after.endpoint != *endpoint && (group.is_empty() || after.group != *group))
+        };
+        before.into_iter().filter(is_replaced).map(|(name, endpoint, _)| (name, endpoint)).collect()
     }
 
     /// Returns an address that offers `name`, and that a caller from `asker` can reach: that of the newest live
@@ -220,31 +229,18 @@ impl Registry {
     }
 
     /// Returns the live registrations of `name` that a caller from `asker` can reach.
-    fn candidates(&self, name: &str, asker: Origin, now: Instant) -> impl Iterator<Item = Candidate<'_>> {
-        let leased = self.leases.values().filter(move |lease| lease.expires > now && lease.offers(name));
-        let leased = leased.map(|lease| Candidate {
-            endpoint: &lease.endpoint,
-            group: &lease.group,
-            origin: lease.origin,
-            order: lease.order,
-            is_leased: true,
-        });
-        let permanent = self.permanent.get(name).map(|permanent| Candidate {
-            endpoint: &permanent.endpoint,
-            group: "",
-            origin: permanent.origin,
-            order: permanent.order,
-            is_leased: false,
-        });
-        leased.chain(permanent).filter(move |found| asker.is_none() || !is_loopback(found.endpoint))
+    fn candidates(&self, name: &str, asker: Origin, now: Instant) -> impl Iterator<Item = &Registration> {
+        let offers = self.registrations.iter().filter(move |held| held.is_live(now) && held.offers(name));
+        offers.filter(move |found| asker.is_none() || !is_loopback(&found.endpoint))
     }
 
-    fn newest(&self, name: &str, asker: Origin, now: Instant) -> Option<Candidate<'_>> {
+    fn newest(&self, name: &str, asker: Origin, now: Instant) -> Option<&Registration> {
         let newest = self.candidates(name, asker, now).max_by_key(|found| found.order)?;
-        if !self.leases_first || newest.is_leased {
+        if !self.leases_first || newest.is_leased() {
             return Some(newest);
         }
-        let leased = self.candidates(name, asker, now).filter(|found| found.is_leased).max_by_key(|found| found.order);
+        let leased =
+            self.candidates(name, asker, now).filter(|found| found.is_leased()).max_by_key(|found| found.order);
         Some(leased.filter(|leased| leased.origin != newest.origin).unwrap_or(newest))
     }
 
@@ -252,37 +248,33 @@ impl Registry {
     ///
     /// # Errors
     /// Faults for a name that is not allowed (7), too much of something (8), or a lease below one second (-32602).
-    pub fn register_service(&mut self, request: LeaseRequest, now: Instant) -> Result<Registered, Fault> {
+    pub fn register_service(&mut self, mut request: LeaseRequest, now: Instant) -> Result<Registered, Fault> {
         let lease = checked(&request)?;
+        let mut given = HashSet::new();
+        request.procedures.retain(|name| given.insert(name.clone()));
         self.sweep(now);
         self.check_limits(&request)?;
         let LeaseRequest { instance, endpoint, procedures, group, origin, .. } = request;
-        let known = self.leases.get(&instance);
-        let is_heartbeat =
-            known.is_some_and(|held| held.endpoint == endpoint && held.procedures == procedures && held.group == group);
-        let before: Vec<_> = if is_heartbeat {
-            Vec::new()
-        } else {
-            let owned = |name: &String| {
-                self.newest(name, None, now).map(|found| (name.clone(), found.endpoint.clone(), found.group.to_owned()))
-            };
-            procedures.iter().filter_map(owned).collect()
-        };
+        let (instance, expires) = (Some(instance), Some(now + lease));
+        let known = self.registrations.iter_mut().find(|held| held.instance == instance);
+        let is_new = known.is_none();
         // A heartbeat keeps its place in the order: only a new registration is newer than others.
-        let (is_new, order) = (known.is_none(), known.map(|held| held.order));
-        let order = order.unwrap_or_else(|| self.next_order());
-        self.leases.insert(instance, Lease { endpoint, procedures, group, origin, expires: now + lease, order });
-        let is_replaced = |(name, endpoint, group): &(String, Endpoint, String)| {
-            let before = Candidate { endpoint, group, origin, order, is_leased: true };
-            self.newest(name, None, now).is_some_and(|after| !after.serves_the_same_as(&before))
+        let order = match known {
+            Some(held) if held.endpoint == endpoint && held.procedures == procedures && held.group == group => {
+                (held.expires, held.origin) = (expires, origin);
+                return Ok(Registered { lease, is_new, replaced: Vec::new() });
+            }
+            Some(held) => held.order,
+            None => self.next_order(),
         };
-        let replaced = before.into_iter().filter(is_replaced).map(|(name, endpoint, _)| (name, endpoint)).collect();
-        Ok(Registered { lease, is_new, replaced })
+        let new = Registration { instance, expires, endpoint, procedures, group, origin, order };
+        Ok(Registered { lease, is_new, replaced: self.insert(new, now) })
     }
 
     fn check_limits(&self, request: &LeaseRequest) -> Result<(), Fault> {
-        let others = || self.leases.iter().filter(|(instance, _)| **instance != request.instance).map(|(_, held)| held);
-        let offers = |held: &Lease| held.procedures.len();
+        let is_other = |held: &&Registration| held.instance.as_ref().is_some_and(|held| *held != request.instance);
+        let others = || self.registrations.iter().filter(is_other);
+        let offers = |held: &Registration| held.procedures.len();
         if others().count() >= MAX_INSTANCES {
             return Err(Fault::new(Fault::LIMIT, format!("{MAX_INSTANCES} instances can be registered")));
         }
@@ -301,46 +293,37 @@ impl Registry {
 
     /// Ends an instance's registration; returns whether it was known.
     pub fn unregister_service(&mut self, instance: &str) -> bool {
-        self.leases.remove(instance).is_some()
+        let before = self.registrations.len();
+        self.registrations.retain(|held| held.instance.as_deref() != Some(instance));
+        self.registrations.len() < before
     }
 
     /// Returns all live registrations, by name and then newest first.
     #[must_use]
     pub fn list(&self, now: Instant) -> Vec<Offer> {
-        let mut offers = Vec::new();
-        for (instance, lease) in self.leases.iter().filter(|(_, lease)| lease.expires > now) {
-            for name in &lease.procedures {
-                let offer = Offer {
-                    name: name.clone(),
-                    endpoint: lease.endpoint.clone(),
-                    instance: Some(instance.clone()),
-                    lease_remaining: Some(lease.expires - now),
-                    group: lease.group.clone(),
-                };
-                offers.push((lease.order, offer));
-            }
-        }
-        for (name, permanent) in &self.permanent {
-            let offer = Offer {
-                name: name.clone(),
-                endpoint: permanent.endpoint.clone(),
-                instance: None,
-                lease_remaining: None,
-                group: String::new(),
-            };
-            offers.push((permanent.order, offer));
-        }
-        offers.sort_by(|(order_a, a), (order_b, b)| a.name.cmp(&b.name).then(Reverse(order_a).cmp(&Reverse(order_b))));
-        offers.into_iter().map(|(_, offer)| offer).collect()
+        let mut live: Vec<_> = self.registrations.iter().filter(|held| held.is_live(now)).collect();
+        live.sort_by_key(|held| Reverse(held.order));
+        let offer = |held: &Registration, name: &String| Offer {
+            name: name.clone(),
+            endpoint: held.endpoint.clone(),
+            instance: held.instance.clone(),
+            lease_remaining: held.expires.map(|end| end - now),
+            group: held.group.clone(),
+        };
+        let mut offers: Vec<_> =
+            live.into_iter().flat_map(|held| held.procedures.iter().map(move |name| offer(held, name))).collect();
+        // Stable, so that those of one name stay newest first.
+        offers.sort_by(|one, other| one.name.cmp(&other.name));
+        offers
     }
 
     /// Removes ended leases.
     pub fn sweep(&mut self, now: Instant) {
-        let before = self.leases.len();
-        self.leases.retain(|_, lease| lease.expires > now);
-        if self.leases.len() < before {
-            let leases = &self.leases;
-            self.turns.retain(|name, _| leases.values().any(|lease| !lease.group.is_empty() && lease.offers(name)));
+        let before = self.registrations.len();
+        self.registrations.retain(|held| held.is_live(now));
+        if self.registrations.len() < before {
+            let held = &self.registrations;
+            self.turns.retain(|name, _| held.iter().any(|held| !held.group.is_empty() && held.offers(name)));
         }
     }
 }

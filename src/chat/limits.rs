@@ -167,6 +167,7 @@ mod tests {
             flags: &[FLAGS],
             commands: &[],
             alternatives: &[],
+            of_features: &[],
             examples: &[],
             words: |_| &HelpWords::ENGLISH,
         };

@@ -30,6 +30,7 @@ pub const PROGRAM: Program = Program {
     flags: FLAGS,
     commands: &[],
     alternatives: &[&["binder", "no-binder"], &["data", "share"]],
+    of_features: &[("share", "share")],
     examples: &[
         ("server", "listens on 127.0.0.1:9000, binder on 127.0.0.1:5000"),
         ("server --listen 0.0.0.0:9000 --require-auth", "serves the whole network"),
@@ -109,14 +110,11 @@ impl ServerConfig {
             return Err(Failure::Usage("--binder and --no-binder cannot be combined".into()));
         }
         let binder = if options.has("no-binder") { None } else { Some(options.get::<Endpoint>("binder")?) };
-        let advertise = match options.text("advertise") {
-            None => None,
-            Some(text) => {
-                let with_port = if text.parse::<Endpoint>().is_ok() { text.to_owned() } else { format!("{text}:0") };
-                let wrong = |error| Failure::Usage(format!("--advertise {text:?}: {error}"));
-                Some(with_port.parse::<Endpoint>().map_err(wrong)?)
-            }
+        let advertised = |text| {
+            let wrong = |error| Failure::Usage(format!("--advertise {text:?}: {error}"));
+            Endpoint::parse_or(text, 0).map_err(wrong)
         };
+        let advertise = options.text("advertise").map(advertised).transpose()?;
         let mut http = HttpConfig::from_options(options)?;
         http.page = page::wanted(page::CHAT, options);
         http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));

@@ -84,6 +84,8 @@ pub struct Program {
     pub commands: &'static [Subcommand],
     /// Sets of options that take each other's place: one on the command line rules out all of its set in a file.
     pub alternatives: &'static [&'static [&'static str]],
+    /// Options that only builds with a Cargo feature have, each with that feature.
+    pub of_features: &'static [(&'static str, &'static str)],
     /// Command lines and what they do.
     pub examples: &'static [(&'static str, &'static str)],
     /// The language of the help, as the command line and the environment ask for it.
@@ -100,6 +102,12 @@ impl Program {
     fn shared_flags(&self) -> impl Iterator<Item = &Flag> {
         let own = || self.flags.iter().copied().flatten();
         own().chain(COMMON.iter().filter(move |common| !own().any(|flag| flag.long == common.long)))
+    }
+
+    /// Returns what to say of the option `long`, which this build lacks, if other builds have it.
+    fn missing(&self, long: &str) -> Option<String> {
+        let (_, feature) = self.of_features.iter().find(|(name, _)| *name == long)?;
+        Some(format!("this build has no --{long}; cargo build --release --features {feature} makes one that has"))
     }
 }
 
@@ -155,7 +163,10 @@ impl Options {
                 lexopt::Arg::Long(name) => program.all_flags().find(|flag| flag.long == *name),
                 lexopt::Arg::Short(name) => program.all_flags().find(|flag| flag.short == Some(*name)),
             };
-            let Some(flag) = flag else { return Err(usage(argument.unexpected())) };
+            let Some(flag) = flag else {
+                let missing = if let lexopt::Arg::Long(name) = &argument { program.missing(name) } else { None };
+                return Err(missing.map_or_else(|| usage(argument.unexpected()), Failure::Usage));
+            };
             let value = match flag.value {
                 Some(_) => parser
                     .value()
@@ -223,7 +234,10 @@ impl Options {
                 line.split_once('=').map_or((line, None), |(name, value)| (name.trim(), Some(value.trim())));
             let flag = program.all_flags().find(|flag| flag.long == name);
             let flag = flag.filter(|flag| !matches!(flag.long, "config" | "help" | "version"));
-            let Some(flag) = flag else { return Err((number, format!("there is no option {name:?} for a file"))) };
+            let Some(flag) = flag else {
+                let unknown = || format!("there is no option {name:?} for a file");
+                return Err((number, program.missing(name).unwrap_or_else(unknown)));
+            };
             if seen.contains(&flag.long) {
                 return Err((number, format!("{name} cannot stand twice")));
             }
@@ -327,6 +341,7 @@ mod tests {
             examples: &[("demo run --to x", "runs to x")],
         }],
         alternatives: &[&["quiet", "loud"]],
+        of_features: &[("far", "travel")],
         examples: &[("demo --port 1", "does nothing")],
         words: |_| &HelpWords::ENGLISH,
     };
@@ -352,6 +367,7 @@ mod tests {
             (&["--to", "x"], "--to belongs to demo run"),
             (&["--quiet=yes"], "quiet"),
             (&["-x"], "-x"),
+            (&["--far", "x"], "cargo build --release --features travel"),
         ] {
             let message = parse(arguments).unwrap_err().to_string();
             assert!(message.contains(part), "{arguments:?}: {message}");
@@ -411,6 +427,7 @@ mod tests {
     fn a_wrong_file_names_the_line() {
         for (text, line, part) in [
             ("nope = 1", 1, "nope"),
+            ("far = x", 1, "--features travel"),
             ("\nport", 2, "PORT"),
             ("port =", 1, "PORT"),
             ("quiet = perhaps", 1, "yes or no"),

@@ -307,6 +307,10 @@ pub(super) static PORTUGUESE: Locale = Locale {
         ("--{} must be UTF-8", "--{} precisa ser UTF-8"),
         ("arguments must be UTF-8", "os argumentos precisam ser UTF-8"),
         ("invalid option '{}'", "não existe a opção {}"),
+        (
+            "this build has no --{}; cargo build --release --features {} makes one that has",
+            "este programa foi compilado sem --{}; cargo build --release --features {} faz um que tem",
+        ),
         ("missing argument for option '{}'", "falta o valor da opção {}"),
         ("unexpected argument for option '{}': {}", "a opção {} não aceita o valor {}"),
         ("unexpected argument {}", "argumento inesperado: {}"),

@@ -39,7 +39,8 @@ impl HttpConfig {
         if headers(request, "Host").count() > 1 {
             return Err(Rejection::new(400, "a request has one Host header\n"));
         }
-        if let Some(host) = header(request, "Host")
+        let (host, path) = host_and_path(request);
+        if let Some(host) = host
             && !self.is_own_name(host)
         {
             return Err(Rejection::new(
@@ -47,7 +48,6 @@ impl HttpConfig {
                 "this name is not one of the server's; use its address, or start it with --allow-host NAME\n",
             ));
         }
-        let path = request.url().split(['?', '#']).next().unwrap_or_default();
         if path == "/"
             && matches!(request.method(), Get | Head)
             && let Some(page) = self.page
@@ -110,6 +110,17 @@ impl HttpConfig {
             || name.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
+}
+
+/// Returns the host and the path that a request names. A target in absolute form (`http://host/path`), which every server has to
+/// accept, has a host that counts instead of the header's (RFC 9112, section 3.2.2).
+fn host_and_path(request: &Request) -> (Option<&str>, &str) {
+    let target = request.url().split(['?', '#']).next().unwrap_or_default();
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return (header(request, "Host"), target);
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (Some(host), if path.is_empty() { "/" } else { path })
 }
 
 /// The reason phrase of a status, for example `Not Found`.
