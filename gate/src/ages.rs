@@ -10,12 +10,11 @@ use crate::shared::guard;
 /// A time, and the connection on which nothing has happened since.
 pub(crate) type Age = (Instant, u64);
 
-/// What is kept for a silent connection. Each kind has a list of its own: to look for the oldest of one among all that are
+/// What is kept for a silent connection. For each there is a list of its own: to look for the oldest of them among all that are
 /// silent would hold up everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing.
-    Idle,
+pub(crate) enum Kept {
+    Nothing,
     /// A part of a request.
     Part,
     /// A large part of a request.
@@ -28,33 +27,33 @@ pub(crate) enum Kind {
     Unread,
 }
 
-impl Kind {
+impl Kept {
     pub(crate) const ALL: [Self; 6] =
-        [Self::Idle, Self::Part, Self::LargePart, Self::Whole, Self::LargeWhole, Self::Unread];
+        [Self::Nothing, Self::Part, Self::LargePart, Self::Whole, Self::LargeWhole, Self::Unread];
 }
 
 #[derive(Default)]
-pub(crate) struct Ages(Mutex<[BTreeSet<Age>; Kind::ALL.len()]>);
+pub(crate) struct Ages(Mutex<[BTreeSet<Age>; Kept::ALL.len()]>);
 
 impl Ages {
     /// Lists a connection as `new`, and no more as `old`.
-    pub(crate) fn replace(&self, id: u64, old: Option<(Kind, Instant)>, new: Option<(Kind, Instant)>) {
+    pub(crate) fn replace(&self, id: u64, old: Option<(Kept, Instant)>, new: Option<(Kept, Instant)>) {
         let mut lists = guard(&self.0);
-        if let Some((kind, since)) = old {
-            lists[kind as usize].remove(&(since, id));
+        if let Some((kept, since)) = old {
+            lists[kept as usize].remove(&(since, id));
         }
-        if let Some((kind, since)) = new {
-            lists[kind as usize].insert((since, id));
+        if let Some((kept, since)) = new {
+            lists[kept as usize].insert((since, id));
         }
     }
 
-    /// Returns the oldest one of these kinds, or the oldest that is younger than `after`.
-    pub(crate) fn oldest(&self, kinds: &[Kind], after: Option<Age>) -> Option<Age> {
+    /// Returns the oldest one for which one of `these` is kept, or the oldest that is younger than `after`.
+    pub(crate) fn oldest(&self, these: &[Kept], after: Option<Age>) -> Option<Age> {
         let lists = guard(&self.0);
-        let oldest = |kind: &Kind| match after {
-            Some(age) => lists[*kind as usize].range((Excluded(age), Unbounded)).next().copied(),
-            None => lists[*kind as usize].first().copied(),
+        let oldest = |kept: &Kept| match after {
+            Some(age) => lists[*kept as usize].range((Excluded(age), Unbounded)).next().copied(),
+            None => lists[*kept as usize].first().copied(),
         };
-        kinds.iter().filter_map(oldest).min()
+        these.iter().filter_map(oldest).min()
     }
 }

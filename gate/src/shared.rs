@@ -14,7 +14,7 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpNoDelay;
 
 use crate::addresses::Addresses;
-use crate::ages::{Ages, Kind};
+use crate::ages::{Ages, Kept};
 use crate::connection::Connection;
 use crate::event_loop::{LISTENER, Loop, PAUSE, WAKE};
 use crate::lane::Lane;
@@ -152,19 +152,19 @@ impl Shared {
 
     /// Makes room for another connection. Returns false if every one waits for the server.
     pub(crate) fn make_room(&self) -> bool {
-        self.close_oldest(&[Kind::Idle, Kind::Part, Kind::LargePart, Kind::Unread], |_| true)
+        self.close_oldest(&[Kept::Nothing, Kept::Part, Kept::LargePart, Kept::Unread], |_| true)
     }
 
-    /// Closes the connection that has been silent for longest of those of these kinds for which `condition` holds. Returns
-    /// false if there is none.
-    fn close_oldest(&self, kinds: &[Kind], condition: fn(&ConnectionState) -> bool) -> bool {
-        let mut next = self.ages.oldest(kinds, None);
+    /// Closes the connection that has been silent for longest of those for which one of `these` is kept and `condition` holds.
+    /// Returns false if there is none.
+    fn close_oldest(&self, these: &[Kept], condition: fn(&ConnectionState) -> bool) -> bool {
+        let mut next = self.ages.oldest(these, None);
         while let Some(age) = next {
-            if self.by_id(age.1).is_some_and(|connection| connection.close_if(kinds, condition)) {
+            if self.by_id(age.1).is_some_and(|connection| connection.close_if(these, condition)) {
                 self.counters.evicted.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
-            next = self.ages.oldest(kinds, Some(age));
+            next = self.ages.oldest(these, Some(age));
         }
         false
     }
@@ -180,9 +180,9 @@ impl Shared {
     /// Closes connections where too much is kept of requests: first those with a long one, the oldest before others.
     pub(crate) fn bound_input(&self) {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
-        let order: [&[Kind]; 3] = [&[Kind::LargePart, Kind::LargeWhole], &[Kind::Part, Kind::Whole], &[Kind::Unread]];
+        let order: [&[Kept]; 3] = [&[Kept::LargePart, Kept::LargeWhole], &[Kept::Part, Kept::Whole], &[Kept::Unread]];
         while self.input.load(Ordering::Relaxed) > most
-            && order.iter().any(|kinds| self.close_oldest(kinds, ConnectionState::is_unfinished))
+            && order.iter().any(|these| self.close_oldest(these, ConnectionState::is_unfinished))
         {}
     }
 
@@ -195,7 +195,7 @@ impl Shared {
                 return true;
             }
             self.unkeep(count);
-            if !self.close_oldest(&[Kind::Unread], ConnectionState::is_stalled) {
+            if !self.close_oldest(&[Kept::Unread], ConnectionState::is_stalled) {
                 break;
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 
-use crate::ages::Kind;
+use crate::ages::Kept;
 use crate::framing::{Framing, Request};
 use crate::queue::LONG;
 
@@ -31,7 +31,7 @@ pub(crate) struct ConnectionState {
     /// The events that epoll watches for.
     pub(crate) armed: EpollFlags,
     /// How it is listed in the gate's ages.
-    pub(crate) listed: Option<(Kind, Instant)>,
+    pub(crate) listed: Option<(Kept, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,15 +78,15 @@ impl ConnectionState {
     }
 
     /// Returns what is kept for the connection while it is silent, unless a worker has its request.
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kept(&self) -> Option<Kept> {
         let is_large = self.input.len() > LONG;
         match self.phase {
             Phase::Closed => None,
-            _ if !self.output.is_empty() => Some(Kind::Unread),
+            _ if !self.output.is_empty() => Some(Kept::Unread),
             Phase::Answering => None,
-            Phase::Queued => Some(if is_large { Kind::LargeWhole } else { Kind::Whole }),
-            _ if self.input.is_empty() => Some(Kind::Idle),
-            _ => Some(if is_large { Kind::LargePart } else { Kind::Part }),
+            Phase::Queued => Some(if is_large { Kept::LargeWhole } else { Kept::Whole }),
+            _ if self.input.is_empty() => Some(Kept::Nothing),
+            _ => Some(if is_large { Kept::LargePart } else { Kept::Part }),
         }
     }
 
