@@ -7,33 +7,52 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 use crate::endpoint::Endpoint;
 
-/// An address of this machine in a network, with the interface that it belongs to.
+/// A network of one family that this machine is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
+pub struct Network {
     /// The number that the system gives the interface.
-    pub index: u32,
-    /// The address; never a loopback one.
+    pub interface: u32,
+    /// The address of this machine; never a loopback one.
     pub ip: IpAddr,
-    /// The bits of the address that all in its network share.
+    /// The number of bits that the addresses in the network share.
     pub prefix: u32,
-    /// If others on the interface can be reached by multicast.
-    pub multicast: bool,
+    /// If others in the network can be reached by multicast.
+    pub has_multicast: bool,
 }
 
-/// Returns the addresses of the interfaces that are up, in the system's order, loopback ones left out.
+impl Network {
+    /// Returns whether `ip` is an address in this network.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let bits = |ip| match ip {
+            IpAddr::V4(ip) => u128::from(Ipv4Addr::to_bits(ip)) << 96,
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        let difference = (bits(ip) ^ bits(self.ip)).checked_shr(128 - self.prefix.min(128)).unwrap_or(0);
+        ip.is_ipv4() == self.ip.is_ipv4() && (difference == 0 || is_link_local(ip))
+    }
+}
+
+/// Returns whether `ip` is an IPv6 address that means nothing without its interface.
 #[must_use]
-pub fn interfaces() -> Vec<Interface> {
+pub fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+/// Returns the networks of the interfaces that are up, in the system's order, without loopback.
+#[must_use]
+pub fn networks() -> Vec<Network> {
     let Ok(found) = getifaddrs() else { return Vec::new() };
-    let interface = |entry: nix::ifaddrs::InterfaceAddress| {
+    let network = |entry: nix::ifaddrs::InterfaceAddress| {
         let address = entry.address?;
         let ip = match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
             (Some(v4), _) => IpAddr::V4(v4.ip()),
             (_, Some(v6)) => IpAddr::V6(v6.ip()),
             _ => return None,
         };
-        let up = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING);
-        let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) || ip.is_loopback();
-        let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST)
+        let is_up = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING);
+        let is_loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) || ip.is_loopback();
+        let has_multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST)
             && !entry.flags.contains(InterfaceFlags::IFF_POINTOPOINT);
         let mask = entry.netmask.as_ref();
         let prefix = if ip.is_ipv4() {
@@ -41,10 +60,10 @@ pub fn interfaces() -> Vec<Interface> {
         } else {
             mask.and_then(|mask| mask.as_sockaddr_in6()).map_or(64, |v6| v6.ip().to_bits().leading_ones())
         };
-        let index = if_nametoindex(entry.interface_name.as_str()).ok()?;
-        (up && !loopback).then_some(Interface { index, ip, prefix, multicast })
+        let interface = if_nametoindex(entry.interface_name.as_str()).ok()?;
+        (is_up && !is_loopback).then_some(Network { interface, ip, prefix, has_multicast })
     };
-    found.filter_map(interface).collect()
+    found.filter_map(network).collect()
 }
 
 /// Returns whether `ip` belongs to this machine: only such an address can be bound.
@@ -70,8 +89,7 @@ pub fn outward() -> Option<IpAddr> {
     let far: [IpAddr; 2] = [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()];
     let routed = far.into_iter().find_map(|ip| towards((ip, 9).into()).filter(|own| !own.is_loopback()));
     routed.or_else(|| {
-        let all = interfaces();
-        let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let all = networks();
         let first = |v4: bool| all.iter().map(|one| one.ip).find(|ip| ip.is_ipv4() == v4 && !is_link_local(*ip));
         first(true).or_else(|| first(false))
     })
@@ -110,8 +128,32 @@ mod tests {
     fn this_machine_owns_loopback_and_what_its_interfaces_have() {
         assert!(is_own(Ipv4Addr::new(127, 0, 0, 9).into()) && is_own(Ipv6Addr::LOCALHOST.into()));
         assert!(!is_own(Ipv4Addr::new(192, 0, 2, 77).into()));
-        for interface in interfaces().iter().filter(|interface| interface.ip.is_ipv4()) {
-            assert!(is_own(interface.ip), "{interface:?}");
+        for network in networks().iter().filter(|network| network.ip.is_ipv4()) {
+            assert!(is_own(network.ip), "{network:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_contains_its_addresses_only() {
+        let is_in = |own: &str, prefix, ip: &str| {
+            Network { interface: 1, ip: own.parse().unwrap(), prefix, has_multicast: true }
+                .contains(ip.parse().unwrap())
+        };
+        for (own, prefix, ip, expected) in [
+            ("192.168.1.7", 24, "192.168.1.200", true),
+            ("192.168.1.7", 24, "192.168.2.7", false),
+            ("192.168.1.7", 16, "192.168.2.7", true),
+            ("192.168.1.7", 32, "192.168.1.7", true),
+            ("192.168.1.7", 32, "192.168.1.8", false),
+            ("192.168.1.7", 0, "8.8.8.8", true),
+            ("192.168.1.7", 0, "fd00::7", false),
+            ("fd00::7", 64, "fd00::ff:8", true),
+            ("fd00::7", 64, "fd00:0:0:1::7", false),
+            ("fd00::7", 64, "fe80::8", true),
+            ("fd00::7", 128, "fd00::7", true),
+            ("fd00::7", 0, "192.168.1.7", false),
+        ] {
+            assert_eq!(is_in(own, prefix, ip), expected, "{own}/{prefix} {ip}");
         }
     }
 }

@@ -19,7 +19,9 @@ pub mod write;
 mod xml;
 
 pub use crate::procedures;
-pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client, EventStream, StreamEvent, tls};
+#[cfg(feature = "tls")]
+pub use client::tls;
+pub use client::{CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, Client, EventStream, StreamEvent};
 pub use credentials::Credentials;
 pub use error::ReadError;
 pub use fault::Fault;

@@ -15,6 +15,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::program::Failure;
+use crate::random;
 
 /// The longest secret, in bytes.
 pub const MAX_BYTES: usize = 1024;
@@ -23,7 +24,7 @@ pub const MAX_BYTES: usize = 1024;
 /// end not included.
 ///
 /// # Errors
-/// When the file cannot be read, everybody on the machine may read it, or it does not hold such a line.
+/// If the file cannot be read, every user of the machine may read it, or it does not hold such a line.
 pub fn read_file(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let cannot = |error| Failure::while_doing(format_args!("cannot read the secret file {shown}"), error);
@@ -43,11 +44,10 @@ pub fn read_file(path: &Path) -> Result<String, Failure> {
     Ok(secret.to_owned())
 }
 
-/// Whether `secret` can be sent as HTTP Basic credentials (RFC 7617); otherwise what is wrong with it, as the end of a
-/// sentence.
+/// Checks that `secret` can be sent as HTTP Basic credentials (RFC 7617).
 ///
 /// # Errors
-/// It is empty, too long, or has control characters.
+/// If it is empty, too long, or has control characters; the text ends a sentence about the secret.
 pub fn check(secret: &str) -> Result<(), String> {
     if secret.is_empty() {
         return Err("is empty".into());
@@ -61,51 +61,32 @@ pub fn check(secret: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The key of the hashes: another one in every process, so that a hash means nothing elsewhere.
-pub struct DigestKey([u8; 32]);
-
-impl fmt::Debug for DigestKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("DigestKey")
-    }
-}
+/// The key of digests: another one in every process, so that a hash means nothing elsewhere.
+#[derive(Debug)]
+pub struct DigestKey(Hidden);
 
 impl DigestKey {
-    /// A random key.
+    /// Returns a random key.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// If the system has no random numbers.
     pub fn random() -> Result<Self, Failure> {
-        crate::random::bytes().map(Self)
+        Ok(Self(Hidden(random::bytes()?)))
     }
 
-    /// The hash of `secret` with this key.
+    /// Returns the hash of `secret` with this key.
     #[must_use]
     pub fn digest(&self, secret: &str) -> Digest {
         // HMAC takes keys of every length, so this cannot fail; a digest of nothing would match no other one anyway.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return Digest([0; 32]) };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0.0) else { return Digest(Hidden([0; 32])) };
         mac.update(secret.as_bytes());
-        Digest(mac.finalize().into_bytes().into())
+        Digest(Hidden(mac.finalize().into_bytes().into()))
     }
 }
 
-/// The keyed hash of a secret. Comparing two takes the same time wherever they differ.
-#[derive(Clone)]
-pub struct Digest([u8; 32]);
-
-impl PartialEq for Digest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for Digest {}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Digest")
-    }
-}
+/// The keyed hash of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest(Hidden);
 
 /// The salt of verifiers: another one in every chat, so that nothing worked out for one helps with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,39 +100,41 @@ impl Salt {
     /// target, and 2 ms on a server.
     const ROUNDS_ON_DISK: u32 = 5_000;
 
-    /// Returns a random salt. `on_disk`: the verifiers will be written to a file, and so must be slow to guess from.
+    /// Returns a random salt. If the verifiers will be written to a file (`on_disk`), secrets are slow to guess from them.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// If the system has no random numbers.
     pub fn random(on_disk: bool) -> Result<Self, Failure> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| Failure::while_doing("no random numbers", error))?;
-        Ok(Self { bytes, rounds: if on_disk { Self::ROUNDS_ON_DISK } else { 1 } })
+        Ok(Self { bytes: random::bytes()?, rounds: if on_disk { Self::ROUNDS_ON_DISK } else { 1 } })
     }
 
     /// Returns the verifier of `secret` for `owner`: PBKDF2 with HMAC-SHA-256 (RFC 8018). Takes its time on purpose.
     #[must_use]
     pub fn verifier(&self, owner: &str, secret: &str) -> Verifier {
         let salt = [&self.bytes, owner.as_bytes()].concat();
-        Verifier(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(secret.as_bytes(), &salt, self.rounds))
+        Verifier(Hidden(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(secret.as_bytes(), &salt, self.rounds)))
     }
 }
 
-/// A verifier: a secret is checked against it for as long as its chat is kept. Comparing two takes the same time wherever they differ.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Verifier([u8; 32]);
+/// The hash by which a secret is checked for as long as its chat is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verifier(Hidden);
 
-impl PartialEq for Verifier {
+/// Bytes that are never shown. Comparing them takes the same time wherever they differ.
+#[derive(Clone, Serialize, Deserialize)]
+struct Hidden([u8; 32]);
+
+impl PartialEq for Hidden {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
 
-impl Eq for Verifier {}
+impl Eq for Hidden {}
 
-impl fmt::Debug for Verifier {
+impl fmt::Debug for Hidden {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Verifier")
+        formatter.write_str("hidden")
     }
 }
 

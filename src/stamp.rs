@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, Timelike as _};
+use chrono::{DateTime, Datelike as _, FixedOffset, Local, NaiveDate, NaiveDateTime, Timelike as _};
 use serde::{Deserialize, Serialize};
 
-/// A moment, and the offset of the local time from UTC at that moment.
+/// A moment, with the offset of the local time from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Time {
     /// Milliseconds since the beginning of 1970, in UTC.
@@ -24,25 +24,12 @@ impl Time {
         Self { utc: now.timestamp_millis(), ahead: i16::try_from(minutes).unwrap_or_default() }
     }
 
-    /// Parses RFC 3339 with an offset, such as `2026-03-01T12:00:00.123+02:00` or `2026-03-01T10:00:00Z`.
+    /// Parses RFC 3339, such as `2026-03-01T12:00:00.123+02:00` or `2026-03-01T10:00:00Z`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (local, ahead) = match text.strip_suffix('Z') {
-            Some(local) => (local, 0),
-            None => {
-                let (local, offset) = text.split_at_checked(text.len().checked_sub("+00:00".len())?)?;
-                let (sign, rest) = offset.split_at_checked(1)?;
-                let (hours, minutes) = rest.split_once(':')?;
-                let number = |digits: &str| {
-                    let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
-                    is_number.then(|| digits.parse::<i16>().ok()).flatten()
-                };
-                let ahead = number(hours)? * 60 + number(minutes)?;
-                (local, if sign == "-" { -ahead } else { (sign == "+").then_some(ahead)? })
-            }
-        };
-        let stamp = Stamp::parse(local).filter(|_| local.as_bytes().get("YYYY-MM-DD".len()) == Some(&b'T'))?;
-        Some(Self { utc: stamp.millis() - i64::from(ahead) * 60_000, ahead })
+        let (local, offset) = parse_iso(text).filter(|_| text.as_bytes().get("YYYY-MM-DD".len()) == Some(&b'T'))?;
+        let ahead = i16::try_from(offset?.local_minus_utc() / 60).ok()?;
+        Some(Self { utc: Stamp(local).millis() - i64::from(ahead) * 60_000, ahead })
     }
 
     /// Returns the milliseconds since the beginning of 1970 on the local clock.
@@ -94,30 +81,92 @@ impl Stamp {
         write!(f, "{:02}:{:02}:{:02}.{milliseconds:03}", time.hour(), time.minute(), time.second())
     }
 
-    /// Parses a timestamp with or without a fraction of a second, and with a space or a `T` between date and time.
+    /// Parses a timestamp in any of the forms of [`parse_iso`], but without an offset.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (date, time) = text.split_once([' ', 'T'])?;
-        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-        let [year, month, day] = numbers(date, '-')?;
-        let [hour, minute, second] = numbers(time, ':')?;
-        let digits = fraction.get(..fraction.len().min(9))?;
-        let is_number = !digits.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
-        let nanoseconds = is_number.then(|| format!("{digits:0<9}").parse().ok()).flatten()?;
-        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?
-            .and_hms_nano_opt(hour, minute, second, nanoseconds)
-            .map(Self)
+        let (time, offset) = parse_iso(text)?;
+        offset.is_none().then_some(Self(time))
     }
 }
 
-/// Returns three numbers of at most four digits.
-fn numbers(text: &str, separator: char) -> Option<[u32; 3]> {
-    let mut parts = text.split(separator).map(|part| {
-        let is_number = (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| part.parse().ok()).flatten()
-    });
-    let numbers = [parts.next()??, parts.next()??, parts.next()??];
-    parts.next().is_none().then_some(numbers)
+/// Parses `YYYY-MM-DDTHH:MM:SS`, each of date and time also in the other form of ISO 8601 (`YYYYMMDD`, `HHMMSS`), then
+/// optionally a fraction of a second and `Z` or an offset (`+HH`, `+HHMM`, `+HH:MM`). A space may stand for the `T`, and fields
+/// between `-` or `:` may lack their leading zero. `None` for everything else, days and hours that do not exist included.
+pub(crate) fn parse_iso(text: &str) -> Option<(NaiveDateTime, Option<FixedOffset>)> {
+    let mut rest = Digits(text.as_bytes());
+    let year = rest.number(4, 4)?;
+    let is_extended = rest.skip(b"-");
+    let least = if is_extended { 1 } else { 2 };
+    let month = rest.number(least, 2)?;
+    if is_extended && !rest.skip(b"-") {
+        return None;
+    }
+    let day = rest.number(least, 2)?;
+    if !rest.skip(b"Tt ") {
+        return None;
+    }
+    let hour = rest.number(1, 2)?;
+    let is_extended = rest.skip(b":");
+    let least = if is_extended { 1 } else { 2 };
+    let minute = rest.number(least, 2)?;
+    if is_extended && !rest.skip(b":") {
+        return None;
+    }
+    let second = rest.number(least, 2)?;
+    let nanosecond = if rest.skip(b".,") { rest.fraction()? } else { 0 };
+    let offset = if rest.0.is_empty() { None } else { Some(rest.offset()?) };
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    Some((date.and_hms_nano_opt(hour, minute, second, nanosecond)?, offset))
+}
+
+/// The rest of the text of a date.
+struct Digits<'a>(&'a [u8]);
+
+impl Digits<'_> {
+    /// Takes a number of `least` to `most` digits.
+    fn number(&mut self, least: usize, most: usize) -> Option<u32> {
+        let count = self.0.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.0.split_at(count);
+        self.0 = rest;
+        let number = digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+        (count >= least).then_some(number)
+    }
+
+    /// Takes one of `bytes` if it comes next.
+    fn skip(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self.0.first().is_some_and(|first| bytes.contains(first));
+        self.0 = &self.0[usize::from(is_next)..];
+        is_next
+    }
+
+    /// Takes the digits of a fraction of a second. Returns it in nanoseconds, rounded down.
+    fn fraction(&mut self) -> Option<u32> {
+        let before = self.0.len();
+        let digits = self.number(1, 9)?;
+        let count = before - self.0.len();
+        while self.number(1, 1).is_some() {}
+        Some((count..9).fold(digits, |nanoseconds, _| nanoseconds * 10))
+    }
+
+    /// Takes all that is left as an offset.
+    fn offset(&mut self) -> Option<FixedOffset> {
+        let seconds = if self.skip(b"Zz") {
+            0
+        } else {
+            let is_ahead = self.0.first() == Some(&b'+');
+            if !self.skip(b"+-") {
+                return None;
+            }
+            let hours = self.number(2, 2)?;
+            let minutes = if self.skip(b":") || !self.0.is_empty() { self.number(2, 2)? } else { 0 };
+            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
+            if minutes > 59 {
+                return None;
+            }
+            if is_ahead { seconds } else { -seconds }
+        };
+        self.0.is_empty().then(|| FixedOffset::east_opt(seconds)).flatten()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The binder's procedures.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use log::{info, warn};
@@ -55,7 +55,7 @@ fn reachable(endpoint: Endpoint, origin: Origin) -> Endpoint {
     let is_wildcard = network::is_wildcard(&endpoint);
     let host = match origin {
         // Without its interface such an address leads nowhere.
-        Some(IpAddr::V6(ip)) if ip.is_unicast_link_local() => None,
+        Some(ip) if network::is_link_local(ip) => None,
         Some(ip) if is_wildcard || network::is_loopback(&endpoint) => Some(ip),
         None if is_wildcard => Some(network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into())),
         _ => None,

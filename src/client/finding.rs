@@ -9,7 +9,7 @@ use super::locale::Locale;
 use crate::discovery::{Browser, Found};
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Options};
-use crate::rpc::{CallError, Client, Value, tls};
+use crate::rpc::{CallError, Client, Value};
 
 /// How long the network is asked.
 const LOOK: Duration = Duration::from_secs(2);
@@ -124,7 +124,7 @@ pub(super) fn place(options: &Options, name: &str, locale: &Locale) -> Result<Op
     let Some(text) = options.text(name) else { return Ok(None) };
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(format!("--{name} {text:?}: {error}"));
     let endpoint = Endpoint::parse_url(text, port).map_err(|error| usage(&error))?;
-    if endpoint.tls && !tls::IS_BUILT_IN {
+    if endpoint.tls && cfg!(not(feature = "tls")) {
         return Err(usage(&(locale.without_tls)(&endpoint.authority(), &endpoint.host)));
     }
     Ok(Some(endpoint))
@@ -137,7 +137,7 @@ pub(super) fn place(options: &Options, name: &str, locale: &Locale) -> Result<Op
 pub(super) fn trust(options: &Options) -> Result<(), Failure> {
     #[cfg(feature = "tls")]
     if let Some(file) = options.text("ca-file") {
-        tls::trust(file.as_ref())?;
+        crate::rpc::tls::trust(file.as_ref())?;
     }
     let _ = options;
     Ok(())

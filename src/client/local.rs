@@ -164,7 +164,7 @@ impl Local {
             return Ok(Some(host));
         }
         self.looks += 1;
-        if self.host.is_some() && (self.looks < LOOKS || network::interfaces().is_empty()) {
+        if self.host.is_some() && (self.looks < LOOKS || network::networks().is_empty()) {
             return Err(Failure::Failed(self.locale.host_gone.into()));
         }
         Ok(None)

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::link::{Link, Network, Received, is_multicast, wait};
+use super::link::{Link, Received, is_multicast, networks_with, wait};
 use super::packet::{LIFETIME, ServiceInstance};
+use crate::network::Network;
 use crate::program::{Failure, spawn};
 use crate::random;
 
@@ -115,7 +116,7 @@ impl Announcement {
 
     /// Joins networks that are new, and forgets those that have gone.
     fn follow_networks(&mut self) {
-        let mut networks = Network::all(|own| match self.ip {
+        let mut networks = networks_with(|own| match self.ip {
             IpAddr::V4(ip) if ip.is_unspecified() => own.is_ipv4(),
             // It takes both families.
             IpAddr::V6(ip) if ip.is_unspecified() => true,

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Found;
-use super::link::{Link, Network, Received, is_multicast, wait};
+use super::link::{Link, Received, is_multicast, networks_with, wait};
 use super::packet::Heard;
 
 /// The pause before the query is repeated, for replies that were lost, or held back because somebody else asked just before.
@@ -23,7 +23,7 @@ impl Browser {
     /// Begins to listen in the networks of this machine.
     #[must_use]
     pub fn open() -> Self {
-        let links = Network::all(|_| true).into_iter().filter_map(|network| Link::open(network).ok()).collect();
+        let links = networks_with(|_| true).into_iter().filter_map(|network| Link::open(network).ok()).collect();
         Self { links, heard: Heard::default() }
     }
 

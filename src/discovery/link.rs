@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::MAX_PACKET;
-use crate::network::{Interface, interfaces};
+use crate::network::{Network, is_link_local, networks};
 
 /// The multicast groups, and their port.
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -18,50 +18,26 @@ const PORT: u16 = 5353;
 /// Packets read at once, before other sockets have their turn.
 const MAX_AT_ONCE: usize = 32;
 
-/// A network of one family that this machine is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Network {
-    index: u32,
-    /// This machine's address.
-    pub(super) ip: IpAddr,
-    prefix: u32,
-}
-
-impl Network {
-    /// Returns the networks that take multicast and where this machine has an address that is `wanted`: at most one of each family
-    /// for an interface.
-    pub(super) fn all(wanted: impl Fn(IpAddr) -> bool) -> Vec<Self> {
-        let mut networks: Vec<Self> = Vec::new();
-        for Interface { index, ip, prefix, multicast } in interfaces() {
-            let is_same = |network: &Self| network.index == index && network.ip.is_ipv4() == ip.is_ipv4();
-            if multicast && !is_link_local(ip) && wanted(ip) && !networks.iter().any(is_same) {
-                networks.push(Self { index, ip, prefix });
-            }
-        }
-        networks
-    }
-
-    /// Returns whether `ip` is an address in this network.
-    fn contains(&self, ip: IpAddr) -> bool {
-        let bits = |ip| match ip {
-            IpAddr::V4(ip) => u128::from(Ipv4Addr::to_bits(ip)) << 96,
-            IpAddr::V6(ip) => ip.to_bits(),
-        };
-        let difference = (bits(ip) ^ bits(self.ip)).checked_shr(128 - self.prefix.min(128)).unwrap_or(0);
-        ip.is_ipv4() == self.ip.is_ipv4() && (difference == 0 || is_link_local(ip))
-    }
-
-    /// Returns the group of everybody in this network.
-    fn group(&self) -> SocketAddr {
-        match self.ip {
-            IpAddr::V4(_) => (GROUP_V4, PORT).into(),
-            IpAddr::V6(_) => SocketAddrV6::new(GROUP_V6, PORT, 0, self.index).into(),
+/// Returns the networks that take multicast and where this machine has an address that is `wanted`: at most one of each family
+/// for an interface.
+pub(super) fn networks_with(wanted: impl Fn(IpAddr) -> bool) -> Vec<Network> {
+    let mut chosen: Vec<Network> = Vec::new();
+    for network in networks() {
+        let is_same =
+            |other: &Network| other.interface == network.interface && other.ip.is_ipv4() == network.ip.is_ipv4();
+        if network.has_multicast && !is_link_local(network.ip) && wanted(network.ip) && !chosen.iter().any(is_same) {
+            chosen.push(network);
         }
     }
+    chosen
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+/// Returns the group of everybody in a network.
+fn group(network: &Network) -> SocketAddr {
+    match network.ip {
+        IpAddr::V4(_) => (GROUP_V4, PORT).into(),
+        IpAddr::V6(_) => SocketAddrV6::new(GROUP_V6, PORT, 0, network.interface).into(),
+    }
 }
 
 /// A received packet.
@@ -91,7 +67,7 @@ impl AsFd for Link {
 impl Link {
     /// Joins the group in `network`, beside other programs.
     pub(super) fn open(network: Network) -> io::Result<Self> {
-        let group = network.group();
+        let group = group(&network);
         let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
@@ -99,14 +75,14 @@ impl Link {
             IpAddr::V4(ip) => {
                 // Otherwise each packet would be read once for every interface.
                 socket.set_multicast_all_v4(false)?;
-                socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(network.index))?;
+                socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(network.interface))?;
                 socket.set_multicast_if_v4(&ip)?;
                 socket.set_multicast_ttl_v4(255)?;
             }
             // The group's address has the interface in it.
             IpAddr::V6(_) => {
                 socket.set_only_v6(true)?;
-                socket.join_multicast_v6(&GROUP_V6, network.index)?;
+                socket.join_multicast_v6(&GROUP_V6, network.interface)?;
                 socket.set_multicast_hops_v6(255)?;
             }
         }
@@ -118,7 +94,7 @@ impl Link {
 
     /// Sends to everybody in the network. Queries for lost packets are repeated.
     pub(super) fn send(&self, packet: &[u8]) {
-        self.send_to(packet, self.network.group());
+        self.send_to(packet, group(&self.network));
     }
 
     pub(super) fn send_to(&self, packet: &[u8], to: SocketAddr) {
@@ -150,32 +126,4 @@ pub(super) fn wait<'a>(sources: impl Iterator<Item = BorrowedFd<'a>>, deadline: 
     let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
     // After an error the caller looks at the sockets all the same.
     let _ = poll(&mut sources, timeout);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_contains_its_addresses_only() {
-        let is_in = |own: &str, prefix, ip: &str| {
-            Network { index: 1, ip: own.parse().unwrap(), prefix }.contains(ip.parse().unwrap())
-        };
-        for (own, prefix, ip, expected) in [
-            ("192.168.1.7", 24, "192.168.1.200", true),
-            ("192.168.1.7", 24, "192.168.2.7", false),
-            ("192.168.1.7", 16, "192.168.2.7", true),
-            ("192.168.1.7", 32, "192.168.1.7", true),
-            ("192.168.1.7", 32, "192.168.1.8", false),
-            ("192.168.1.7", 0, "8.8.8.8", true),
-            ("192.168.1.7", 0, "fd00::7", false),
-            ("fd00::7", 64, "fd00::ff:8", true),
-            ("fd00::7", 64, "fd00:0:0:1::7", false),
-            ("fd00::7", 64, "fe80::8", true),
-            ("fd00::7", 128, "fd00::7", true),
-            ("fd00::7", 0, "192.168.1.7", false),
-        ] {
-            assert_eq!(is_in(own, prefix, ip), expected, "{own}/{prefix} {ip}");
-        }
-    }
 }

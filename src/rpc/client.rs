@@ -13,6 +13,7 @@
 mod connection;
 mod exchange;
 mod stream;
+#[cfg(feature = "tls")]
 pub mod tls;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use super::credentials::Credentials;
 use super::{DocumentLimits, Fault, ReadError, Value, read_response, write};
 use crate::endpoint::Endpoint;
-use exchange::{HttpRequest, exchange};
+use exchange::HttpRequest;
 pub use stream::{EventStream, StreamEvent};
 
 /// The longest time that connecting may take.
@@ -122,7 +123,7 @@ impl Client {
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         let body = write::call(method, params);
         let headers = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n", body.len());
-        let body = exchange(&self.request("POST /RPC2", headers, &body), self.timeout)?;
+        let body = self.request("POST /RPC2", headers, &body)?.send(self.timeout)?.0.whole()?;
         read_response(&body, &answer_limits())?.map_err(CallError::Fault)
     }
 
@@ -139,14 +140,15 @@ impl Client {
             line.push('=');
             percent_encode(value, &mut line);
         }
-        EventStream::open(&self.request(&line, "Accept: text/event-stream\r\n".into(), ""), time)
+        EventStream::open(&self.request(&line, "Accept: text/event-stream\r\n".into(), "")?, time)
     }
 
-    fn request<'a>(&'a self, line: &'a str, mut headers: String, body: &'a str) -> HttpRequest<'a> {
+    fn request<'a>(&'a self, line: &'a str, mut headers: String, body: &'a str) -> Result<HttpRequest<'a>, CallError> {
+        let server = self.server.as_ref().map_err(|wrong| CallError::NotReached((*wrong).to_owned()))?;
         if let Some(credentials) = &self.authorization {
             headers.push_str(&format!("Authorization: {credentials}\r\n"));
         }
-        HttpRequest { server: self.server.as_ref().map_err(|wrong| *wrong), line, headers, body }
+        Ok(HttpRequest { server, line, headers, body })
     }
 }
 

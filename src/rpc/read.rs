@@ -47,21 +47,7 @@ impl Default for DocumentLimits {
 /// # Errors
 /// See [`ReadError`].
 pub fn read_call(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
-    let scanned = SubsetReader::new(body).and_then(|mut source| DocumentReader::new(&mut source, limits).call());
-    match scanned {
-        // Both sources count alike, so what is too much for one is too much for the other.
-        Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
-        Err(_) => read_call_with_xml_rs(body, limits),
-    }
-}
-
-/// Reads a call without the fast path, for comparison with [`read_call`].
-#[doc(hidden)]
-pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
-    let mut source = XmlRsReader::new(body);
-    let mut reader = DocumentReader::new(&mut source, limits);
-    let call = reader.call();
-    reader.or_not_even_xml(call)
+    read(body, limits, |reader| reader.call())
 }
 
 /// Reads a reply: a value or a fault. A reply without a value, which some servers send, is [`Value::Nil`].
@@ -69,21 +55,39 @@ pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Cal
 /// # Errors
 /// See [`ReadError`].
 pub fn read_response(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
-    let scanned = SubsetReader::new(body).and_then(|mut source| DocumentReader::new(&mut source, limits).response());
-    match scanned {
-        // Both sources count alike, so what is too much for one is too much for the other.
-        Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
-        Err(_) => read_response_with_xml_rs(body, limits),
-    }
+    read(body, limits, |reader| reader.response())
+}
+
+/// Reads a call without the fast path, for comparison with [`read_call`].
+#[doc(hidden)]
+pub fn read_call_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Call, ReadError> {
+    read_with_xml_rs(body, limits, |reader| reader.call())
 }
 
 /// Reads a reply without the fast path, for comparison with [`read_response`].
 #[doc(hidden)]
 pub fn read_response_with_xml_rs(body: &[u8], limits: &DocumentLimits) -> Result<Result<Value, Fault>, ReadError> {
+    read_with_xml_rs(body, limits, |reader| reader.response())
+}
+
+/// Reads one kind of document.
+type Grammar<T> = fn(&mut DocumentReader<'_, '_>) -> Result<T, ReadError>;
+
+fn read<T>(body: &[u8], limits: &DocumentLimits, grammar: Grammar<T>) -> Result<T, ReadError> {
+    let scanned = SubsetReader::new(body)
+        .and_then(|mut source| grammar(&mut DocumentReader { source: &mut source, limits, depth: 0, elements: 0 }));
+    match scanned {
+        // Both sources count alike, so what is too much for one is too much for the other.
+        Ok(_) | Err(ReadError::TooMuch(_)) => scanned,
+        Err(_) => read_with_xml_rs(body, limits, grammar),
+    }
+}
+
+fn read_with_xml_rs<T>(body: &[u8], limits: &DocumentLimits, grammar: Grammar<T>) -> Result<T, ReadError> {
     let mut source = XmlRsReader::new(body);
-    let mut reader = DocumentReader::new(&mut source, limits);
-    let response = reader.response();
-    reader.or_not_even_xml(response)
+    let mut reader = DocumentReader { source: &mut source, limits, depth: 0, elements: 0 };
+    let result = grammar(&mut reader);
+    reader.or_not_even_xml(result)
 }
 
 /// Reads base64 (RFC 4648). Peers disagree on whether the end is padded; but padding that is there must be right.
@@ -105,11 +109,7 @@ struct DocumentReader<'r, 'd> {
     elements: usize,
 }
 
-impl<'r, 'd> DocumentReader<'r, 'd> {
-    fn new(source: &'r mut dyn Source<'d>, limits: &'r DocumentLimits) -> Self {
-        DocumentReader { source, limits, depth: 0, elements: 0 }
-    }
-
+impl<'d> DocumentReader<'_, 'd> {
     fn call(&mut self) -> Result<Call, ReadError> {
         self.open(Tag::MethodCall, "<methodCall>")?;
         self.open(Tag::MethodName, "<methodName>")?;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use chrono::{Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
+use chrono::{Datelike as _, FixedOffset, NaiveDateTime, Timelike as _};
+
+use crate::stamp::parse_iso;
 
 /// A value of XML-RPC.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,36 +121,11 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Reads `YYYYMMDDTHH:MM:SS`, each of date and time also in the other form of ISO 8601 (`YYYY-MM-DD`, `HHMMSS`), then
-    /// optionally a fraction of a second, which is dropped, then optionally `Z` or an offset (`+HH`, `+HHMM`, `+HH:MM`). A space
-    /// may stand for the `T`. `None` for everything else, days and hours that do not exist included.
+    /// Reads `YYYYMMDDTHH:MM:SS` and the other forms of ISO 8601 that [`parse_iso`] knows. A fraction of a second is dropped, and
+    /// white space around it ignored.
     pub fn parse(text: &str) -> Option<DateTime> {
-        let mut rest = Digits(text.trim_matches(is_white_space).as_bytes());
-        let year = rest.number(4)?;
-        let extended = rest.skip(b'-');
-        let month = rest.number(2)?;
-        if extended && !rest.skip(b'-') {
-            return None;
-        }
-        let day = rest.number(2)?;
-        if !(rest.skip(b'T') || rest.skip(b't') || rest.skip(b' ')) {
-            return None;
-        }
-        let hour = rest.number(2)?;
-        let extended = rest.skip(b':');
-        let minute = rest.number(2)?;
-        if extended && !rest.skip(b':') {
-            return None;
-        }
-        let second = rest.number(2)?;
-        if rest.skip(b'.') || rest.skip(b',') {
-            rest.number(1)?;
-            while rest.number(1).is_some() {}
-        }
-        let offset = rest.offset()?;
-        let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
-        let time = NaiveTime::from_hms_opt(hour, minute, second)?;
-        Some(DateTime { stated: NaiveDateTime::new(date, time), offset })
+        let (time, offset) = parse_iso(text.trim_matches(is_white_space))?;
+        Some(DateTime { stated: time.with_nanosecond(0)?, offset })
     }
 
     /// Returns the time as it was written, in the zone that the peer meant.
@@ -168,53 +145,6 @@ impl fmt::Display for DateTime {
         let (date, time) = (self.stated.date(), self.stated.time());
         write!(f, "{:04}{:02}{:02}", date.year(), date.month(), date.day())?;
         write!(f, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
-    }
-}
-
-/// The rest of the text of a date.
-struct Digits<'a>(&'a [u8]);
-
-impl Digits<'_> {
-    /// Takes a number of exactly `digits` digits.
-    fn number(&mut self, digits: usize) -> Option<u32> {
-        let (number, rest) = self.0.split_at_checked(digits)?;
-        let number =
-            number.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))?;
-        self.0 = rest;
-        Some(number)
-    }
-
-    /// Takes `byte` if it comes next.
-    fn skip(&mut self, byte: u8) -> bool {
-        let rest = self.0.strip_prefix(&[byte]);
-        self.0 = rest.unwrap_or(self.0);
-        rest.is_some()
-    }
-
-    /// Takes all that is left as an offset. The outer `None` says that it is not one, the inner one that nothing is left.
-    fn offset(&mut self) -> Option<Option<FixedOffset>> {
-        if self.0.is_empty() {
-            return Some(None);
-        }
-        let seconds = if self.skip(b'Z') || self.skip(b'z') {
-            0
-        } else {
-            let sign = match (self.skip(b'+'), self.skip(b'-')) {
-                (true, _) => 1,
-                (_, true) => -1,
-                _ => return None,
-            };
-            let hours = self.number(2)?;
-            let colon = self.skip(b':');
-            let minutes = match self.number(2) {
-                Some(minutes) if minutes < 60 => minutes,
-                None if !colon => 0,
-                _ => return None,
-            };
-            sign * i32::try_from(hours * 3600 + minutes * 60).ok()?
-        };
-        let offset = FixedOffset::east_opt(seconds)?;
-        self.0.is_empty().then_some(Some(offset))
     }
 }
 

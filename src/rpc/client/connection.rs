@@ -1,66 +1,33 @@
-//! Connections on which nothing takes longer than it may.
+//! Connections to servers, on which nothing takes longer than it may.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tls")]
 use super::tls;
 use crate::endpoint::Endpoint;
 
-/// Connects to `endpoint` until `deadline`.
-pub(super) fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Connection, String> {
-    let stream = connect_tcp(endpoint, deadline)?;
-    if endpoint.tls {
-        return tls::connect(stream, &endpoint.host, deadline);
-    }
-    Ok(Connection::Plain(stream))
+/// The bytes of a TCP connection, as they are or protected by TLS.
+pub(super) trait TcpBased: Read + Write + Send {
+    fn socket(&self) -> &TcpStream;
 }
 
-/// A connection to a server.
-pub(super) enum Connection {
-    /// As it is.
-    Plain(TcpStream),
-    /// Protected by TLS.
-    #[cfg(feature = "tls")]
-    Tls(Box<tls::Stream>),
-}
-
-impl Connection {
+impl TcpBased for TcpStream {
     fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.get_ref(),
-        }
+        self
     }
 }
 
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.read(buffer),
-        }
+/// Connects to `endpoint` until `deadline`.
+pub(super) fn connect(endpoint: &Endpoint, deadline: Instant) -> Result<Box<dyn TcpBased>, String> {
+    if !endpoint.tls {
+        return Ok(Box::new(connect_tcp(endpoint, deadline)?));
     }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.flush(),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.flush(),
-        }
-    }
+    #[cfg(feature = "tls")]
+    return tls::connect(connect_tcp(endpoint, deadline)?, &endpoint.host, deadline);
+    #[cfg(not(feature = "tls"))]
+    Err("this program is built without TLS".into())
 }
 
 fn connect_tcp(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, String> {
@@ -97,17 +64,13 @@ fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, Str
 
 /// A connection on which nothing takes longer than until the deadline.
 pub(super) struct Timed {
-    stream: Connection,
-    deadline: Instant,
-    time: Duration,
+    pub(super) stream: Box<dyn TcpBased>,
+    pub(super) deadline: Instant,
+    /// The whole time that ends then, for messages.
+    pub(super) time: Duration,
 }
 
 impl Timed {
-    /// A connection for what takes `time` and ends at `deadline`.
-    pub(super) fn new(stream: Connection, deadline: Instant, time: Duration) -> Self {
-        Self { stream, deadline, time }
-    }
-
     /// Moves the deadline: what follows may take `time`.
     pub(super) fn allow(&mut self, time: Duration) {
         self.time = time;
@@ -135,24 +98,18 @@ impl Timed {
         }
     }
 
-    /// With TLS both reading and writing can do both.
+    /// Sets both, because with TLS reading can write and writing can read.
     fn set_timeouts(&self) -> io::Result<()> {
-        let left = Some(self.left()?);
-        self.stream.socket().set_write_timeout(left)?;
-        self.stream.socket().set_read_timeout(left)
-    }
-
-    fn left(&self) -> io::Result<Duration> {
         let left = left(self.deadline);
-        if left.is_zero() { Err(self.expired()) } else { Ok(left) }
-    }
-
-    fn expired(&self) -> io::Error {
-        io::Error::new(io::ErrorKind::TimedOut, format!("not within {:?}", self.time))
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("not within {:?}", self.time)));
+        }
+        self.stream.socket().set_write_timeout(Some(left))?;
+        self.stream.socket().set_read_timeout(Some(left))
     }
 }
 
-/// Returns whether to go on: [`Timed::left`] notices an expired timeout.
+/// Fails with `error` unless the call can be made again: [`Timed::set_timeouts`] notices an expired deadline.
 pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),

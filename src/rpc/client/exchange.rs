@@ -22,7 +22,7 @@ const MAX_CHUNK_LINE: u64 = 256;
 
 /// A request to a server.
 pub(super) struct HttpRequest<'a> {
-    pub(super) server: Result<&'a Endpoint, &'static str>,
+    pub(super) server: &'a Endpoint,
     /// Method and target, such as `POST /RPC2`.
     pub(super) line: &'a str,
     /// Header lines, each with its line break.
@@ -30,46 +30,29 @@ pub(super) struct HttpRequest<'a> {
     pub(super) body: &'a str,
 }
 
-/// Sends a request, and reads the body of the reply. All of it takes at most `time`.
-pub(super) fn exchange(request: &HttpRequest<'_>, time: Duration) -> Result<Vec<u8>, CallError> {
-    whole(open(request, time)?.0)
-}
-
-/// Reads a body that has an end.
-fn whole(body: impl Read) -> Result<Vec<u8>, CallError> {
-    let mut content = Vec::new();
-    body.take(MAX_ANSWER + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() as u64 > MAX_ANSWER {
-        return Err(CallError::Malformed(format!("it has more than {MAX_ANSWER} bytes")));
+impl HttpRequest<'_> {
+    /// Sends the request, and reads the head of the reply. Both and the body take at most `time` together. Returns the body, which
+    /// [`Timed::allow`] gives more time, and its content type.
+    pub(super) fn send(&self, time: Duration) -> Result<(Body<BufReader<Timed>>, Option<String>), CallError> {
+        let deadline = Instant::now() + time;
+        let Self { server, line, headers, body } = self;
+        let stream = connect(server, deadline.min(Instant::now() + CONNECT_TIMEOUT)).map_err(CallError::NotReached)?;
+        let mut stream = Timed { stream, deadline, time };
+        let address = server.authority();
+        let text = format!(
+            "{line} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {}/{}\r\n{headers}Connection: close\r\n\r\n{body}",
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+        );
+        // A server that refuses a call may reply and close before it has read all of it.
+        let sent = stream.send(text.as_bytes());
+        let mut stream = BufReader::new(stream);
+        let head = read_reply(&mut stream).map_err(|error| match (error, sent) {
+            (CallError::NoAnswer(_), Err(error)) => failed(error),
+            (error, _) => error,
+        })?;
+        Ok((Body::new(stream, head.framing), head.content_type))
     }
-    Ok(content)
-}
-
-/// Sends a request, and reads the head of the reply. Both and the body take at most `time` together. Returns the body, which
-/// [`Timed::allow`] gives more time, and its content type.
-pub(super) fn open(
-    request: &HttpRequest<'_>,
-    time: Duration,
-) -> Result<(Body<BufReader<Timed>>, Option<String>), CallError> {
-    let deadline = Instant::now() + time;
-    let HttpRequest { server, line, headers, body } = request;
-    let server = server.map_err(|wrong| CallError::NotReached(wrong.to_owned()))?;
-    let stream = connect(server, deadline.min(Instant::now() + CONNECT_TIMEOUT)).map_err(CallError::NotReached)?;
-    let mut stream = Timed::new(stream, deadline, time);
-    let address = server.authority();
-    let text = format!(
-        "{line} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {}/{}\r\n{headers}Connection: close\r\n\r\n{body}",
-        env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_VERSION"),
-    );
-    // A server that refuses a call may reply and close before it has read all of it.
-    let sent = stream.send(text.as_bytes());
-    let mut stream = BufReader::new(stream);
-    let head = read_reply(&mut stream).map_err(|error| match (error, sent) {
-        (CallError::NoAnswer(_), Err(error)) => failed(error),
-        (error, _) => error,
-    })?;
-    Ok((Body { stream, framing: head.framing }, head.content_type))
 }
 
 fn malformed(what: &str) -> io::Error {
@@ -97,17 +80,12 @@ struct Head {
     retry_after: Option<u64>,
 }
 
-/// How the end of a body is told.
+/// The ways in which a reply tells where its body ends.
+#[derive(Debug, Clone, Copy)]
 enum Framing {
-    /// After so many more bytes.
-    Sized(u64),
-    /// Within a chunk that has so many more bytes.
-    Chunk(u64),
-    /// Before the size of a chunk; the line break of the chunk before it still follows.
-    ChunkSize {
-        is_first: bool,
-    },
     UntilClosed,
+    Sized(u64),
+    Chunked,
 }
 
 /// Reads the head of the reply, which must be one of success (2xx).
@@ -152,11 +130,11 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
             if !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(malformed("it has a transfer encoding other than chunked"));
             }
-            head.framing = Framing::ChunkSize { is_first: true };
+            head.framing = Framing::Chunked;
         } else if header.name.eq_ignore_ascii_case("Content-Length") {
             let size =
                 text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed("its length is not a number"))?;
-            if !matches!(head.framing, Framing::ChunkSize { .. }) {
+            if !matches!(head.framing, Framing::Chunked) {
                 head.framing = Framing::Sized(size);
             }
         } else if header.name.eq_ignore_ascii_case("Content-Type") {
@@ -172,56 +150,67 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
 pub(super) struct Body<R> {
     stream: R,
     framing: Framing,
+    /// The bytes that are left of it, or of the current chunk.
+    left: u64,
+    /// If a chunk was begun.
+    has_begun: bool,
 }
 
-impl<R> Body<R> {
+impl<R: BufRead> Body<R> {
+    fn new(stream: R, framing: Framing) -> Self {
+        let left = match framing {
+            Framing::UntilClosed => u64::MAX,
+            Framing::Sized(size) => size,
+            Framing::Chunked => 0,
+        };
+        Self { stream, framing, left, has_begun: false }
+    }
+
     pub(super) fn get_mut(&mut self) -> &mut R {
         &mut self.stream
+    }
+
+    /// Reads all of a body that has an end.
+    pub(super) fn whole(self) -> Result<Vec<u8>, CallError> {
+        let mut content = Vec::new();
+        self.take(MAX_ANSWER + 1).read_to_end(&mut content).map_err(failed)?;
+        if content.len() as u64 > MAX_ANSWER {
+            return Err(CallError::Malformed(format!("it has more than {MAX_ANSWER} bytes")));
+        }
+        Ok(content)
+    }
+
+    /// Reads the line with the size of the next chunk, and before it the line break that ends the last one.
+    fn next_chunk(&mut self) -> io::Result<()> {
+        if self.has_begun && !read_line(&mut self.stream, MAX_CHUNK_LINE)?.trim_ascii().is_empty() {
+            return Err(malformed("a chunk of it is longer than announced"));
+        }
+        self.has_begun = true;
+        let line = read_line(&mut self.stream, MAX_CHUNK_LINE)?;
+        let Ok(httparse::Status::Complete((_, size))) = httparse::parse_chunk_size(&line) else {
+            return Err(malformed("a chunk of it has no size"));
+        };
+        self.left = size;
+        if size == 0 {
+            // What may follow the last chunk says nothing that matters here.
+            self.framing = Framing::Sized(0);
+        }
+        Ok(())
     }
 }
 
 impl<R: BufRead> Read for Body<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
+        if self.left == 0 && matches!(self.framing, Framing::Chunked) {
+            self.next_chunk()?;
         }
-        loop {
-            let (left, is_chunk) = match self.framing {
-                Framing::UntilClosed => return self.stream.read(buffer),
-                Framing::Sized(0) => return Ok(0),
-                Framing::Sized(left) => (left, false),
-                Framing::Chunk(0) => {
-                    self.framing = Framing::ChunkSize { is_first: false };
-                    continue;
-                }
-                Framing::Chunk(left) => (left, true),
-                Framing::ChunkSize { is_first } => {
-                    let size = read_chunk_size(&mut self.stream, is_first)?;
-                    // What may follow the last chunk says nothing that matters here.
-                    self.framing = if size == 0 { Framing::Sized(0) } else { Framing::Chunk(size) };
-                    continue;
-                }
-            };
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let count = self.stream.read(&mut buffer[..most])?;
-            if count == 0 {
-                return Err(cut_off());
-            }
-            let left = left - count as u64;
-            self.framing = if is_chunk { Framing::Chunk(left) } else { Framing::Sized(left) };
-            return Ok(count);
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.stream.read(&mut buffer[..most])?;
+        if count == 0 && most > 0 && !matches!(self.framing, Framing::UntilClosed) {
+            return Err(cut_off());
         }
-    }
-}
-
-fn read_chunk_size(stream: &mut impl BufRead, is_first: bool) -> io::Result<u64> {
-    if !is_first && !read_line(stream, MAX_CHUNK_LINE)?.trim_ascii().is_empty() {
-        return Err(malformed("a chunk of it is longer than announced"));
-    }
-    let line = read_line(stream, MAX_CHUNK_LINE)?;
-    match httparse::parse_chunk_size(&line) {
-        Ok(httparse::Status::Complete((_, size))) => Ok(size),
-        _ => Err(malformed("a chunk of it has no size")),
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 
@@ -243,7 +232,7 @@ mod tests {
         // In pieces of three bytes, so that no boundary falls where it is convenient.
         let mut stream = BufReader::with_capacity(3, bytes);
         let framing = read_reply(&mut stream)?.framing;
-        Ok(String::from_utf8(whole(Body { stream, framing })?).unwrap())
+        Ok(String::from_utf8(Body::new(stream, framing).whole()?).unwrap())
     }
 
     #[test]
@@ -331,7 +320,7 @@ mod tests {
         let endless = |head: &'static str| {
             let mut stream = BufReader::new(head.as_bytes().chain(io::repeat(b'0')));
             let framing = read_reply(&mut stream).unwrap().framing;
-            whole(Body { stream, framing })
+            Body::new(stream, framing).whole()
         };
         for head in [
             "HTTP/1.1 200 OK\r\n\r\n",

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::Duration;
 
 use super::connection::Timed;
-use super::exchange::{Body, HttpRequest, failed, open};
+use super::exchange::{Body, HttpRequest, failed};
 use super::{CallError, answer_limits};
 use crate::rpc::{Value, read_response};
 
@@ -45,7 +45,7 @@ pub struct EventStream {
 impl EventStream {
     /// Opens the stream; the first event has to come within `time`, and later ones or comments within 40 s each.
     pub(super) fn open(request: &HttpRequest<'_>, time: Duration) -> Result<Self, CallError> {
-        let (body, content_type) = open(request, time)?;
+        let (body, content_type) = request.send(time)?;
         if content_type.is_none_or(|kind| !kind.to_ascii_lowercase().starts_with("text/event-stream")) {
             return Err(CallError::Malformed("it is no stream of events".into()));
         }

@@ -114,25 +114,23 @@ impl Opener {
     /// Opens the stream: `first` is sent at once, and then the events of `feed` that are published from now on and that
     /// `reader` may see. `guard` is dropped when the stream has ended, by the thread that writes. Does not block.
     pub fn open(self, streams: &Streams, feed: u64, reader: u64, mut first: String, guard: impl Send + 'static) {
+        let Some(exchange) = self.responder.into_stream() else { return };
         first.insert_str(0, HEAD);
-        let sent = self.responder.into_stream();
-        let connection = sent.as_ref().map_or(0, Sent::id);
-        let outlet = Outlet { sent, _guard: Box::new(guard) };
-        let stream = Stream::new(connection, outlet, reader, first.into_bytes());
-        streams.push(Command::Open(feed, stream));
+        let connection = exchange.id();
+        let outlet = Outlet { exchange, _guard: Box::new(guard) };
+        streams.push(Command::Open(feed, Stream::new(connection, outlet, reader, first.into_bytes())));
     }
 }
 
 /// The connection of a stream. The guard goes last: by then the connection is closed.
 struct Outlet {
-    /// `None` if the connection was lost before.
-    sent: Option<Sent>,
+    exchange: Sent,
     _guard: Box<dyn Send>,
 }
 
 impl Write for Outlet {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sent.as_mut().ok_or(io::ErrorKind::NotConnected)?.write(bytes)
+        self.exchange.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -155,8 +153,6 @@ struct Inbox {
     commands: Vec<Command>,
     /// The bytes with which the streams among them begin.
     first_bytes: usize,
-    /// If the thread waits for commands.
-    is_asleep: bool,
     is_closed: bool,
 }
 
@@ -228,9 +224,7 @@ impl Streams {
             inbox.first_bytes += stream.first.len();
         }
         inbox.commands.push(command);
-        if std::mem::take(&mut inbox.is_asleep) {
-            self.shared.condvar.notify_one();
-        }
+        self.shared.condvar.notify_one();
     }
 }
 
@@ -247,17 +241,14 @@ impl Shared {
     fn wait(&self, deadline: Option<Instant>) -> Option<Vec<Command>> {
         let mut inbox = self.inbox.lock();
         while inbox.commands.is_empty() && !inbox.is_closed {
-            inbox.is_asleep = true;
-            match deadline {
-                None => self.condvar.wait(&mut inbox),
-                Some(deadline) => {
-                    if self.condvar.wait_until(&mut inbox, deadline).timed_out() {
-                        break;
-                    }
-                }
+            let Some(deadline) = deadline else {
+                self.condvar.wait(&mut inbox);
+                continue;
+            };
+            if self.condvar.wait_until(&mut inbox, deadline).timed_out() {
+                break;
             }
         }
-        inbox.is_asleep = false;
         inbox.first_bytes = 0;
         self.has_room.notify_all();
         (!inbox.is_closed).then(|| std::mem::take(&mut inbox.commands))

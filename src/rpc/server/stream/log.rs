@@ -107,12 +107,12 @@ impl EventLog {
         (text, next, is_last)
     }
 
-    /// Returns where a reader stands after `sent` bytes of a text from `position` on: the entry of which the next byte is, and
-    /// how much of it is out. An entry that is written but held back by the writer counts as not out until then.
+    /// Returns the place of a reader after `sent` bytes of the text from `position` on: the entry of which the next byte is, and
+    /// the bytes of it that are out.
     pub(super) fn place(&self, mut position: u64, reader: u64, mut sent: usize) -> (u64, usize) {
         for entry in self.entries.range(self.index(position)..) {
             if entry.to.includes(reader) {
-                if sent <= entry.event.len() {
+                if sent < entry.event.len() {
                     return (position, sent);
                 }
                 sent -= entry.event.len();

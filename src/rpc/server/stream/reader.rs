@@ -89,57 +89,34 @@ impl<W: Write> Stream<W> {
     }
 
     fn write(&mut self, log: &EventLog, joined: &mut Option<JoinedEvents>) -> Standing {
-        // The writer itself may hold back some bytes.
-        if self.stuck.is_some() {
-            match self.put(&[], 0).0 {
-                Progress::Done => {}
-                Progress::Blocked => return Standing::Stuck,
-                Progress::Broken => return Standing::Ended,
-            }
-        }
         if !self.first.is_empty() {
-            let first = std::mem::take(&mut self.first);
-            let (progress, sent) = self.put(&first, self.offset);
-            match progress {
-                Progress::Done => self.offset = 0,
-                Progress::Blocked => {
-                    (self.first, self.offset) = (first, sent);
-                    return Standing::Stuck;
-                }
-                Progress::Broken => return Standing::Ended,
+            let standing = write_some(&mut self.writer, &self.first, &mut self.offset);
+            if standing != Standing::Current {
+                return standing;
             }
+            (self.first, self.offset) = (Vec::new(), 0);
         }
         if self.offset > 0
             && let Some(entry) = log.get(self.position)
         {
-            let (progress, sent) = self.put(&entry.event, self.offset);
-            match progress {
-                Progress::Done => (self.offset, self.position) = (0, self.position + 1),
-                Progress::Blocked => {
-                    self.offset = sent;
-                    return Standing::Stuck;
-                }
-                Progress::Broken => return Standing::Ended,
+            let standing = write_some(&mut self.writer, &entry.event, &mut self.offset);
+            if standing != Standing::Current {
+                return standing;
             }
+            (self.position, self.offset) = (self.position + 1, 0);
             if entry.is_last {
                 return Standing::Ended;
             }
         }
         while self.position < log.end() {
             let (text, next, is_last) = log.text(self.position, self.reader, joined);
-            if text.is_empty() {
-                self.position = next;
-                continue;
+            let mut sent = 0;
+            let standing = write_some(&mut self.writer, &text, &mut sent);
+            if standing != Standing::Current {
+                (self.position, self.offset) = log.place(self.position, self.reader, sent);
+                return standing;
             }
-            let (progress, sent) = self.put(&text, 0);
-            match progress {
-                Progress::Done => self.position = next,
-                Progress::Blocked => {
-                    (self.position, self.offset) = log.place(self.position, self.reader, sent);
-                    return Standing::Stuck;
-                }
-                Progress::Broken => return Standing::Ended,
-            }
+            self.position = next;
             if is_last {
                 return Standing::Ended;
             }
@@ -147,54 +124,28 @@ impl<W: Write> Stream<W> {
         Standing::Current
     }
 
-    /// Writes `bytes` from `sent` on. Returns how much of them is out now.
-    fn put(&mut self, bytes: &[u8], mut sent: usize) -> (Progress, usize) {
-        let progress = write_some(&mut self.writer, bytes, &mut sent);
-        (progress, sent)
-    }
-
     /// Writes a comment, if nothing else is on its way.
     pub(super) fn keep_alive(&mut self, now: Instant) -> Standing {
         if self.stuck.is_some() {
             return Standing::Stuck;
         }
-        match self.put(COMMENT, 0).0 {
-            Progress::Done => Standing::Current,
-            Progress::Blocked => {
-                self.stuck = Some(Stuck { since: now, pause: FIRST_PAUSE, retry_at: now + FIRST_PAUSE });
-                Standing::Stuck
-            }
-            Progress::Broken => Standing::Ended,
+        let standing = write_some(&mut self.writer, COMMENT, &mut 0);
+        if standing == Standing::Stuck {
+            self.stuck = Some(Stuck { since: now, pause: FIRST_PAUSE, retry_at: now + FIRST_PAUSE });
         }
+        standing
     }
-}
-#[derive(Debug)]
-enum Progress {
-    Done,
-    /// The peer does not read as fast as we write.
-    Blocked,
-    /// The connection is gone.
-    Broken,
 }
 
-/// Writes what is missing of `bytes`, as much as the socket takes at once.
-fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Progress {
-    loop {
-        let result = if *sent < bytes.len() {
-            writer.write(&bytes[*sent..]).map(|count| *sent += count)
-        } else {
-            match writer.flush() {
-                Ok(()) => return Progress::Done,
-                Err(error) => Err(error),
-            }
-        };
-        match result {
-            Ok(()) => {}
+/// Writes what is missing of `bytes` after the first `sent`, as much as the connection takes at once.
+fn write_some(writer: &mut dyn Write, bytes: &[u8], sent: &mut usize) -> Standing {
+    while *sent < bytes.len() {
+        match writer.write(&bytes[*sent..]) {
+            Ok(count) => *sent += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Progress::Blocked;
-            }
-            Err(_) => return Progress::Broken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Standing::Stuck,
+            Err(_) => return Standing::Ended,
         }
     }
+    Standing::Current
 }
