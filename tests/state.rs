@@ -213,6 +213,18 @@ fn timestamps_increase_whatever_the_clock_does_and_times_are_true() {
 }
 
 #[test]
+fn an_idle_time_of_zero_removes_nobody() {
+    let limits = Limits { user_idle: Duration::ZERO, room_idle: Duration::ZERO, ..Limits::default() };
+    let mut scene = Scene::with(limits, &["ana"]);
+    scene.create("empty").unwrap();
+    for _ in 0..2 {
+        scene.sweep();
+        assert_eq!((scene.core.counts().users, scene.core.counts().rooms), (1, 2));
+        scene.pass(Duration::from_secs(365 * 86_400));
+    }
+}
+
+#[test]
 fn empty_rooms_and_silent_users_go_and_those_who_wait_stay() {
     let limits =
         Limits { user_idle: Duration::from_secs(900), room_idle: Duration::from_secs(300), ..Limits::default() };

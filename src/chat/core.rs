@@ -425,9 +425,9 @@ impl<T: Ticket> Core<T> {
     }
 }
 
-/// Returns whether `time` has passed since then.
+/// Returns whether `time` has passed since then; zero is a time that never passes.
 fn is_past(since: Option<Instant>, time: Duration, now: Instant) -> bool {
-    since.is_none_or(|since| now.saturating_duration_since(since) >= time)
+    !time.is_zero() && since.is_none_or(|since| now.saturating_duration_since(since) >= time)
 }
 
 impl Presence {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::bounded;
+use super::limits::{DAY, KEEP_HISTORY, bounded};
 #[cfg(feature = "share")]
 use super::share::{Share, ShareConfig};
 use super::{FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
@@ -13,7 +13,7 @@ use crate::secret::Salt;
 
 /// The options of every log.
 pub(super) const FLAGS: &[Flag] = &[Flag::value(
-    "keep-history",
+    KEEP_HISTORY,
     "DAYS",
     Some("30"),
     "How long the history of a room is kept that was removed; 0 for not at all.",
@@ -39,9 +39,9 @@ impl KeeperConfig {
     pub(super) fn from_options(options: &Options, limits: &mut Limits) -> Result<Self, Failure> {
         let keeper = Self::read(options)?;
         if !matches!(keeper, Self::Nothing) {
-            limits.keep_history = Duration::from_secs(bounded(options, "keep-history", 0..=36_500)? * 86_400);
-        } else if options.has("keep-history") {
-            return Err(Failure::Usage("--keep-history needs --data DIR".into()));
+            limits.keep_history = Duration::from_secs(bounded(options, KEEP_HISTORY, 0..=36_500)? * DAY);
+        } else if options.has(KEEP_HISTORY) {
+            return Err(Failure::Usage(format!("--{KEEP_HISTORY} needs --data DIR")));
         }
         Ok(keeper)
     }

@@ -7,6 +7,11 @@ use super::streams::MAX_USER_STREAMS;
 use super::wire::largest_message;
 use crate::program::{Failure, Flag, Options};
 
+/// The option of [`Limits::keep_history`], which is for servers with a log.
+pub(super) const KEEP_HISTORY: &str = "keep-history";
+/// Its unit: seconds of a day.
+pub(super) const DAY: u64 = 86_400;
+
 /// The types of a limit: a number, or a time in whole seconds.
 trait Quantity: Copy {
     fn from_number(number: u64) -> Self;
@@ -40,10 +45,20 @@ impl Quantity for Duration {
     }
 }
 
-/// Makes all there is of a limit from its one row: the field, the option, its default and bounds, and what
+/// Whose a limit is.
+#[cfg(feature = "share")]
+#[derive(PartialEq)]
+enum Scope {
+    /// The chat's: it decides what becomes of an entry, or when something is idle, so all servers of a chat have the same.
+    Chat,
+    /// Each server's own.
+    Server,
+}
+
+/// Makes all there is of a limit from its one row: the field, the option, whose it is, its default and bounds, and what
 /// `system.getCapabilities` publishes, which is named like the option with underscores.
 macro_rules! limits {
-    ($($field:ident: $type:ty, $option:literal $unit:literal, $default:literal in $least:literal..=$most:literal, $help:literal;)+) => {
+    ($($scope:ident $field:ident: $type:ty, $option:literal $unit:literal, $default:literal in $least:literal..=$most:literal, $help:literal;)+) => {
         /// The limits of a chat server.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
@@ -70,10 +85,13 @@ macro_rules! limits {
                 Ok(limits)
             }
 
-            /// Returns the options of these limits, each with its number.
+            /// Returns the limits that all servers of a chat must have alike, under the names of their options.
             #[cfg(feature = "share")]
-            pub(super) fn options(&self) -> Vec<(&'static str, u64)> {
-                vec![$(($option, self.$field.number().cast_unsigned())),+]
+            pub(super) fn agreed(&self) -> Vec<(&'static str, u64)> {
+                let rows = [$((Scope::$scope, $option, self.$field.number().cast_unsigned())),+];
+                let days = (Scope::Chat, KEEP_HISTORY, self.keep_history.as_secs() / DAY);
+                let agreed = rows.into_iter().chain([days]).filter(|(scope, ..)| *scope == Scope::Chat);
+                agreed.map(|(_, option, number)| (option, number)).collect()
             }
 
             /// Sets the limit of this option.
@@ -81,6 +99,7 @@ macro_rules! limits {
             pub(super) fn set(&mut self, option: &str, number: u64) {
                 match option {
                     $($option => self.$field = Quantity::from_number(number),)+
+                    KEEP_HISTORY => self.keep_history = Duration::from_secs(number * DAY),
                     _ => {}
                 }
             }
@@ -104,28 +123,28 @@ macro_rules! limits {
 }
 
 limits! {
-    message_bytes: usize, "max-message-bytes" "BYTES", 4096 in 1..=1048576, "The longest message.";
-    rooms: usize, "max-rooms" "N", 1000 in 1..=1000000, "Rooms at a time.";
-    users: usize, "max-users" "N", 10000 in 1..=1000000, "Registered users at a time.";
-    room_users: usize, "max-room-users" "N", 5000 in 1..=1000000, "Users in one room.";
-    history_messages: usize, "history-messages" "N", 500 in 1..=100000000, "Messages kept in one room.";
-    history_bytes: usize, "history-bytes" "BYTES", 1048576 in 1..=1099511627776, "Bytes of messages kept in one room.";
-    memory: usize, "memory-limit" "BYTES", 16777216 in 1..=1099511627776,
+    Chat message_bytes: usize, "max-message-bytes" "BYTES", 4096 in 1..=1048576, "The longest message.";
+    Chat rooms: usize, "max-rooms" "N", 1000 in 1..=1000000, "Rooms at a time.";
+    Chat users: usize, "max-users" "N", 10000 in 1..=1000000, "Registered users at a time.";
+    Chat room_users: usize, "max-room-users" "N", 5000 in 1..=1000000, "Users in one room.";
+    Chat history_messages: usize, "history-messages" "N", 500 in 1..=100000000, "Messages kept in one room.";
+    Chat history_bytes: usize, "history-bytes" "BYTES", 1048576 in 1..=1099511627776, "Bytes of messages kept in one room.";
+    Chat memory: usize, "memory-limit" "BYTES", 16777216 in 1..=1099511627776,
         "Bytes of messages kept in all rooms; the largest history pays first.";
-    message_rate: u32, "message-rate" "N", 20 in 0..=1000000, "Messages a second of one user; 0 for no limit.";
-    message_burst: u32, "message-burst" "N", 50 in 0..=1000000,
+    Server message_rate: u32, "message-rate" "N", 20 in 0..=1000000, "Messages a second of one user; 0 for no limit.";
+    Server message_burst: u32, "message-burst" "N", 50 in 0..=1000000,
         "Messages that a user may send at once before the rate counts.";
-    registration_rate: u32, "registration-rate" "N", 120 in 0..=1000000,
+    Server registration_rate: u32, "registration-rate" "N", 120 in 0..=1000000,
         "Registrations a minute from one address; 0 for no limit.";
-    room_rate: u32, "room-rate" "N", 60 in 0..=1000000, "New rooms a minute from one address; 0 for no limit.";
-    waits_per_address: usize, "waits-per-address" "N", 256 in 0..=1000000,
+    Server room_rate: u32, "room-rate" "N", 60 in 0..=1000000, "New rooms a minute from one address; 0 for no limit.";
+    Server waits_per_address: usize, "waits-per-address" "N", 256 in 0..=1000000,
         "Waiting calls at a time from one address; 0 for no limit.";
-    streams_per_address: usize, "streams-per-address" "N", 256 in 0..=1000000,
+    Server streams_per_address: usize, "streams-per-address" "N", 256 in 0..=1000000,
         "Streams of events at a time from one address, or one IPv6 network (/64); 0 for no limit.";
-    room_idle: Duration, "room-idle" "SECONDS", 300 in 0..=31536000,
-        "An empty room is removed after this time without interaction.";
-    user_idle: Duration, "user-idle" "SECONDS", 900 in 0..=31536000,
-        "A user is unregistered after this time without a call.";
+    Chat room_idle: Duration, "room-idle" "SECONDS", 300 in 0..=31536000,
+        "An empty room is removed after this time without interaction; 0 for never.";
+    Chat user_idle: Duration, "user-idle" "SECONDS", 900 in 0..=31536000,
+        "A user is unregistered after this time without a call; 0 for never.";
 }
 
 /// Reads a number that has to be within `range`.
@@ -138,6 +157,12 @@ pub(super) fn bounded(options: &Options, option: &str, range: std::ops::RangeInc
 }
 
 impl Limits {
+    /// Returns the shortest time after which something idle is removed.
+    pub(super) fn shortest_idle(&self) -> Duration {
+        let times = [self.room_idle, self.user_idle].into_iter().filter(|time| !time.is_zero());
+        times.min().unwrap_or(Duration::MAX)
+    }
+
     /// Checks that no limit contradicts another one: what is accepted must be kept for those who wait for it.
     fn check(&self) -> Result<(), Failure> {
         let least = largest_message(self.message_bytes);

@@ -208,7 +208,7 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let mut dispatcher = dispatcher(&chat);
     dispatcher.publish_limits(&config, limits.published());
     dispatcher.publish_server_id(&identity.server_id);
-    let round = SWEEP_INTERVAL.min(limits.room_idle.min(limits.user_idle) / 4).max(Duration::from_millis(100));
+    let round = SWEEP_INTERVAL.min(limits.shortest_idle() / 4).max(Duration::from_millis(100));
     let maintainer = Arc::clone(&chat.log).start(&chat).map_err(failed)?;
     let delivered = Arc::clone(&chat);
     keep_running("deliver", move || deliver(&delivered)).map_err(failed)?;

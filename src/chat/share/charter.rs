@@ -1,7 +1,5 @@
 //! The settings that all servers of a chat have to agree on, beside its entries.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::super::{Identity, Limits};
@@ -50,10 +48,7 @@ impl Charter {
     pub(super) fn agreed_limits(&self, limits: &Limits) -> Limits {
         let mut agreed = limits.clone();
         for (option, number) in &self.limits {
-            match option.as_str() {
-                KEEP_HISTORY => agreed.keep_history = Duration::from_secs(number * DAY),
-                option => agreed.set(option, *number),
-            }
+            agreed.set(option, *number);
         }
         agreed
     }
@@ -76,25 +71,10 @@ impl Charter {
     }
 }
 
-/// The limits that decide what becomes of an entry or when something is idle, under the names of their options.
-const AGREED: [&str; 9] = [
-    "max-message-bytes",
-    "max-rooms",
-    "max-users",
-    "max-room-users",
-    "history-messages",
-    "history-bytes",
-    "memory-limit",
-    "room-idle",
-    "user-idle",
-];
-const KEEP_HISTORY: &str = "keep-history";
 const REQUIRE_AUTH: &str = "require-auth";
-/// Seconds of a day.
-const DAY: u64 = 86_400;
 
 fn agreed(limits: &Limits, open_allowed: bool) -> Vec<(String, u64)> {
-    let others = [(KEEP_HISTORY, limits.keep_history.as_secs() / DAY), (REQUIRE_AUTH, u64::from(!open_allowed))];
-    let options = limits.options().into_iter().filter(|(option, _)| AGREED.contains(option));
-    options.chain(others).map(|(option, number)| (option.to_owned(), number)).collect()
+    let require_auth = (REQUIRE_AUTH, u64::from(!open_allowed));
+    let options = limits.agreed().into_iter().chain([require_auth]);
+    options.map(|(option, number)| (option.to_owned(), number)).collect()
 }

@@ -54,8 +54,7 @@ pub(super) fn connect_patiently(config: &ShareConfig) -> Result<Engine, EngineEr
 
 /// Follows until the share is to end.
 pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
-    let idle = share.limits.user_idle.min(share.limits.room_idle);
-    let beat = BEAT.min(idle / 4).max(Duration::from_millis(100));
+    let beat = BEAT.min(share.limits.shortest_idle() / 4).max(Duration::from_millis(100));
     let mut follower = Follower { share, chat, replica, others: Vec::new(), beat };
     let mut pause = FIRST_RETRY;
     // What was last said in the log, so that a long outage is one line.
