@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chat_rpc::chat::{Limits, MAX_USER_STREAMS, STREAM_GRACE, StreamCall};
+use chat_rpc::chat::{Limits, MAX_USER_STREAMS, STREAM_GRACE};
 use chat_rpc::rpc::{Client, Value, forbidden_char};
 use socket2::{Domain, Socket, Type};
 use support::events::{Event, Stream, authorization, query};
@@ -406,8 +406,7 @@ fn a_user_whose_last_stream_has_ended_goes_after_a_grace_unless_they_call() {
     let mut scene = Scene::with(Limits::default(), &["ana", "bob"]);
     let open = |scene: &mut Scene, name: &str| {
         let (name, room, proof) = (user(name), room("lobby"), scene.proof(name, None));
-        let call = StreamCall { name: &name, room: &room, after: None, address: None };
-        scene.core.open_stream(&call, &proof, scene.now).unwrap().0
+        scene.core.open_stream(&name, &room, None, scene.by(&proof)).unwrap().0
     };
     let readers = [open(&mut scene, "ana"), open(&mut scene, "ana"), open(&mut scene, "bob")];
     scene.pass(Duration::from_secs(5000));

@@ -6,7 +6,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use chat_rpc::chat::entry::{Entry, IdempotencyKey, Kept, Message, PersonId, RoomId};
+use chat_rpc::chat::entry::{Entry, IdempotencyKey, Kept, MessageEntry, PersonId, RoomId};
 use chat_rpc::secret::Verifier;
 use chat_rpc::stamp::Time;
 use support::scene::{NOON, room, user};
@@ -16,9 +16,16 @@ fn entries() -> Vec<Entry> {
     let (person, other, place) = (PersonId(1), PersonId(u64::MAX), RoomId(300));
     let time = Time { utc: NOON, ahead: -180 };
     let verifier: Verifier = postcard::from_bytes(&[7; 32]).unwrap();
-    let to_all =
-        Message { room: place, id: None, origin: person, recipient: None, key: None, time, content: "olá <&>".into() };
-    let to_one = Message {
+    let to_all = MessageEntry {
+        room: place,
+        id: None,
+        origin: person,
+        recipient: None,
+        key: None,
+        time,
+        content: "olá <&>".into(),
+    };
+    let to_one = MessageEntry {
         id: Some(1000),
         recipient: Some(other),
         key: IdempotencyKey::parse("a key".into()).unwrap(),
@@ -27,15 +34,15 @@ fn entries() -> Vec<Entry> {
     vec![
         Entry::Register { person, name: user("ana"), secret: None },
         Entry::Register { person: other, name: user("João"), secret: Some(verifier.clone()) },
-        Entry::Unregister { person },
-        Entry::Create { room: place, name: room("the lobby") },
-        Entry::Join { person, room: place },
-        Entry::Leave { person },
+        Entry::Unregister(person),
+        Entry::Create(place, room("the lobby")),
+        Entry::Join(person, place),
+        Entry::Leave(person),
         Entry::Send(to_all.clone()),
         Entry::Send(to_one.clone()),
         Entry::Remove { room: place, keep_until: None },
         Entry::Remove { room: place, keep_until: Some(time) },
-        Entry::Forget { room: place },
+        Entry::Forget(place),
         Entry::Kept(Kept::Counts { messages: 128 }),
         Entry::Kept(Kept::Person { person, name: user("ana"), secret: None }),
         Entry::Kept(Kept::Room { room: place, name: room("the lobby"), last_id: 7, last_stamp: NOON, removed: None }),

@@ -13,7 +13,7 @@ use chat_rpc::chat::{Limits, Refusal};
 use chat_rpc::endpoint::Endpoint;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-use support::scene::{NOON, Scene, room, texts, user};
+use support::scene::{NOON, Scene, texts};
 
 const NAMES: [&str; 3] = ["ana", "bob", "eve"];
 /// `None` has no credentials.
@@ -118,11 +118,8 @@ proptest! {
                 Deed::Send(to) => {
                     scene.send_with((name, &proof), "lobby", to.map(|to| NAMES[to]), None, "x").map(|_| None)
                 }
-                Deed::ReadAll => scene.core.receive(&user(name), &room("lobby"), &proof, scene.now).map(Some),
-                Deed::ReadNew => {
-                    let before = NOON - 86_400_000;
-                    scene.core.receive_later(&user(name), &room("lobby"), before, &proof, scene.now).map(Some)
-                }
+                Deed::ReadAll => scene.receive(name, "lobby", i64::MIN, &proof).map(Some),
+                Deed::ReadNew => scene.receive(name, "lobby", NOON - 86_400_000, &proof).map(Some),
                 Deed::Wait => {
                     let waited = scene.wait_with((name, &proof), 0, 0, 1);
                     waited.map(|mut deliveries| Some(deliveries.remove(0).page.messages))

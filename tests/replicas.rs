@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::share::batch::{Admission, Batch, Verdict};
-use chat_rpc::chat::{Core, FORM, Limits, Now, Proof, Refusal, SendCall, SignIn, State};
+use chat_rpc::chat::{CallContext, Core, FORM, Limits, Now, Proof, Refusal, SignIn, State};
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
 use std::time::Instant;
@@ -115,23 +115,23 @@ impl Chat {
     fn entries(&mut self, server: usize, deed: &Deed) -> Result<Vec<Entry>, Refusal> {
         self.next_id += 1;
         let (id, now, proof) = (self.next_id, self.now, Proof::none());
+        let by = CallContext { proof: &proof, address: None, now };
         let core = &mut self.servers[server].core;
         let entry = match *deed {
             Deed::Register(of) => {
                 let name = user(USERS[of]);
-                assert_eq!(core.register(&name, &proof, None, now)?, SignIn::New);
+                assert_eq!(core.register(&name, by)?, SignIn::New);
                 Entry::Register { person: PersonId(id), name, secret: None }
             }
-            Deed::Unregister(of) => core.unregister(&user(USERS[of]), &proof, now)?,
-            Deed::Create(of) => core.create(RoomId(id), room(ROOMS[of]), &proof, None, now)?,
-            Deed::Join(of, to) => core.join(&user(USERS[of]), &room(ROOMS[to]), &proof, now)?,
-            Deed::Leave(of) => core.leave(&user(USERS[of]), &proof, now)?.1,
+            Deed::Unregister(of) => core.unregister(&user(USERS[of]), by)?,
+            Deed::Create(of) => core.create(RoomId(id), room(ROOMS[of]), by)?,
+            Deed::Join(of, to) => core.join(&user(USERS[of]), &room(ROOMS[to]), by)?,
+            Deed::Leave(of) => core.leave(&user(USERS[of]), by)?.1,
             Deed::Send { from, room: at, to, key } => {
                 let (name, at, recipient) = (user(USERS[from]), room(ROOMS[at]), to.map(|to| user(USERS[to])));
                 let key = key.and_then(|key| IdempotencyKey::parse(key.to_string()).unwrap());
                 let content = format!("{id} of {from}");
-                let call = SendCall { name: &name, room: &at, recipient: recipient.as_ref(), key, content };
-                return Ok(core.send(call, &proof, now)?.into_iter().collect());
+                return Ok(core.send(&name, &at, recipient.as_ref(), key, content, by)?.into_iter().collect());
             }
             Deed::Sweep => return Ok(core.sweep(now)),
         };

@@ -10,7 +10,7 @@ use chat_rpc::chat::name::UserName;
 use chat_rpc::chat::{DELIVERY_GAP, Delivery, Limits, Proof, Refusal, WireForm};
 use chat_rpc::stamp::Stamp;
 use proptest::prelude::*;
-use support::scene::{Number, Scene, room, texts, user};
+use support::scene::{Number, Scene, room, texts};
 
 #[test]
 fn a_unicast_is_seen_by_two_and_an_own_id_by_all() {
@@ -205,7 +205,7 @@ fn timestamps_increase_whatever_the_clock_does_and_times_are_true() {
     assert_eq!(stamps[7], "2026-03-01 17:00:00.001");
     // Reading by timestamp gives each exactly once, and neither waits nor idle times heed the wall clock.
     let third = Stamp::parse(&stamps[2]).unwrap().millis();
-    let later = scene.core.receive_later(&user("ana"), &room("lobby"), third, &Proof::none(), scene.now).unwrap();
+    let later = scene.receive("ana", "lobby", third, &Proof::none()).unwrap();
     assert_eq!(later.len(), 5);
     scene.now.time.utc += 10_000 * 86_400_000;
     scene.sweep();
@@ -269,7 +269,7 @@ fn memory_is_bounded_over_all_rooms_and_the_largest_history_pays() {
         assert!(scene.core.counts().history_bytes <= 4000);
     }
     assert_eq!(scene.read("ana").len(), 1, "the small room keeps what it has");
-    let kept = texts(&scene.core.receive(&user("bob"), &room("other"), &Proof::none(), scene.now).unwrap());
+    let kept = texts(&scene.receive("bob", "other", i64::MIN, &Proof::none()).unwrap());
     assert!(kept.len() > 30 && kept.last().unwrap().starts_with("100 "), "{}", kept.len());
 }
 

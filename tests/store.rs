@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use chat_rpc::chat::entry::{Entry, Message, PersonId, RoomId};
+use chat_rpc::chat::entry::{Entry, MessageEntry, PersonId, RoomId};
 use chat_rpc::chat::{Limits, State, Store, StoreConfig};
 use chat_rpc::stamp::Time;
 use proptest::prelude::*;
@@ -28,15 +28,15 @@ const USERS: [&str; 3] = ["ana", "bob", "eve"];
 /// A room with three users, who have sent `messages` in turn, every fourth to bob alone.
 fn conversation(messages: u64) -> Vec<Entry> {
     let time = Time { utc: NOON, ahead: 60 };
-    let mut entries = vec![Entry::Create { room: RoomId(7), name: room("lobby") }];
+    let mut entries = vec![Entry::Create(RoomId(7), room("lobby"))];
     for (person, name) in (0..).zip(USERS) {
         entries.push(Entry::Register { person: PersonId(person), name: user(name), secret: None });
-        entries.push(Entry::Join { person: PersonId(person), room: RoomId(7) });
+        entries.push(Entry::Join(PersonId(person), RoomId(7)));
     }
     entries.extend((1..=messages).map(|id| {
         let recipient = (id % 4 == 0).then_some(PersonId(1));
         let content = format!("message {id} <&> ");
-        Entry::Send(Message {
+        Entry::Send(MessageEntry {
             room: RoomId(7),
             id: Some(id),
             origin: PersonId(id % 3),
@@ -128,7 +128,7 @@ fn any_single_byte_that_changes_loses_one_message_at_most_and_no_user_and_no_roo
         assert!(read.iter().all(|message| whole.contains(message)), "byte {index}: {read:?}");
         let kept = image(&state);
         let users = kept.iter().filter(|entry| matches!(entry, Entry::Register { .. })).count();
-        let joined = kept.iter().filter(|entry| matches!(entry, Entry::Join { .. })).count();
+        let joined = kept.iter().filter(|entry| matches!(entry, Entry::Join(..))).count();
         assert_eq!((users, joined), (3, 3), "byte {index}");
         drop((store, state));
         // What was mended stays so.

@@ -4,38 +4,93 @@
 //! A change is made in two steps. A method such as [`Core::send`] checks who calls and what the state says, and returns the
 //! [`Entry`]; when that has been appended to the log, [`Core::apply`] applies it.
 
-mod calls;
 #[cfg(feature = "share")]
 mod elsewhere;
-mod waiting;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::calls::{Applied, Counts, Now, SendCall, SignIn, WaitCall};
-
 use super::Limits;
-use super::entry::{Entry, Message, PersonId, RoomId};
+use super::entry::{Entry, IdempotencyKey, MessageEntry, PersonId, RoomId};
 use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
-use super::rate::{Bucket, Rates};
+use super::rate::Rates;
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
 use super::state::{State, User, WireForm};
-use super::streams::{Readers, STREAM_GRACE};
-use super::waits::{Ticket, Waits};
+use super::streams::{Readers, RoomEvent, STREAM_GRACE};
+use super::waits::{Delivery, Ticket, Waits};
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
 
+/// The time of a call, on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For durations.
+    pub monotonic: Instant,
+    /// For timestamps.
+    pub time: Time,
+}
+
+/// The circumstances of a call, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct CallContext<'a> {
+    /// The credentials that it shows.
+    pub proof: &'a Proof,
+    /// The address that it comes from; limits for each address do not apply to a call without one.
+    pub address: Option<IpAddr>,
+    /// When it came.
+    pub now: Now,
+}
+
+/// The outcome of the first step of a registration.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// The session of an earlier registration goes on.
+    Resumed,
+    /// The name is free.
+    New,
+}
+
+/// The consequences of an entry that was applied.
+#[derive(Debug)]
+pub struct Applied<T> {
+    /// The wait of a user who has left the room.
+    pub ended: Option<Delivery<T>>,
+    /// Whether [`Core::due`] has something to deliver.
+    pub wakes: bool,
+    /// The events for open streams, in the order in which they are to be sent.
+    pub events: Vec<RoomEvent>,
+}
+
+/// The numbers of users, rooms, waits, streams and messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Registered users.
+    pub users: usize,
+    /// Rooms on the list.
+    pub rooms: usize,
+    /// Calls that wait for messages.
+    pub waiting: usize,
+    /// Open streams of events.
+    pub streams: usize,
+    /// Messages sent since the start, or with a log since its beginning.
+    pub messages: u64,
+    /// Bytes of the messages that are kept.
+    pub history_bytes: usize,
+}
+
 /// The volatile part of a user.
 #[derive(Debug)]
-struct Presence {
-    last_call: Instant,
-    /// When their last stream ended, if they have made no call since.
-    stream_end: Option<Instant>,
-    messages: Bucket,
+pub(super) struct Presence {
+    /// When they last called, waited or read a stream in this process.
+    pub(super) last_call: Instant,
+    /// If set, that was the end of their last stream.
+    has_gone: bool,
+    /// When they were last heard of at another server of the same chat.
+    elsewhere: Option<Instant>,
     /// The digest of the secret, once a call has shown the right one.
     digest: Option<Digest>,
 }
@@ -43,17 +98,15 @@ struct Presence {
 /// The durable state and what is volatile beside it.
 #[derive(Debug)]
 pub struct Core<T: Ticket> {
-    state: State,
-    waits: Waits<T>,
+    pub(super) state: State,
+    pub(super) waits: Waits<T>,
     pub(super) readers: Readers,
-    presence: HashMap<PersonId, Presence>,
-    /// When users were last heard of at other servers of the same chat.
-    #[cfg(feature = "share")]
-    elsewhere: HashMap<PersonId, Instant>,
+    pub(super) presence: HashMap<PersonId, Presence>,
     /// When somebody last had to do with a room.
     used: HashMap<RoomId, Instant>,
-    registrations: Rates,
-    creations: Rates,
+    registrations: Rates<IpAddr>,
+    creations: Rates<IpAddr>,
+    messages: Rates<PersonId>,
     /// If set, users may register without credentials.
     open_allowed: bool,
 }
@@ -64,19 +117,14 @@ impl<T: Ticket> Core<T> {
     #[must_use]
     pub fn new(state: State, open_allowed: bool, now: Instant) -> Self {
         let limits = state.limits();
-        let registrations = Rates::new("registrations a minute from one address", limits.registration_rate);
-        let creations = Rates::new("new rooms a minute from one address", limits.room_rate);
-        let presence = state.users().map(|(id, _)| (id, Presence::new(limits, now))).collect();
-        let used = state.rooms().map(|room| (room.id, now)).collect();
         Self {
             waits: Waits::new(limits.waits_per_address),
             readers: Readers::new(limits.streams_per_address),
-            presence,
-            #[cfg(feature = "share")]
-            elsewhere: HashMap::new(),
-            used,
-            registrations,
-            creations,
+            presence: state.users().map(|(id, _)| (id, Presence::new(now))).collect(),
+            used: state.rooms().map(|room| (room.id, now)).collect(),
+            registrations: Rates::a_minute("registrations a minute from one address", limits.registration_rate),
+            creations: Rates::a_minute("new rooms a minute from one address", limits.room_rate),
+            messages: Rates::a_second("messages a second of one user", limits.message_rate, limits.message_burst),
             open_allowed,
             state,
         }
@@ -95,18 +143,17 @@ impl<T: Ticket> Core<T> {
     }
 
     /// Returns the registered user of this name, if `proof` allows acting as them, and records activity.
-    fn actor(&mut self, name: &NameKey, proof: &Proof, now: Now) -> Result<&User, Refusal> {
+    fn actor(&mut self, name: &NameKey, by: CallContext<'_>) -> Result<&User, Refusal> {
         let user = self.state.user_named(name)?;
         let presence = self.presence.get_mut(&user.person.id);
         if user.person.secret.is_some() {
             let known = presence.as_ref().and_then(|presence| presence.digest.as_ref());
-            if known.is_none() || known != proof.for_name(name) {
+            if known.is_none() || known != by.proof.for_name(name) {
                 return Err(Refusal::NotAuthorised("acting as this user requires the credentials of the registration"));
             }
         }
         if let Some(presence) = presence {
-            presence.last_call = now.monotonic;
-            presence.stream_end = None;
+            presence.called(by.now.monotonic);
         }
         Ok(user)
     }
@@ -138,102 +185,83 @@ impl<T: Ticket> Core<T> {
         &mut self,
         name: &UserName,
         room: &RoomName,
-        proof: &Proof,
-        now: Now,
+        by: CallContext<'_>,
     ) -> Result<(Arc<Person>, &Room), Refusal> {
-        let user = self.actor(name.key(), proof, now)?;
+        let user = self.actor(name.key(), by)?;
         let (person, is_in) = (Arc::clone(&user.person), user.room);
         let room = self.state.room_named(room.key())?;
         if is_in != Some(room.id) {
             return Err(Refusal::NotInRoom);
         }
-        self.used.insert(room.id, now.monotonic);
+        self.used.insert(room.id, by.now.monotonic);
         Ok((person, room))
     }
 
-    /// Registers a user, or resumes the session of one with the same secret.
+    /// Begins a registration, or resumes the session of a user with the same secret.
     ///
     /// # Errors
-    /// If the name is in use, there are too many users, or registrations come too fast from `address`.
-    pub fn register(
-        &mut self,
-        name: &UserName,
-        proof: &Proof,
-        address: Option<IpAddr>,
-        now: Now,
-    ) -> Result<SignIn, Refusal> {
-        let digest = proof.for_registration(name, self.open_allowed)?;
+    /// If the name is in use, there are too many users, or registrations come too fast from the address.
+    pub fn register(&mut self, name: &UserName, by: CallContext<'_>) -> Result<SignIn, Refusal> {
+        let digest = by.proof.for_registration(name, self.open_allowed)?;
         if let Ok(user) = self.state.user_named(name.key()) {
             let presence = self.presence.get_mut(&user.person.id);
             let presence = presence.filter(|presence| user.person.secret.is_some() && presence.digest.is_some());
             let Some(presence) = presence.filter(|presence| presence.digest.as_ref() == digest) else {
                 return Err(Refusal::NameInUse);
             };
-            presence.last_call = now.monotonic;
-            presence.stream_end = None;
+            presence.called(by.now.monotonic);
             return Ok(SignIn::Resumed);
         }
         // Before the secret is worked on, which takes its time.
         self.state.check(&Entry::Register { person: PersonId(0), name: name.clone(), secret: None })?;
-        self.registrations.take(address, now.monotonic)?;
+        self.registrations.take(by.address, by.now.monotonic)?;
         Ok(SignIn::New)
     }
 
     /// Returns the entry that unregisters a user, who leaves the room too.
     ///
     /// # Errors
-    /// If there is no such user, or `proof` is not theirs.
-    pub fn unregister(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<Entry, Refusal> {
-        Ok(Entry::Unregister { person: self.actor(name.key(), proof, now)?.person.id })
+    /// If there is no such user, or the call may not act as them.
+    pub fn unregister(&mut self, name: &UserName, by: CallContext<'_>) -> Result<Entry, Refusal> {
+        Ok(Entry::Unregister(self.actor(name.key(), by)?.person.id))
     }
 
     /// Returns the entry that creates an empty room, with `id` if it has no kept history.
     ///
     /// # Errors
-    /// If it exists, there are too many, rooms are created too fast from `address`, or users need credentials here and the
-    /// caller has none of a registered user.
-    pub fn create(
-        &mut self,
-        id: RoomId,
-        name: RoomName,
-        proof: &Proof,
-        address: Option<IpAddr>,
-        now: Now,
-    ) -> Result<Entry, Refusal> {
+    /// If it exists, there are too many, rooms are created too fast from the address, or users need credentials here and the
+    /// call has none of a registered user.
+    pub fn create(&mut self, id: RoomId, name: RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
         if !self.open_allowed {
             let unknown = Refusal::NotAuthorised("creating a room requires the credentials of a registered user");
-            let user = proof.user().cloned().ok_or(unknown)?;
-            self.actor(&user, proof, now)?;
+            self.actor(by.proof.user().ok_or(unknown)?, by)?;
         }
-        let entry = Entry::Create { room: id, name };
+        let entry = Entry::Create(id, name);
         self.state.check(&entry)?;
-        self.creations.take(address, now.monotonic)?;
+        self.creations.take(by.address, by.now.monotonic)?;
         Ok(entry)
     }
 
     /// Returns the entry that joins a room and leaves the one before.
     ///
     /// # Errors
-    /// If there is no such user or room, `proof` is not the user's, or the room is full.
-    pub fn join(&mut self, name: &UserName, room: &RoomName, proof: &Proof, now: Now) -> Result<Entry, Refusal> {
-        let person = self.actor(name.key(), proof, now)?.person.id;
-        let entry = Entry::Join { person, room: self.state.room_named(room.key())?.id };
-        self.state.check(&entry)?;
-        Ok(entry)
+    /// If there is no such user or room, or the call may not act as the user.
+    pub fn join(&mut self, name: &UserName, room: &RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
+        let person = self.actor(name.key(), by)?.person.id;
+        Ok(Entry::Join(person, self.state.room_named(room.key())?.id))
     }
 
     /// Returns the users in the room, the newest messages, and the cursor to wait from.
     ///
     /// # Errors
-    /// If the user is not there, or `proof` is not theirs.
+    /// If the user is not there, or the call may not act as them.
     pub fn joined(
         &mut self,
         name: &UserName,
         room: &RoomName,
-        proof: &Proof,
-        now: Now,
+        by: CallContext<'_>,
     ) -> Result<(Vec<UserName>, Page), Refusal> {
-        let (reader, room) = self.member(name, room, proof, now)?;
+        let (reader, room) = self.member(name, room, by)?;
         let messages = room.newest(&reader, JOIN_MESSAGES);
         let users = room.members().map(|person| person.name.clone()).collect();
         Ok((users, Page { room: room.id, messages, last_id: room.last_id, missed: 0 }))
@@ -242,37 +270,43 @@ impl<T: Ticket> Core<T> {
     /// Returns the entry that leaves the room that the user is in, and the room's name.
     ///
     /// # Errors
-    /// If there is no such user, `proof` is not theirs, or they are in no room.
-    pub fn leave(&mut self, name: &UserName, proof: &Proof, now: Now) -> Result<(RoomName, Entry), Refusal> {
-        let user = self.actor(name.key(), proof, now)?;
+    /// If there is no such user, the call may not act as them, or they are in no room.
+    pub fn leave(&mut self, name: &UserName, by: CallContext<'_>) -> Result<(RoomName, Entry), Refusal> {
+        let user = self.actor(name.key(), by)?;
         let (person, room) = (user.person.id, user.room.ok_or(Refusal::NotInRoom)?);
-        Ok((self.state.room(room)?.name.clone(), Entry::Leave { person }))
+        Ok((self.state.room(room)?.name.clone(), Entry::Leave(person)))
     }
 
     /// Returns the entry that sends a message; `None` for one with a key that the user has used lately, which has been sent.
     ///
     /// # Errors
-    /// If there is no such user, room or recipient there, `proof` is not the user's, or they send too fast.
-    pub fn send(&mut self, call: SendCall<'_>, proof: &Proof, now: Now) -> Result<Option<Entry>, Refusal> {
-        let SendCall { name, room, recipient, key, content } = call;
-        let user = self.actor(name.key(), proof, now)?;
-        let origin = user.person.id;
-        if key.as_ref().is_some_and(|key| State::has_used(user, key)) {
+    /// If the message is too long, there is no such user, room or recipient there, the call may not act as the user, or they
+    /// send too fast.
+    pub fn send(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        recipient: Option<&UserName>,
+        key: Option<IdempotencyKey>,
+        content: String,
+        by: CallContext<'_>,
+    ) -> Result<Option<Entry>, Refusal> {
+        let most = self.state.limits().message_bytes;
+        if content.len() > most {
+            return Err(Refusal::Limit { what: "bytes of one message", value: most });
+        }
+        let user = self.actor(name.key(), by)?;
+        if key.as_ref().is_some_and(|key| user.has_used(key)) {
             return Ok(None);
         }
-        let (_, room) = self.member(name, room, proof, now)?;
+        let (origin, room) = self.member(name, room, by)?;
         let recipient = match recipient {
             Some(recipient) => Some(room.member(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.id),
             None => None,
         };
-        let message = Message { room: room.id, id: None, origin, recipient, key, time: now.time, content };
-        let limits = self.state.limits();
-        if let Some(presence) = self.presence.get_mut(&origin) {
-            let (what, limit) = ("messages a second of one user", limits.message_rate);
-            let taken = presence.messages.take(f64::from(limit), limits.message_burst, now.monotonic);
-            taken.map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })?;
-        }
-        Ok(Some(Entry::Send(message)))
+        let (room, origin, time) = (room.id, origin.id, by.now.time);
+        self.messages.take(Some(origin), by.now.monotonic)?;
+        Ok(Some(Entry::Send(MessageEntry { room, id: None, origin, recipient, key, time, content })))
     }
 
     /// Applies an entry that the log has. Returns the waits that end with it, and whether there is something to deliver.
@@ -284,7 +318,7 @@ impl<T: Ticket> Core<T> {
         let events = self.readers.events(&self.state, &effects);
         let mut applied = Applied { ended: None, wakes: false, events };
         if let Some(person) = effects.registered {
-            self.presence.insert(person, Presence::new(self.state.limits(), now));
+            self.presence.insert(person, Presence::new(now));
         }
         if let Some((room, person)) = &effects.left {
             applied.ended = self.waits.end(&self.state, *room, person.id);
@@ -292,8 +326,6 @@ impl<T: Ticket> Core<T> {
         }
         if let Some(person) = effects.unregistered {
             self.presence.remove(&person);
-            #[cfg(feature = "share")]
-            self.elsewhere.remove(&person);
         }
         if let Some(room) = effects.used.or(effects.joined.as_ref().map(|(room, _)| *room)) {
             self.used.insert(room, now);
@@ -302,49 +334,33 @@ impl<T: Ticket> Core<T> {
             self.used.remove(&room);
             self.waits.forget_room(room);
         }
-        if let Some(room) = effects.said {
+        if let Some((room, _)) = effects.said {
             applied.wakes = self.waits.said(room);
         }
         Ok(applied)
     }
 
-    /// The last stream of a user has ended: they were there until now.
+    /// Notes that the last stream of a user has ended: they were there until now.
     pub(super) fn note_stream_end(&mut self, person: PersonId, now: Instant) {
         if let Some(presence) = self.presence.get_mut(&person) {
-            presence.last_call = now;
-            presence.stream_end = Some(now);
+            presence.called(now);
+            presence.has_gone = true;
         }
     }
 
-    /// Returns all kept messages that the user may see.
+    /// Returns the kept messages that the user may see and whose timestamp is later than `stamp`, in milliseconds of local
+    /// time; all that are kept, if it is the least number.
     ///
     /// # Errors
-    /// If the user is not there, or `proof` is not theirs.
+    /// If the user is not there, or the call may not act as them.
     pub fn receive(
         &mut self,
         name: &UserName,
         room: &RoomName,
-        proof: &Proof,
-        now: Now,
-    ) -> Result<Vec<Arc<str>>, Refusal> {
-        let (reader, room) = self.member(name, room, proof, now)?;
-        Ok(room.newest(&reader, usize::MAX))
-    }
-
-    /// Returns the kept messages that the user may see and whose timestamp is later than `stamp`, in milliseconds of local
-    /// time.
-    ///
-    /// # Errors
-    /// If the user is not there, or `proof` is not theirs.
-    pub fn receive_later(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
         stamp: i64,
-        proof: &Proof,
-        now: Now,
+        by: CallContext<'_>,
     ) -> Result<Vec<Arc<str>>, Refusal> {
-        let (reader, room) = self.member(name, room, proof, now)?;
+        let (reader, room) = self.member(name, room, by)?;
         Ok(room.later_than(&reader, stamp))
     }
 
@@ -352,47 +368,37 @@ impl<T: Ticket> Core<T> {
     /// is over.
     pub fn sweep(&mut self, now: Now) -> Vec<Entry> {
         let limits = self.state.limits();
-        let users = self.state.users().filter(|(id, user)| {
-            let last_call = self.presence.get(id).map(|presence| presence.last_call);
-            !self.waits_or_reads(*id, user) && self.is_silent(*id, last_call, limits.user_idle, now.monotonic)
-        });
-        let users = users.map(|(person, _)| Entry::Unregister { person });
+        let users = self.silent(limits.user_idle, now.monotonic).map(|(person, _)| Entry::Unregister(person));
         let empty = self.state.rooms().filter(|room| room.members().len() == 0);
         let rooms = empty.filter(|room| is_past(self.used.get(&room.id).copied(), limits.room_idle, now.monotonic));
         let keep = i64::try_from(limits.keep_history.as_millis()).unwrap_or(i64::MAX);
         let keep_until = (keep > 0).then(|| Time { utc: now.time.utc.saturating_add(keep), ..now.time });
         let rooms = rooms.map(|room| Entry::Remove { room: room.id, keep_until });
         let over = self.state.removed_rooms().filter(|(_, until)| until.utc <= now.time.utc);
-        users.chain(rooms).chain(over.map(|(room, _)| Entry::Forget { room })).collect()
+        users.chain(rooms).chain(over.map(|(room, _)| Entry::Forget(room))).collect()
     }
 
     /// Returns the entries that remove users whose last stream has ended in this process, and who have not called since.
     pub fn sweep_gone(&mut self, now: Instant) -> Vec<Entry> {
         self.registrations.forget_full(now);
         self.creations.forget_full(now);
-        let gone = self.state.users().filter(|(id, user)| {
-            let stream_end = self.presence.get(id).and_then(|presence| presence.stream_end);
-            stream_end.is_some()
-                && !self.waits_or_reads(*id, user)
-                && self.is_silent(*id, stream_end, STREAM_GRACE, now)
-        });
-        gone.map(|(person, _)| Entry::Unregister { person }).collect()
+        self.messages.forget_full(now);
+        let gone = self.silent(STREAM_GRACE, now).filter(|(_, presence)| presence.has_gone);
+        gone.map(|(person, _)| Entry::Unregister(person)).collect()
+    }
+
+    /// Returns the users of whom nothing was heard for `time`, neither in this process nor at another server.
+    fn silent(&self, time: Duration, now: Instant) -> impl Iterator<Item = (PersonId, &Presence)> {
+        self.state.users().filter_map(move |(id, user)| {
+            let presence = self.presence.get(&id)?;
+            let is_silent = is_past(Some(presence.last_call), time, now) && is_past(presence.elsewhere, time, now);
+            (is_silent && !self.waits_or_reads(id, user)).then_some((id, presence))
+        })
     }
 
     /// Returns whether a call of this user waits, or a stream of theirs is open.
     fn waits_or_reads(&self, person: PersonId, user: &User) -> bool {
         self.readers.has(person) || user.room.is_some_and(|room| self.waits.has(room, person))
-    }
-
-    /// Returns whether nothing was heard of a user for `time`: since `here` in this process, and at no other server.
-    fn is_silent(&self, person: PersonId, here: Option<Instant>, time: Duration, now: Instant) -> bool {
-        // Only a shared chat has others.
-        let _ = person;
-        #[cfg(feature = "share")]
-        if !is_past(self.elsewhere.get(&person).copied(), time, now) {
-            return false;
-        }
-        is_past(here, time, now)
     }
 
     /// Returns the names of all rooms on the list, sorted.
@@ -431,7 +437,12 @@ fn is_past(since: Option<Instant>, time: Duration, now: Instant) -> bool {
 }
 
 impl Presence {
-    fn new(limits: &Limits, now: Instant) -> Self {
-        Self { last_call: now, stream_end: None, messages: Bucket::full(limits.message_burst, now), digest: None }
+    fn new(now: Instant) -> Self {
+        Self { last_call: now, has_gone: false, elsewhere: None, digest: None }
+    }
+
+    /// Notes that the user has called.
+    fn called(&mut self, now: Instant) {
+        (self.last_call, self.has_gone) = (now, false);
     }
 }

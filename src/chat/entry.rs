@@ -54,7 +54,7 @@ impl IdempotencyKey {
 
 /// A message, before it has its place in the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct MessageEntry {
     /// The room that it is said in.
     pub room: RoomId,
     /// Its number there. `None` is the next one, for a log that several servers write; the only writer of a log settles
@@ -85,43 +85,24 @@ pub enum Entry {
         secret: Option<Verifier>,
     },
     /// A user leaves the chat, by a call or because of long silence.
-    Unregister {
-        /// Which.
-        person: PersonId,
-    },
-    /// A room is created, or one that was removed is back with its history.
-    Create {
-        /// The id of a new one.
-        room: RoomId,
-        /// The name.
-        name: RoomName,
-    },
+    Unregister(PersonId),
+    /// A room is created with this id, or one of this name that was removed is back with its own id and its history.
+    Create(RoomId, RoomName),
     /// A user joins a room, and leaves the one before.
-    Join {
-        /// The user.
-        person: PersonId,
-        /// The room.
-        room: RoomId,
-    },
+    Join(PersonId, RoomId),
     /// A user leaves their room.
-    Leave {
-        /// The user.
-        person: PersonId,
-    },
+    Leave(PersonId),
     /// A message is sent.
-    Send(Message),
+    Send(MessageEntry),
     /// An empty room leaves the list.
     Remove {
-        /// Which.
+        /// The room.
         room: RoomId,
         /// When its history is to be forgotten; `None` for at once.
         keep_until: Option<Time>,
     },
     /// The history of a removed room is forgotten.
-    Forget {
-        /// Which.
-        room: RoomId,
-    },
+    Forget(RoomId),
     /// A part that only a snapshot has. A snapshot is entries from which the state can be made again: these, and those above.
     Kept(Kept),
 }
@@ -145,7 +126,7 @@ pub enum Kept {
     },
     /// A room.
     Room {
-        /// Which.
+        /// Its id.
         room: RoomId,
         /// Its name.
         name: RoomName,
@@ -157,7 +138,7 @@ pub enum Kept {
         removed: Option<Time>,
     },
     /// A message that is kept, with its timestamp in milliseconds of local time.
-    Message(Message, i64),
+    Message(MessageEntry, i64),
     /// A message between two that is no longer kept, and that nobody else has missed.
     DroppedUnicast {
         /// The room that it was said in.

@@ -10,12 +10,15 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::Chat;
-use super::entry::{Entry, IdempotencyKey, PersonId};
+use super::delivery::reply;
+use super::entry::{Entry, IdempotencyKey, MessageEntry, PersonId};
 use super::refusal::Refusal;
+use super::subscribe::publish;
+use super::{Chat, State};
 use crate::rpc::Metrics;
 
 /// The log into which entries go before they are applied.
@@ -25,8 +28,33 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// of all in one order, and has them applied in that.
     ///
     /// # Errors
-    /// If they cannot be stored now. Then none of them is, and the same call may succeed later.
-    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError>;
+    /// If they cannot be stored now. Then none of them is, unless the refusal says that this is not known.
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, Refusal>;
+
+    /// Takes the entries of the next turn, which [`Chat::commit`] checks against the state before it: several messages, or one
+    /// entry of another kind. Messages do not change what is refused, so what is checked before the turn is true in it. A key
+    /// that comes twice would.
+    fn next_batch(&self, queue: &mut Queue) -> Queue {
+        let mut keys: Vec<(PersonId, IdempotencyKey)> = Vec::new();
+        let mut batch = Queue::new();
+        while let Some((_, entry)) = queue.front() {
+            let Entry::Send(message) = entry else {
+                if batch.is_empty() {
+                    batch.extend(queue.pop_front());
+                }
+                break;
+            };
+            if let Some(key) = &message.key {
+                let key = (message.origin, key.clone());
+                if keys.contains(&key) {
+                    break;
+                }
+                keys.push(key);
+            }
+            batch.extend(queue.pop_front());
+        }
+        batch
+    }
 
     /// Starts the thread that looks after the log of `chat`, if it needs one.
     ///
@@ -43,34 +71,17 @@ pub trait Log: Send + Sync + fmt::Debug {
     fn metrics(&self, _out: &mut Metrics) {}
 
     /// Returns whether others write this log too, so that only applying an entry tells what becomes of it.
-    #[cfg(feature = "share")]
     fn is_shared(&self) -> bool {
         false
     }
 
     /// Returns whether everything is applied that was in the log when this was called, once it is or after some time.
-    #[cfg(feature = "share")]
     fn catch_up(&self) -> bool {
         true
     }
 
     /// Returns whether this process is the one that removes what has been idle for too long.
-    #[cfg(feature = "share")]
     fn is_sweeper(&self) -> bool {
-        true
-    }
-}
-
-/// In a build without the feature no log is shared, and nothing of it is in the program.
-#[cfg(not(feature = "share"))]
-impl dyn Log {
-    #[inline]
-    pub(super) fn is_shared(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    pub(super) fn is_sweeper(&self) -> bool {
         true
     }
 }
@@ -78,16 +89,15 @@ impl dyn Log {
 /// Applies entries that are in the log, in its order. Returns their outcomes.
 pub type Apply<'a> = &'a dyn Fn(Vec<Entry>) -> Vec<Outcome>;
 
-/// Entries cannot be stored now. The log of the program has the cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogError;
+/// Entries on their way to the log, each with a number.
+pub type Queue = VecDeque<(u64, Entry)>;
 
 /// No log: what the chat knows ends with the process.
 #[derive(Debug)]
 pub struct NoLog;
 
 impl Log for NoLog {
-    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, Refusal> {
         Ok(apply(entries))
     }
 }
@@ -95,9 +105,9 @@ impl Log for NoLog {
 /// The outcome of one entry.
 pub type Outcome = Result<(), Refusal>;
 
+/// The turns.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    is_shared: bool,
     turns: Mutex<Turns>,
     /// A turn has ended.
     ended: Condvar,
@@ -105,27 +115,21 @@ pub(super) struct Journal {
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// The entries that have come, each with a number.
-    queue: VecDeque<(u64, Entry)>,
+    queue: Queue,
     outcomes: HashMap<u64, Outcome>,
     next: u64,
     is_taken: bool,
 }
 
-/// Entries of a turn in a log that others write too.
-const SHARED_TURN: usize = 256;
-/// Bytes of messages there, but for the last one.
-const SHARED_BYTES: usize = 1 << 20;
-
 impl Journal {
-    /// Returns the turns for a log. If others write it too, all kinds of entries share a turn.
-    pub(super) fn new(is_shared: bool) -> Self {
-        Self { is_shared, ..Self::default() }
-    }
-
     /// Brings `entry` and waits until it is in the log and applied, or refused. One thread at a time is in `work`, which does
-    /// this for all entries that it is given, and returns their outcomes in their order.
-    pub(super) fn commit(&self, entry: Entry, work: impl Fn(Vec<Entry>) -> Vec<Outcome>) -> Outcome {
+    /// this for all entries that `next_batch` takes, and returns their outcomes in their order.
+    fn commit(
+        &self,
+        entry: Entry,
+        next_batch: impl Fn(&mut Queue) -> Queue,
+        work: impl Fn(Vec<Entry>) -> Vec<Outcome>,
+    ) -> Outcome {
         let mut turns = self.turns.lock();
         turns.next += 1;
         let number = turns.next;
@@ -139,7 +143,7 @@ impl Journal {
                 continue;
             }
             turns.is_taken = true;
-            let (numbers, entries): (Vec<_>, Vec<_>) = self.next_batch(&mut turns.queue).into_iter().unzip();
+            let (numbers, entries): (Vec<_>, Vec<_>) = next_batch(&mut turns.queue).into_iter().unzip();
             // Whatever becomes of the work, the turn is given back, and everybody who waits for it hears of it.
             let outcomes = MutexGuard::unlocked(&mut turns, || catch_unwind(AssertUnwindSafe(|| work(entries))))
                 .unwrap_or_default();
@@ -150,22 +154,8 @@ impl Journal {
         }
     }
 
-    fn next_batch(&self, queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
-        if cfg!(not(feature = "share")) || !self.is_shared {
-            return next_batch(queue);
-        }
-        let mut bytes = 0;
-        let fits = |(_, entry): &&(u64, Entry)| {
-            let before = bytes;
-            bytes += if let Entry::Send(message) = entry { message.content.len() } else { 0 };
-            before < SHARED_BYTES
-        };
-        let count = queue.iter().take(SHARED_TURN).take_while(fits).count();
-        queue.drain(..count).collect()
-    }
-
     /// Does `work` while nobody else has a turn: what is in the log is applied then, and nothing else.
-    pub(super) fn between_turns<R>(&self, work: impl FnOnce() -> R) -> R {
+    fn between_turns<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut turns = self.turns.lock();
         while turns.is_taken {
             self.ended.wait(&mut turns);
@@ -175,26 +165,71 @@ impl Journal {
     }
 }
 
-/// Takes the entries of the next turn: several messages, or one entry of another kind. Messages do not change what is refused,
-/// so what is checked before the turn is true in it. A key that comes twice would.
-fn next_batch(queue: &mut VecDeque<(u64, Entry)>) -> Vec<(u64, Entry)> {
-    let mut keys: Vec<(PersonId, IdempotencyKey)> = Vec::new();
-    let mut batch = Vec::new();
-    while let Some((_, entry)) = queue.front() {
-        let Entry::Send(message) = entry else {
-            if batch.is_empty() {
-                batch.extend(queue.pop_front());
-            }
-            break;
-        };
-        if let Some(key) = &message.key {
-            let key = (message.origin, key.clone());
-            if keys.contains(&key) {
-                break;
-            }
-            keys.push(key);
-        }
-        batch.extend(queue.pop_front());
+impl Chat {
+    /// Brings an entry into the log and the state.
+    pub(super) fn commit(&self, entry: Entry) -> Outcome {
+        self.journal.commit(entry, |queue| self.log.next_batch(queue), |entries| self.work(entries))
     }
-    batch
+
+    /// Checks the entries of one turn, brings those that can be applied to the log, and has them applied.
+    fn work(&self, entries: Vec<Entry>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        let mut good = Vec::with_capacity(entries.len());
+        let core = self.core.lock();
+        for mut entry in entries {
+            match core.state().check(&entry) {
+                Ok(true) => {
+                    if !self.log.is_shared() {
+                        settle(&mut entry, core.state(), &good);
+                    }
+                    good.push(entry);
+                    outcomes.push(None);
+                }
+                checked => outcomes.push(Some(checked.map(drop))),
+            }
+        }
+        drop(core);
+        let count = good.len();
+        let applied =
+            if good.is_empty() { Ok(Vec::new()) } else { self.log.commit(good, &|entries| self.apply(entries)) };
+        let mut applied = applied.unwrap_or_else(|refusal| vec![Err(refusal); count]).into_iter();
+        let mut next = || applied.next().unwrap_or(Err(Refusal::NotStored));
+        outcomes.into_iter().map(|known| known.unwrap_or_else(&mut next)).collect()
+    }
+
+    /// Applies entries that are in the log: the one way in which the state changes.
+    pub(super) fn apply(&self, entries: Vec<Entry>) -> Vec<Outcome> {
+        let (mut ended, mut wakes) = (Vec::new(), false);
+        let mut core = self.core.lock();
+        let mut apply = |entry| {
+            let applied = core.apply(entry, Instant::now())?;
+            ended.extend(applied.ended);
+            wakes |= applied.wakes;
+            publish(&self.streams, applied.events);
+            Ok(())
+        };
+        let outcomes = entries.into_iter().map(&mut apply).collect();
+        drop(core);
+        reply(ended);
+        if wakes {
+            self.bell.ring_by(Instant::now());
+        }
+        outcomes
+    }
+
+    /// Calls `mark` at a moment at which everything in the log is applied and nothing else, and returns the state of then.
+    pub(super) fn snapshot(&self, mark: &dyn Fn()) -> State {
+        self.journal.between_turns(|| {
+            mark();
+            self.core.lock().state().clone()
+        })
+    }
+}
+
+/// Settles the number of a message that is about to be written, after those of the same turn before it.
+fn settle(entry: &mut Entry, state: &State, before: &[Entry]) {
+    if let Entry::Send(message) = entry {
+        let is_same = |other: &&Entry| matches!(other, Entry::Send(MessageEntry { room, .. }) if *room == message.room);
+        message.id = Some(state.next_id(message.room) + before.iter().filter(is_same).count() as u64);
+    }
 }

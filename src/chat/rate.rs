@@ -1,76 +1,63 @@
 //! Rates: token buckets that are told the time.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use super::refusal::Refusal;
 
-/// A rate a minute for each address, with as much at once.
+/// A rate for each of many, such as addresses.
 #[derive(Debug)]
-pub(super) struct Rates {
-    /// The things that are counted, in words that name the time.
+pub(super) struct Rates<K> {
+    /// The things that are limited, in words that name the time.
     what: &'static str,
-    /// The most in that time; 0 for no limit.
+    /// The most of them in that time; 0 for no limit.
     limit: u32,
-    buckets: HashMap<IpAddr, Bucket>,
+    per_second: f64,
+    /// The most of them at once.
+    burst: f64,
+    /// The tokens that each one had at a time. Whoever is not here has a full bucket.
+    buckets: HashMap<K, (f64, Instant)>,
 }
 
-impl Rates {
-    pub(super) fn new(what: &'static str, limit: u32) -> Self {
-        Self { what, limit, buckets: HashMap::new() }
+impl<K: Eq + Hash> Rates<K> {
+    /// Returns a rate of `limit` a minute, and as many at once.
+    pub(super) fn a_minute(what: &'static str, limit: u32) -> Self {
+        Self::new(what, limit, f64::from(limit) / 60.0, limit)
     }
 
-    fn per_second(&self) -> f64 {
-        f64::from(self.limit) / 60.0
+    /// Returns a rate of `limit` a second, and `burst` at once.
+    pub(super) fn a_second(what: &'static str, limit: u32, burst: u32) -> Self {
+        Self::new(what, limit, f64::from(limit), burst)
     }
 
-    /// Takes one for `address`; a call without one has no limit.
-    pub(super) fn take(&mut self, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
-        let (Some(address), what, limit) = (address, self.what, self.limit) else { return Ok(()) };
-        let per_second = self.per_second();
-        let bucket = self.buckets.entry(address).or_insert_with(|| Bucket::full(limit, now));
-        bucket.take(per_second, limit, now).map_err(|retry_after| Refusal::TooFast { what, limit, retry_after })
+    fn new(what: &'static str, limit: u32, per_second: f64, burst: u32) -> Self {
+        Self { what, limit, per_second, burst: f64::from(burst.max(1)), buckets: HashMap::new() }
     }
 
-    /// Forgets the addresses that have been quiet.
-    pub(super) fn forget_full(&mut self, now: Instant) {
-        let (per_second, limit) = (self.per_second(), self.limit);
-        self.buckets.retain(|_, bucket| !bucket.is_full(per_second, limit, now));
-    }
-}
-
-/// A bucket that holds up to `burst` tokens and gains `per_second` of them.
-#[derive(Debug, Clone)]
-pub(super) struct Bucket {
-    tokens: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    /// A full bucket.
-    pub(super) fn full(burst: u32, now: Instant) -> Self {
-        Self { tokens: f64::from(burst.max(1)), filled: now }
-    }
-
-    /// Takes a token, or says how long it takes until there is one. A rate of 0 is no limit.
-    pub(super) fn take(&mut self, per_second: f64, burst: u32, now: Instant) -> Result<(), Duration> {
-        if per_second <= 0.0 {
-            return Ok(());
+    /// Takes a token from the bucket of `key`; `None` has no limit.
+    ///
+    /// # Errors
+    /// If there is no token yet.
+    pub(super) fn take(&mut self, key: Option<K>, now: Instant) -> Result<(), Refusal> {
+        let Some(key) = key.filter(|_| self.limit > 0) else { return Ok(()) };
+        let (tokens, filled) = self.buckets.entry(key).or_insert((self.burst, now));
+        let gained = now.saturating_duration_since(*filled).as_secs_f64() * self.per_second;
+        (*tokens, *filled) = ((*tokens + gained).min(self.burst), now);
+        if *tokens < 1.0 {
+            let retry_after = Duration::from_secs_f64((1.0 - *tokens) / self.per_second);
+            return Err(Refusal::TooFast { what: self.what, limit: self.limit, retry_after });
         }
-        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * per_second;
-        self.tokens = (self.tokens + gained).min(f64::from(burst.max(1)));
-        self.filled = now;
-        if self.tokens < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - self.tokens) / per_second));
-        }
-        self.tokens -= 1.0;
+        *tokens -= 1.0;
         Ok(())
     }
 
-    /// Whether it would be full again by `now`, so that it need not be remembered.
-    pub(super) fn is_full(&self, per_second: f64, burst: u32, now: Instant) -> bool {
-        self.tokens + now.saturating_duration_since(self.filled).as_secs_f64() * per_second >= f64::from(burst.max(1))
+    /// Forgets the buckets that are full again.
+    pub(super) fn forget_full(&mut self, now: Instant) {
+        let (per_second, burst) = (self.per_second, self.burst);
+        self.buckets.retain(|_, (tokens, filled)| {
+            *tokens + now.saturating_duration_since(*filled).as_secs_f64() * per_second < burst
+        });
     }
 }
 
@@ -81,14 +68,21 @@ mod tests {
     #[test]
     fn a_burst_is_allowed_and_then_the_rate_counts() {
         let start = Instant::now();
-        let mut bucket = Bucket::full(3, start);
+        let half_a_second = Duration::from_millis(500);
+        let mut rates = Rates::a_second("", 2, 3);
         for _ in 0..3 {
-            assert_eq!(bucket.take(2.0, 3, start), Ok(()));
+            assert_eq!(rates.take(Some(1), start), Ok(()));
         }
-        assert_eq!(bucket.take(2.0, 3, start), Err(Duration::from_millis(500)));
-        assert_eq!(bucket.take(2.0, 3, start + Duration::from_millis(500)), Ok(()));
-        assert!(!bucket.is_full(2.0, 3, start + Duration::from_millis(500)));
-        assert!(bucket.is_full(2.0, 3, start + Duration::from_secs(10)));
-        assert_eq!(bucket.take(0.0, 0, start), Ok(()), "a rate of 0 is no limit");
+        let refused = Refusal::TooFast { what: "", limit: 2, retry_after: half_a_second };
+        assert_eq!(rates.take(Some(1), start), Err(refused));
+        assert_eq!(rates.take(Some(2), start), Ok(()), "each has its own");
+        assert_eq!(rates.take(Some(1), start + half_a_second), Ok(()));
+        rates.forget_full(start + half_a_second);
+        assert_eq!(rates.buckets.len(), 1);
+        rates.forget_full(start + Duration::from_secs(10));
+        assert!(rates.buckets.is_empty());
+        let mut unlimited = Rates::a_second("", 0, 0);
+        assert!((0..9).all(|_| unlimited.take(Some(1), start).is_ok()), "a rate of 0 is no limit");
+        assert_eq!(Rates::a_minute("", 1).take(None::<u8>, start), Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! Why the chat refuses a call. A refusal means that nothing has changed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,11 +33,10 @@ pub enum Refusal {
     NotAuthorised(&'static str),
     /// It cannot be stored now.
     NotStored,
-    /// It is not known whether it is stored: the one that means something else than that nothing has changed.
+    /// It is not known whether it is stored: the only one after which something may have changed.
     #[cfg(feature = "share")]
     Unknown,
     /// Another server of the chat has shown the caller what this one does not know yet.
-    #[cfg(feature = "share")]
     Behind,
     /// A rate is exceeded.
     TooFast {
@@ -50,55 +50,42 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The code on the wire.
-    #[must_use]
-    pub fn code(&self) -> i32 {
+    /// Returns the fault code of the wire contract, and what is said to the caller.
+    fn code_and_text(&self) -> (i32, Cow<'static, str>) {
         match self {
-            Self::NameInUse => Fault::NAME_IN_USE,
-            Self::NoSuchUser => Fault::NO_SUCH_USER,
-            Self::NoSuchRoom => Fault::NO_SUCH_ROOM,
-            Self::RoomExists => Fault::ROOM_EXISTS,
-            Self::NotInRoom => Fault::NOT_IN_ROOM,
-            Self::NoSuchRecipient => Fault::NO_SUCH_RECIPIENT,
-            Self::Limit { .. } => Fault::LIMIT,
-            Self::NotAuthorised(_) => Fault::NOT_AUTHORISED,
-            Self::NotStored => Fault::NOT_STORED,
+            Self::NameInUse => (Fault::NAME_IN_USE, "this name is already in use".into()),
+            Self::NoSuchUser => (Fault::NO_SUCH_USER, "no user of this name is registered".into()),
+            Self::NoSuchRoom => (Fault::NO_SUCH_ROOM, "there is no such room".into()),
+            Self::RoomExists => (Fault::ROOM_EXISTS, "this room already exists".into()),
+            Self::NotInRoom => (Fault::NOT_IN_ROOM, "the user is not in this room".into()),
+            Self::NoSuchRecipient => (Fault::NO_SUCH_RECIPIENT, "the recipient is not in this room".into()),
+            Self::Limit { what, value } => (Fault::LIMIT, format!("{what}: the limit is {value}").into()),
+            Self::NotAuthorised(why) => (Fault::NOT_AUTHORISED, (*why).into()),
+            Self::NotStored => (Fault::NOT_STORED, "this cannot be stored now; try again later".into()),
             #[cfg(feature = "share")]
-            Self::Unknown => Fault::UNKNOWN,
-            #[cfg(feature = "share")]
-            Self::Behind => Fault::NOT_STORED,
-            Self::TooFast { .. } => Fault::TOO_FAST,
+            Self::Unknown => (Fault::UNKNOWN, "it is not known whether this was stored; make the call again".into()),
+            Self::Behind => {
+                (Fault::NOT_STORED, "this server does not know yet what you have read; try again later".into())
+            }
+            Self::TooFast { what, limit, retry_after } => {
+                // Rounded up, so that trying again then succeeds.
+                let seconds = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0) / 10.0;
+                let text = format!("too fast: the limit is {limit} {what}; try again in {seconds:.1} seconds");
+                (Fault::TOO_FAST, text.into())
+            }
         }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameInUse => formatter.write_str("this name is already in use"),
-            Self::NoSuchUser => formatter.write_str("no user of this name is registered"),
-            Self::NoSuchRoom => formatter.write_str("there is no such room"),
-            Self::RoomExists => formatter.write_str("this room already exists"),
-            Self::NotInRoom => formatter.write_str("the user is not in this room"),
-            Self::NoSuchRecipient => formatter.write_str("the recipient is not in this room"),
-            Self::Limit { what, value } => write!(formatter, "{what}: the limit is {value}"),
-            Self::NotAuthorised(why) => formatter.write_str(why),
-            Self::NotStored => formatter.write_str("this cannot be stored now; try again later"),
-            #[cfg(feature = "share")]
-            Self::Unknown => formatter.write_str("it is not known whether this was stored; make the call again"),
-            #[cfg(feature = "share")]
-            Self::Behind => formatter.write_str("this server does not know yet what you have read; try again later"),
-            Self::TooFast { what, limit, retry_after } => {
-                // Rounded up, so that trying again then succeeds.
-                let tenths = (retry_after.as_secs_f64() * 10.0).ceil().max(1.0);
-                write!(formatter, "too fast: the limit is {limit} {what}; try again in {:.1} seconds", tenths / 10.0)
-            }
-        }
+        formatter.write_str(&self.code_and_text().1)
     }
 }
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code(), refusal.to_string())
+        let (code, text) = refusal.code_and_text();
+        Self::new(code, text)
     }
 }

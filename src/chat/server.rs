@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
-use super::delivery::deliver;
 use super::keeper::KeeperConfig;
 use super::registration::Registration;
 use super::{Chat, Core, Limits, PROCEDURES};
@@ -211,7 +210,7 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let round = SWEEP_INTERVAL.min(limits.shortest_idle() / 4).max(Duration::from_millis(100));
     let maintainer = Arc::clone(&chat.log).start(&chat).map_err(failed)?;
     let delivered = Arc::clone(&chat);
-    keep_running("deliver", move || deliver(&delivered)).map_err(failed)?;
+    keep_running("deliver", move || delivered.deliver()).map_err(failed)?;
     let http = HttpServer::start(listener, config, Arc::new(dispatcher)).map_err(failed)?;
     let swept = Arc::clone(&chat);
     let janitor = http.start_janitor(round, move || swept.sweep()).map_err(failed)?;

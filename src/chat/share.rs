@@ -46,7 +46,7 @@ use self::meter::Meter;
 use self::position::StreamPosition;
 use self::replica::Replica;
 use super::entry::Entry;
-use super::journal::{Apply, Log, LogError, Outcome};
+use super::journal::{Apply, Log, Outcome, Queue};
 use super::{Chat, Identity, Limits, Refusal, State};
 use crate::program::{Failure, spawn};
 use crate::random;
@@ -65,6 +65,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(40);
 /// How long a reader waits at most for what they have read elsewhere.
 const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// Entries of a batch.
+const BATCH: usize = 256;
+/// Bytes of messages in a batch, but for its last one.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// The log in a stream that several servers write.
 ///
@@ -302,13 +307,13 @@ impl Share {
 }
 
 impl Log for Share {
-    fn commit(&self, entries: Vec<Entry>, _: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+    fn commit(&self, entries: Vec<Entry>, _: Apply<'_>) -> Result<Vec<Outcome>, Refusal> {
         if self.is_away.load(Ordering::Relaxed) {
             self.meter.failed();
-            return Err(LogError);
+            return Err(Refusal::NotStored);
         }
         let count = entries.len();
-        let bytes = postcard::to_allocvec(&entries).map_err(|_| LogError)?;
+        let bytes = postcard::to_allocvec(&entries).map_err(|_| Refusal::NotStored)?;
         drop(entries);
         let mut sender = self.sender.lock();
         sender.sequence += 1;
@@ -328,16 +333,28 @@ impl Log for Share {
             }
             // They could be applied when they were appended, and what became of each is lost.
             Fate::IsIn => Ok(vec![Ok(()); count]),
-            Fate::IsLate => Err(LogError),
+            Fate::IsLate => Err(Refusal::NotStored),
             Fate::IsNotIn => {
                 self.is_away.store(true, Ordering::Relaxed);
-                Err(LogError)
+                Err(Refusal::NotStored)
             }
             Fate::IsUnknown => {
                 self.is_away.store(true, Ordering::Relaxed);
-                Ok(vec![Err(Refusal::Unknown); count])
+                Err(Refusal::Unknown)
             }
         }
+    }
+
+    /// Takes entries of all kinds: each is checked again when it comes back.
+    fn next_batch(&self, queue: &mut Queue) -> Queue {
+        let mut bytes = 0;
+        let fits = |(_, entry): &&(u64, Entry)| {
+            let before = bytes;
+            bytes += if let Entry::Send(message) = entry { message.content.len() } else { 0 };
+            before < BATCH_BYTES
+        };
+        let count = queue.iter().take(BATCH).take_while(fits).count();
+        queue.drain(..count).collect()
     }
 
     fn start(self: Arc<Self>, chat: &Arc<Chat>) -> std::io::Result<Option<JoinHandle<()>>> {

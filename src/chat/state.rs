@@ -15,7 +15,7 @@ use super::Limits;
 use super::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use super::name::{NameKey, UserName};
 use super::refusal::Refusal;
-use super::room::{Page, Person, Room};
+use super::room::{Person, Room};
 use crate::stamp::Time;
 use recent::Recent;
 
@@ -53,8 +53,8 @@ pub struct Effects {
     pub left: Option<(RoomId, Arc<Person>)>,
     /// Somebody joined a room.
     pub joined: Option<(RoomId, Arc<Person>)>,
-    /// There is a new message in a room.
-    pub said: Option<RoomId>,
+    /// There is a new message in a room, past this number.
+    pub said: Option<(RoomId, u64)>,
     /// A user is new.
     pub registered: Option<PersonId>,
     /// A user is no more.
@@ -70,6 +70,13 @@ pub(super) struct User {
     pub(super) person: Arc<Person>,
     pub(super) room: Option<RoomId>,
     recent: Recent,
+}
+
+impl User {
+    /// Returns whether they have used `key` within their last messages.
+    pub(super) fn has_used(&self, key: &IdempotencyKey) -> bool {
+        self.recent.has(key)
+    }
 }
 
 /// Users, rooms and messages.
@@ -158,30 +165,9 @@ impl State {
         self.rooms.get(&id).filter(|room| room.removed.is_none()).ok_or(Refusal::NoSuchRoom)
     }
 
-    /// Returns whether `reader` can read something past `after` in `room`.
-    pub(super) fn has_page(&self, room: RoomId, reader: &Person, after: u64) -> bool {
-        self.rooms.get(&room).is_some_and(|room| room.has_page(reader, after))
-    }
-
-    /// Returns what `reader` can read past `after` in `room`; nothing where that is gone.
-    pub(super) fn page(&self, room: RoomId, reader: &Person, after: u64) -> Page {
-        let nothing = || Page { room, messages: Vec::new(), last_id: after, missed: 0 };
-        self.rooms.get(&room).map_or_else(nothing, |room| room.page(reader, after))
-    }
-
-    /// Returns whether what is past `after` in `room` looks the same for everybody.
-    pub(super) fn is_common(&self, room: RoomId, after: u64) -> bool {
-        self.rooms.get(&room).is_some_and(|room| room.is_common(after))
-    }
-
     /// Returns the number of the next message in `room`.
     pub(super) fn next_id(&self, room: RoomId) -> u64 {
         self.rooms.get(&room).map_or(1, |room| room.last_id + 1)
-    }
-
-    /// Returns whether `user` has used `key` within their last messages.
-    pub(super) fn has_used(user: &User, key: &IdempotencyKey) -> bool {
-        user.recent.has(key)
     }
 
     /// Returns whether applying `entry` would change anything: a message that is sent again does not.
@@ -197,21 +183,21 @@ impl State {
                 }
                 limit("registered users", self.users.len(), self.limits.users)?;
             }
-            Entry::Unregister { person } => drop(self.user(*person)?),
-            Entry::Create { name, .. } => {
+            Entry::Unregister(person) => drop(self.user(*person)?),
+            Entry::Create(_, name) => {
                 if self.room_named(name.key()).is_ok() {
                     return Err(Refusal::RoomExists);
                 }
                 limit("rooms", self.listed_rooms(), self.limits.rooms)?;
             }
-            Entry::Join { person, room } => {
+            Entry::Join(person, room) => {
                 let (user, room) = (self.user(*person)?, self.room(*room)?);
                 if user.room == Some(room.id) {
                     return Ok(false);
                 }
                 limit("users in one room", room.members().len(), self.limits.room_users)?;
             }
-            Entry::Leave { person } => drop(self.user(*person)?.room.ok_or(Refusal::NotInRoom)?),
+            Entry::Leave(person) => drop(self.user(*person)?.room.ok_or(Refusal::NotInRoom)?),
             Entry::Send(message) => {
                 let origin = self.user(message.origin)?;
                 if message.key.as_ref().is_some_and(|key| origin.recent.has(key)) {
@@ -232,7 +218,7 @@ impl State {
                     return Ok(false);
                 }
             }
-            Entry::Forget { room } => return Ok(self.rooms.get(room).is_some_and(|room| room.removed.is_some())),
+            Entry::Forget(room) => return Ok(self.rooms.get(room).is_some_and(|room| room.removed.is_some())),
             Entry::Kept(_) => {}
         }
         Ok(true)

@@ -26,7 +26,8 @@ use self::directory::Directory;
 use self::file::{Active, NewFile};
 use self::record::PIECE;
 use super::entry::Entry;
-use super::journal::{Apply, Log, LogError, Outcome};
+use super::journal::{Apply, Log, Outcome};
+use super::refusal::Refusal;
 use super::state::State;
 use super::{Chat, FORM, Limits};
 use crate::program::{Failure, keep_running};
@@ -148,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// If they cannot be stored now. Then none of them is.
-    pub fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
+    pub fn append(&self, entries: &[Entry]) -> Result<(), Refusal> {
         // The new file has its half too.
         let most = self.limit / 2;
         let mut active = self.active.lock();
@@ -175,7 +176,7 @@ impl Store {
                 if active.is_broken {
                     self.changed.notify_all();
                 }
-                Err(LogError)
+                Err(Refusal::NotStored)
             }
         }
     }
@@ -222,7 +223,7 @@ impl Store {
 }
 
 impl Log for Store {
-    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, LogError> {
+    fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, Refusal> {
         self.append(&entries)?;
         Ok(apply(entries))
     }
@@ -252,14 +253,14 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::chat::entry::{Message, PersonId, RoomId};
+    use crate::chat::entry::{MessageEntry, PersonId, RoomId};
     use crate::chat::name::{RoomName, UserName};
     use crate::stamp::Time;
 
     fn entries() -> Vec<Entry> {
         let (person, room) = (PersonId(1), RoomId(2));
         let time = Time { utc: 0, ahead: 0 };
-        let message = |content: &str| Message {
+        let message = |content: &str| MessageEntry {
             room,
             id: None,
             origin: person,
@@ -270,8 +271,8 @@ mod tests {
         };
         vec![
             Entry::Register { person, name: UserName::parse("ana").unwrap(), secret: None },
-            Entry::Create { room, name: RoomName::parse("lobby").unwrap() },
-            Entry::Join { person, room },
+            Entry::Create(room, RoomName::parse("lobby").unwrap()),
+            Entry::Join(person, room),
             Entry::Send(message("one")),
             Entry::Send(message("two")),
         ]
@@ -303,7 +304,7 @@ mod tests {
             active.is_broken = true;
             Arc::clone(&active.file)
         };
-        assert_eq!(store.append(std::slice::from_ref(&last)), Err(LogError));
+        assert_eq!(store.append(std::slice::from_ref(&last)), Err(Refusal::NotStored));
         let live = Arc::new(Mutex::new(state));
         let maintained = {
             let (store, live) = (Arc::clone(&store), Arc::clone(&live));

@@ -1,19 +1,17 @@
 //! Event streams: which events of a room go to which readers, and how many streams there may be. The streams themselves are
 //! the HTTP server's.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Now};
+use super::core::{CallContext, Core};
 use super::entry::{PersonId, RoomId};
-use super::identity::Proof;
 use super::name::{RoomName, UserName};
 use super::refusal::Refusal;
 use super::room::Page;
 use super::state::{Effects, State};
+use super::tally::Tally;
 use super::waits::Ticket;
 use crate::rpc::{Audience, write};
 
@@ -26,19 +24,6 @@ pub const STREAM_GRACE: Duration = Duration::from_secs(30);
 /// them.
 const FIRST_BYTES: usize = 1024;
 const MEMBER_BYTES: usize = 64;
-
-/// The parameters of a request for a stream, and where it comes from.
-#[derive(Debug)]
-pub struct StreamCall<'a> {
-    /// The reader.
-    pub name: &'a UserName,
-    /// The room.
-    pub room: &'a RoomName,
-    /// The position of the reader at the end of the stream before.
-    pub after: Option<&'a Position>,
-    /// The address of the caller.
-    pub address: Option<IpAddr>,
-}
 
 /// A place in a life of a room, as `ROOM_ID:ID`.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,23 +72,14 @@ pub(super) struct Readers {
     /// Streams at a time from one address; 0 is no limit.
     per_address: usize,
     count: usize,
-    rooms: HashMap<RoomId, Feed>,
-    people: HashMap<PersonId, usize>,
-    addresses: HashMap<IpAddr, usize>,
-}
-
-/// The streams of one room.
-#[derive(Debug, Default)]
-struct Feed {
-    streams: usize,
-    /// The last message that was sent to them.
-    last_id: u64,
+    rooms: Tally<RoomId>,
+    people: Tally<PersonId>,
+    addresses: Tally<IpAddr>,
 }
 
 impl Readers {
     pub(super) fn new(per_address: usize) -> Self {
-        let (rooms, people, addresses) = Default::default();
-        Self { per_address, count: 0, rooms, people, addresses }
+        Self { per_address, count: 0, rooms: Tally::new(), people: Tally::new(), addresses: Tally::new() }
     }
 
     /// Returns the number of open streams.
@@ -113,55 +89,39 @@ impl Readers {
 
     /// Returns whether a stream of this user is open.
     pub(super) fn has(&self, person: PersonId) -> bool {
-        self.people.contains_key(&person)
+        self.people.of(&person) > 0
     }
 
-    fn open(&mut self, reader: Reader, last_id: u64) -> Result<(), Refusal> {
-        let count = |value: Option<&usize>| value.copied().unwrap_or(0);
-        if count(self.people.get(&reader.person)) >= MAX_USER_STREAMS {
+    fn open(&mut self, reader: Reader) -> Result<(), Refusal> {
+        if self.people.of(&reader.person) >= MAX_USER_STREAMS {
             return Err(Refusal::Limit { what: "streams of one user", value: MAX_USER_STREAMS });
         }
         if let Some(address) = reader.address {
-            if self.per_address > 0 && count(self.addresses.get(&address)) >= self.per_address {
+            if self.per_address > 0 && self.addresses.of(&address) >= self.per_address {
                 return Err(Refusal::Limit { what: "streams from one address", value: self.per_address });
             }
-            *self.addresses.entry(address).or_default() += 1;
+            self.addresses.add(address);
         }
-        *self.people.entry(reader.person).or_default() += 1;
-        let feed = self.rooms.entry(reader.room).or_default();
-        (feed.streams, feed.last_id) = (feed.streams + 1, last_id);
+        self.people.add(reader.person);
+        self.rooms.add(reader.room);
         self.count += 1;
         Ok(())
     }
 
-    /// Forgets a stream. Returns whether it was the user's last one.
-    fn close(&mut self, reader: Reader) -> bool {
-        fn take<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) -> bool {
-            let Some(count) = counts.get_mut(key) else { return false };
-            *count -= 1;
-            let is_last = *count == 0;
-            if is_last {
-                counts.remove(key);
-            }
-            is_last
-        }
+    /// Forgets a stream.
+    fn close(&mut self, reader: Reader) {
         self.count -= 1;
-        if let Some(feed) = self.rooms.get_mut(&reader.room) {
-            feed.streams -= 1;
-            if feed.streams == 0 {
-                self.rooms.remove(&reader.room);
-            }
-        }
+        self.rooms.remove(&reader.room);
+        self.people.remove(&reader.person);
         if let Some(address) = &reader.address {
-            take(&mut self.addresses, address);
+            self.addresses.remove(address);
         }
-        take(&mut self.people, &reader.person)
     }
 
     /// Returns the events of what an entry has changed, in the order in which readers get them.
-    pub(super) fn events(&mut self, state: &State, effects: &Effects) -> Vec<RoomEvent> {
+    pub(super) fn events(&self, state: &State, effects: &Effects) -> Vec<RoomEvent> {
         let mut events = Vec::new();
-        if let Some((room, person)) = effects.left.as_ref().filter(|(room, _)| self.rooms.contains_key(room)) {
+        if let Some((room, person)) = effects.left.as_ref().filter(|(room, _)| self.rooms.of(room) > 0) {
             let reason = if effects.unregistered.is_some() {
                 "the user was unregistered"
             } else if effects.joined.is_some() {
@@ -174,15 +134,14 @@ impl Readers {
             events.push(RoomEvent { room, to: Audience::Except(id), text, is_last: false });
             events.push(RoomEvent { room, to: Audience::Only(id, id), text: end(reason), is_last: true });
         }
-        if let Some((room, person)) = effects.joined.as_ref().filter(|(room, _)| self.rooms.contains_key(room)) {
+        if let Some((room, person)) = effects.joined.as_ref().filter(|(room, _)| self.rooms.of(room) > 0) {
             let text = text_event("joined", person.name.as_str());
             events.push(RoomEvent { room: *room, to: Audience::Except(person.id.0), text, is_last: false });
         }
-        if let Some(id) = effects.said
-            && let Some(feed) = self.rooms.get_mut(&id)
+        if let Some((id, after)) = effects.said.filter(|(room, _)| self.rooms.of(room) > 0)
             && let Ok(room) = state.room(id)
         {
-            for message in room.past(feed.last_id) {
+            for message in room.past(after) {
                 let to = match &message.recipient {
                     None => Audience::All,
                     Some(recipient) => Audience::Only(message.origin.id.0, recipient.id.0),
@@ -191,7 +150,6 @@ impl Readers {
                 message_event(&mut text, id, message.id, &message.wire);
                 events.push(RoomEvent { room: id, to, text: text.into_bytes().into(), is_last: false });
             }
-            feed.last_id = room.last_id;
         }
         events
     }
@@ -201,14 +159,20 @@ impl<T: Ticket> Core<T> {
     /// Opens a stream. Returns it with the events that come first: the room as it is, and the messages past the position.
     ///
     /// # Errors
-    /// If the user is not there, `proof` is not theirs, or there are too many streams.
-    pub fn open_stream(&mut self, call: &StreamCall<'_>, proof: &Proof, now: Now) -> Result<(Reader, String), Refusal> {
-        let (person, room) = self.member(call.name, call.room, proof, now)?;
+    /// If the user is not there, the call may not act as them, or there are too many streams.
+    pub fn open_stream(
+        &mut self,
+        name: &UserName,
+        room: &RoomName,
+        after: Option<&Position>,
+        by: CallContext<'_>,
+    ) -> Result<(Reader, String), Refusal> {
+        let (person, room) = self.member(name, room, by)?;
         let (id, last_id) = (room.id, room.last_id);
-        let reader = Reader { room: id, person: person.id, address: call.address.map(network) };
-        self.readers.open(reader, last_id)?;
+        let reader = Reader { room: id, person: person.id, address: by.address.map(network) };
+        self.readers.open(reader)?;
         let room = self.state().room(id)?;
-        let after = match call.after {
+        let after = match after {
             None => last_id,
             Some(position) if position.room == id.to_string() => position.id.min(last_id),
             // A position in another life of the room is before everything in this one.
@@ -225,7 +189,8 @@ impl<T: Ticket> Core<T> {
 
     /// Gives back a stream that has ended.
     pub fn stream_ended(&mut self, reader: Reader, now: Instant) {
-        if self.readers.close(reader) {
+        self.readers.close(reader);
+        if !self.readers.has(reader.person) {
             self.note_stream_end(reader.person, now);
         }
     }
@@ -322,15 +287,16 @@ mod tests {
             address: Some(IpAddr::from([192, 0, 2, address])),
         };
         for _ in 0..MAX_USER_STREAMS {
-            assert_eq!(readers.open(reader(1, 1), 0), Ok(()));
+            assert_eq!(readers.open(reader(1, 1)), Ok(()));
         }
-        assert!(readers.open(reader(1, 2), 0).is_err(), "a fifth one of a user");
-        assert_eq!(readers.open(reader(2, 1), 0), Ok(()));
-        assert!(readers.open(reader(3, 1), 0).is_err(), "a sixth one from an address");
-        assert_eq!(readers.open(reader(3, 2), 0), Ok(()));
-        assert!(!readers.close(reader(1, 1)));
-        assert_eq!(readers.open(reader(1, 2), 0), Ok(()));
-        assert!(readers.close(reader(2, 1)) && !readers.has(PersonId(2)));
+        assert!(readers.open(reader(1, 2)).is_err(), "a fifth one of a user");
+        assert_eq!(readers.open(reader(2, 1)), Ok(()));
+        assert!(readers.open(reader(3, 1)).is_err(), "a sixth one from an address");
+        assert_eq!(readers.open(reader(3, 2)), Ok(()));
+        readers.close(reader(1, 1));
+        assert_eq!(readers.open(reader(1, 2)), Ok(()));
+        readers.close(reader(2, 1));
+        assert!(!readers.has(PersonId(2)));
         for address in [1, 1, 1, 2] {
             assert!(readers.has(PersonId(1)));
             readers.close(reader(1, address));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Chat;
 use super::name::{RoomName, UserName};
 use super::refusal::Refusal;
-use super::streams::{Position, Reader, RoomEvent, StreamCall, end};
-use super::{Chat, now};
+use super::streams::{Position, Reader, RoomEvent, end};
 use crate::rpc::{Caller, Opener, StreamRequest, Streams};
 
 /// Gives back what an open stream takes, when it has ended.
@@ -62,15 +62,13 @@ impl Chat {
             Ok(wish) => wish,
             Err((status, text)) => return opener.refuse(status, &text),
         };
-        #[cfg(feature = "share")]
         if let Err(refusal) = self.catch_up(&room, after.as_ref().map_or(0, |position| position.id)) {
             return opener.refuse(status(&refusal), &format!("{refusal}\n"));
         }
         self.streams.wait_for_room();
-        let call = StreamCall { name: &name, room: &room, after: after.as_ref(), address: caller.address };
         let mut opener = Some(opener);
-        let refused = self.acting(caller, &name, |core, proof| {
-            let (reader, first) = core.open_stream(&call, proof, now())?;
+        let refused = self.acting(caller, &name, |core, by| {
+            let (reader, first) = core.open_stream(&name, &room, after.as_ref(), by)?;
             // Under the lock, so that the stream gets all that follows and nothing twice.
             if let Some(opener) = opener.take() {
                 let open = Open { chat: Arc::clone(self), reader };

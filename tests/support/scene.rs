@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::name::{RoomName, UserName};
-use chat_rpc::chat::{Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, SendCall, SignIn};
-use chat_rpc::chat::{State, Ticket, WaitCall, WireForm};
+use chat_rpc::chat::{CallContext, Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, SignIn};
+use chat_rpc::chat::{State, Ticket, WireForm};
 use chat_rpc::rpc::Credentials;
 use chat_rpc::secret::{self, Salt};
 use chat_rpc::stamp::Time;
@@ -16,7 +16,7 @@ use chat_rpc::stamp::Time;
 pub struct Number(pub u32);
 
 impl Ticket for Number {
-    type Connection = u32;
+    type ConnectionId = u32;
     fn connection(&self) -> u32 {
         self.0
     }
@@ -108,9 +108,14 @@ impl Scene {
         Proof::new(credentials.as_ref(), &self.digests)
     }
 
+    /// The circumstances of a call that shows `proof` now.
+    pub fn by<'p>(&self, proof: &'p Proof) -> CallContext<'p> {
+        CallContext { proof, address: None, now: self.now }
+    }
+
     pub fn register(&mut self, name: &str, secret: Option<&str>) -> Result<(), Refusal> {
         let (user, proof) = (user(name), self.proof(name, secret));
-        if self.core.register(&user, &proof, None, self.now)? == SignIn::New {
+        if self.core.register(&user, self.by(&proof))? == SignIn::New {
             let verifier = secret.map(|secret| self.salt.verifier(user.key().as_str(), secret));
             let person = PersonId(self.next_id());
             self.commit(Entry::Register { person, name: user.clone(), secret: verifier.clone() })?;
@@ -123,14 +128,14 @@ impl Scene {
 
     pub fn create(&mut self, name: &str) -> Result<(), Refusal> {
         let id = RoomId(self.next_id());
-        let entry = self.core.create(id, room(name), &Proof::none(), None, self.now)?;
+        let entry = self.core.create(id, room(name), self.by(&Proof::none()))?;
         self.commit(entry).map(drop)
     }
 
     pub fn try_join(&mut self, name: &str, room_name: &str, proof: &Proof) -> Result<Page, Refusal> {
-        let entry = self.core.join(&user(name), &room(room_name), proof, self.now)?;
+        let entry = self.core.join(&user(name), &room(room_name), self.by(proof))?;
         self.commit(entry)?;
-        Ok(self.core.joined(&user(name), &room(room_name), proof, self.now)?.1)
+        Ok(self.core.joined(&user(name), &room(room_name), self.by(proof))?.1)
     }
 
     pub fn join(&mut self, name: &str, room_name: &str) -> Page {
@@ -138,12 +143,12 @@ impl Scene {
     }
 
     pub fn leave(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
-        let (_, entry) = self.core.leave(&user(name), proof, self.now)?;
+        let (_, entry) = self.core.leave(&user(name), self.by(proof))?;
         self.commit(entry).map(|(ended, _)| ended)
     }
 
     pub fn unregister(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
-        let entry = self.core.unregister(&user(name), proof, self.now)?;
+        let entry = self.core.unregister(&user(name), self.by(proof))?;
         self.commit(entry).map(|(ended, _)| ended)
     }
 
@@ -158,8 +163,7 @@ impl Scene {
     ) -> Result<bool, Refusal> {
         let (name, in_room, to) = (user(from), room(room_name), to.map(user));
         let key = key.and_then(|key| IdempotencyKey::parse(key.to_owned()).unwrap());
-        let call = SendCall { name: &name, room: &in_room, recipient: to.as_ref(), key, content: text.into() };
-        match self.core.send(call, proof, self.now)? {
+        match self.core.send(&name, &in_room, to.as_ref(), key, text.into(), self.by(proof))? {
             Some(entry) => self.commit(entry).map(|(_, wakes)| wakes),
             None => Ok(false),
         }
@@ -182,9 +186,8 @@ impl Scene {
         ticket: u32,
     ) -> Result<Vec<Delivery<Number>>, Refusal> {
         let (name, lobby) = (user(name), room("lobby"));
-        let time = Duration::from_secs(seconds);
-        let call = WaitCall { name: &name, room: &lobby, after, time, address: None };
-        self.core.wait(call, Number(ticket), proof, self.now).map_err(|(refusal, _)| refusal)
+        let (time, by) = (Duration::from_secs(seconds), self.by(proof));
+        self.core.wait(&name, &lobby, after, time, Number(ticket), by).map_err(|(refusal, _)| refusal)
     }
 
     pub fn wait(
@@ -197,8 +200,13 @@ impl Scene {
         self.wait_with((name, &Proof::none()), after, seconds, ticket)
     }
 
+    /// Returns what a user may see in a room and has a later timestamp.
+    pub fn receive(&mut self, name: &str, of: &str, stamp: i64, proof: &Proof) -> Result<Vec<Arc<str>>, Refusal> {
+        self.core.receive(&user(name), &room(of), stamp, self.by(proof))
+    }
+
     pub fn read(&mut self, name: &str) -> Vec<String> {
-        texts(&self.core.receive(&user(name), &room("lobby"), &Proof::none(), self.now).unwrap())
+        texts(&self.receive(name, "lobby", i64::MIN, &Proof::none()).unwrap())
     }
 
     pub fn due(&mut self) -> Vec<Delivery<Number>> {

@@ -24,9 +24,8 @@ impl<T: Ticket> Core<T> {
     /// Notes how long ago users were heard of at another server.
     pub(in super::super) fn heard_elsewhere(&mut self, heard: &[(PersonId, Duration)], now: Instant) {
         for (person, ago) in heard {
-            let at = now.checked_sub(*ago).unwrap_or(now);
-            if self.presence.contains_key(person) && self.elsewhere.get(person).is_none_or(|before| *before < at) {
-                self.elsewhere.insert(*person, at);
+            if let Some(presence) = self.presence.get_mut(person) {
+                presence.elsewhere = presence.elsewhere.max(Some(now.checked_sub(*ago).unwrap_or(now)));
             }
         }
     }
@@ -34,16 +33,11 @@ impl<T: Ticket> Core<T> {
     /// Takes another durable state, which others have made of what this one has and perhaps more. Returns the waits that
     /// end with it.
     pub(in super::super) fn replace(&mut self, state: State, now: Instant) -> Vec<Delivery<T>> {
-        let ended = self.waits.interrupt_all(&self.state);
+        let ended = self.waits.end_all(&self.state);
         self.state = state;
-        let limits = self.state.limits();
-        let earlier = &mut self.presence;
-        self.presence = self
-            .state
-            .users()
-            .map(|(id, _)| (id, earlier.remove(&id).unwrap_or_else(|| Presence::new(limits, now))))
-            .collect();
-        self.elsewhere.retain(|id, _| self.presence.contains_key(id));
+        let mut earlier = std::mem::take(&mut self.presence);
+        let mut presence = |id| earlier.remove(&id).unwrap_or_else(|| Presence::new(now));
+        self.presence = self.state.users().map(|(id, _)| (id, presence(id))).collect();
         let used = &self.used;
         self.used = self.state.rooms().map(|room| (room.id, used.get(&room.id).copied().unwrap_or(now))).collect();
         ended

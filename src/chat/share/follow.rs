@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
 
+use super::super::delivery::reply;
 use super::super::entry::PersonId;
-use super::super::name::RoomName;
 use super::super::streams::end;
-use super::super::{Chat, Core, Refusal, State, reply};
+use super::super::{Chat, State};
 use super::charter::Charter;
 use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
@@ -268,16 +268,6 @@ impl Chat {
         let ended = core.replace(state, Instant::now());
         drop(core);
         reply(ended);
-    }
-
-    /// Waits until a position that a reader has from another server is one here.
-    ///
-    /// # Errors
-    /// If this server is too far behind.
-    pub(in super::super) fn catch_up(&self, room: &RoomName, id: u64) -> Result<(), Refusal> {
-        let is_known = |core: &Core<_>| core.state().room_named(room.key()).is_ok_and(|room| room.last_id >= id);
-        let may_wait = !self.log.is_shared() || is_known(&self.core.lock()) || self.log.catch_up();
-        may_wait.then_some(()).ok_or(Refusal::Behind)
     }
 
     fn heard(&self, time: Duration) -> Vec<(PersonId, Duration)> {

@@ -3,7 +3,7 @@
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::super::entry::{Entry, Kept, Message, PersonId, RoomId};
+use super::super::entry::{Entry, Kept, MessageEntry, PersonId, RoomId};
 use super::super::name::RoomName;
 use super::super::refusal::Refusal;
 use super::super::room::{DroppedUnicast, Person, Room, StoredMessage};
@@ -26,26 +26,26 @@ impl State {
                 self.register(Person { id: person, name, secret });
                 effects.registered = Some(person);
             }
-            Entry::Unregister { person } => {
+            Entry::Unregister(person) => {
                 effects.left = self.leave(person);
                 self.unregister(person);
                 effects.unregistered = Some(person);
             }
-            Entry::Create { room, name } => effects.used = Some(self.create(room, name)),
-            Entry::Join { person, room } => {
+            Entry::Create(room, name) => effects.used = Some(self.create(room, name)),
+            Entry::Join(person, room) => {
                 effects.left = self.leave(person);
                 effects.joined = self.join(person, room);
             }
-            Entry::Leave { person } => effects.left = self.leave(person),
+            Entry::Leave(person) => effects.left = self.leave(person),
             Entry::Send(message) => {
-                effects.said = Some(message.room);
+                effects.said = Some((message.room, self.next_id(message.room) - 1));
                 self.send(message);
             }
             Entry::Remove { room, keep_until } => {
                 self.remove(room, keep_until);
                 effects.removed = Some(room);
             }
-            Entry::Forget { room } => self.forget(room),
+            Entry::Forget(room) => self.forget(room),
             Entry::Kept(kept) => self.restore(kept),
         }
         Ok(effects)
@@ -84,7 +84,7 @@ impl State {
         Some((id, Arc::clone(&user.person)))
     }
 
-    fn send(&mut self, message: Message) {
+    fn send(&mut self, message: MessageEntry) {
         if let Some(user) = self.users.get_mut(&message.origin) {
             user.recent.note(message.key.as_ref());
         }
@@ -113,7 +113,7 @@ impl State {
 
     /// Keeps a message in its room. One whose sender or recipient is unknown, because a damaged record was lost, is not
     /// kept: nobody can tell whose it is.
-    fn keep(&mut self, message: Message, id: u64, stamp: i64) {
+    fn keep(&mut self, message: MessageEntry, id: u64, stamp: i64) {
         let Some(origin) = self.person(message.origin) else { return };
         let recipient = match message.recipient {
             Some(id) => match self.person(id) {
@@ -123,7 +123,7 @@ impl State {
             None => None,
         };
         let Some(room) = self.rooms.get_mut(&message.room) else { return };
-        let Message { time, key, content, .. } = message;
+        let MessageEntry { time, key, content, .. } = message;
         let envelope = Envelope {
             id,
             origin: &origin.name,

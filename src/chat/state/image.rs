@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::entry::{Entry, Kept, Message};
+use super::super::entry::{Entry, Kept, MessageEntry};
 use super::super::room::{Person, Room, StoredMessage};
 use super::State;
 
@@ -28,7 +28,7 @@ impl State {
         }
         for (id, user) in &self.users {
             if let Some(room) = user.room {
-                take(Entry::Join { person: *id, room })?;
+                take(Entry::Join(*id, room))?;
             }
             if let Some((sent, keys)) = user.recent.parts() {
                 take(Entry::Kept(Kept::Recent { person: *id, sent, keys }))?;
@@ -45,7 +45,7 @@ impl State {
                 let StoredMessage { id, stamp, time, origin, recipient, .. } = message;
                 let recipient = recipient.as_ref().map(|person| person.id);
                 let (id, origin) = (Some(*id), origin.id);
-                let message = Message { room: room.id, id, origin, recipient, key, time: *time, content };
+                let message = MessageEntry { room: room.id, id, origin, recipient, key, time: *time, content };
                 take(Entry::Kept(Kept::Message(message, *stamp)))?;
             }
         }
