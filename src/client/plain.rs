@@ -3,14 +3,14 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, never, select};
 use nix::sys::signal::Signal;
 
 use super::conversation;
 use super::event::Event;
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
-use super::threads::{start, stop_signals};
+use super::threads::{InputLine, read_lines, start, stop_signals, without_line_break};
 use super::view::{End, Screen, View, now};
 use crate::program::{self, Failure, Options};
 
@@ -22,21 +22,13 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     let is_terminal = std::io::stdin().is_terminal();
     let signals = stop_signals(is_terminal)?;
     let view = View::start(options, locale, style, is_terminal)?;
-    let lines = start("input", bounded(0), |lines| read_lines(&lines))?;
+    let lines = start("input", bounded(0), |lines| read_lines(&lines, usize::MAX))?;
     conversation::run(&mut Console { view, lines, signals, is_prompted: false }, options)
-}
-
-fn read_lines(lines: &Sender<String>) {
-    for line in std::io::stdin().lines().map_while(Result::ok) {
-        if lines.send(line).is_err() {
-            return;
-        }
-    }
 }
 
 struct Console {
     view: View,
-    lines: Receiver<String>,
+    lines: Receiver<InputLine>,
     signals: Receiver<Signal>,
     /// If set, the cursor is behind a prompt.
     is_prompted: bool,
@@ -64,10 +56,11 @@ impl Screen for Console {
                 recv(self.lines) -> line => {
                     self.is_prompted = false;
                     self.view.renderer.unseen.active(now());
-                    if line.is_err() {
+                    let Ok(Ok(line)) = line else {
                         self.view.end = Some(End::User);
-                    }
-                    return line.ok();
+                        return None;
+                    };
+                    return Some(String::from_utf8_lossy(without_line_break(&line)).into_owned());
                 }
                 recv(self.signals) -> signal => {
                     if !self.view.is_interactive || signal != Ok(Signal::SIGINT) {

@@ -21,10 +21,12 @@ mod send;
 mod unshown;
 mod worker;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use parking_lot::Mutex;
 
 use super::api::MessageRate;
 use super::event::{Draft, Event, Message};
@@ -83,12 +85,17 @@ impl From<CallError> for SessionError {
 /// The typed texts that were not sent before the session was closed.
 pub(crate) type Unsent = Vec<String>;
 
-/// A session. Its methods may be called from any thread; all but [`Session::send`] wait for the server's reply.
+/// The result of a task; `None` before it is done.
+type TaskResult<T> = Arc<Mutex<Option<Result<T, SessionError>>>>;
+
+/// A session. All of its methods but [`Session::send`] wait for the server's reply.
 #[derive(Debug)]
 pub(crate) struct Session {
     requests: Sender<SessionRequest>,
-    /// The number of the next draft.
-    drafts: AtomicU64,
+    /// Disconnected when the worker has ended.
+    ended: Receiver<()>,
+    /// The number of the newest draft.
+    drafts: Cell<u64>,
 }
 
 impl Session {
@@ -99,10 +106,15 @@ impl Session {
     pub(crate) fn start(config: SessionConfig) -> Result<(Self, Receiver<Event>), Failure> {
         let (requests, received) = unbounded();
         let (events, shown) = unbounded();
+        let (end, ended) = bounded(0);
         let worker = Worker::new(config, random::hex::<8>()?, received, events);
-        crate::program::spawn("session", move || worker.run())
-            .map_err(|error| Failure::while_doing("cannot start", error))?;
-        Ok((Self { requests, drafts: AtomicU64::new(1) }, shown))
+        let run = move || {
+            worker.run();
+            // Not before the worker is gone, and with it what `--local` runs, because the process may then exit.
+            drop(end);
+        };
+        crate::program::spawn("session", run).map_err(|error| Failure::while_doing("cannot start", error))?;
+        Ok((Self { requests, ended, drafts: Cell::new(0) }, shown))
     }
 
     /// Finds the server and registers the user. After a refusal another name may be tried.
@@ -137,8 +149,8 @@ impl Session {
     /// Sends a message to one user, or to the whole room, after those typed before. Never waits. [`Event::Confirmed`] or
     /// [`Event::Refused`] of the draft follows as soon as there is a connection.
     pub(crate) fn send(&self, text: &str, to: Option<&str>) -> Draft {
-        let id = self.drafts.fetch_add(1, Ordering::Relaxed);
-        let draft = Draft { id, text: text.to_owned(), to: to.map(str::to_owned) };
+        self.drafts.update(|number| number + 1);
+        let draft = Draft { id: self.drafts.get(), text: text.to_owned(), to: to.map(str::to_owned) };
         let posted = draft.clone();
         let task: Task = Box::new(move |worker| worker.post(posted));
         // It fails after the end of the session, which `Event::Ended` has reported.
@@ -158,7 +170,13 @@ impl Session {
 
     /// Returns the names of all rooms.
     pub(crate) fn rooms(&self) -> Result<Vec<String>, SessionError> {
-        self.ask(SessionRequest::AtOnce, |worker| worker.call(super::api::Api::list_rooms))
+        self.rooms_within(Duration::MAX)
+    }
+
+    /// Returns the names of all rooms, unless the server takes longer than `timeout`.
+    pub(crate) fn rooms_within(&self, timeout: Duration) -> Result<Vec<String>, SessionError> {
+        let (result, done) = self.request(SessionRequest::AtOnce, |worker| worker.call(super::api::Api::list_rooms))?;
+        take(&result, &done, timeout)
     }
 
     /// Returns the users in `room`, or in the room that the user is in.
@@ -185,12 +203,9 @@ impl Session {
     /// If the session has ended before, or does not end in time, because a call waits for its reply.
     pub(crate) fn close(&self, patience: Duration) -> Result<Unsent, SessionError> {
         const UNREGISTERING: Duration = Duration::from_secs(3);
-        let (reply, answer) = bounded(1);
-        self.requests.send(SessionRequest::Close { patience, reply }).map_err(|_| SessionError::Ended)?;
-        answer.recv_timeout(patience + UNREGISTERING).map_err(|error| match error {
-            RecvTimeoutError::Timeout => SessionError::Unreachable("the server does not answer".into()),
-            RecvTimeoutError::Disconnected => SessionError::Ended,
-        })
+        let close = move |worker: &mut Worker| Ok(worker.close(Instant::now() + patience));
+        let (unsent, _) = self.request(SessionRequest::AtOnce, close)?;
+        take(&unsent, &self.ended, patience + UNREGISTERING)
     }
 
     /// Has the worker do `work`, and returns its result.
@@ -199,14 +214,36 @@ impl Session {
         order: fn(Task) -> SessionRequest,
         work: impl FnOnce(&mut Worker) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<T, SessionError> {
-        let (reply, answer) = bounded(1);
-        let task: Task = Box::new(move |worker| {
-            // This cannot fail, because the caller waits below.
-            let _ = reply.try_send(work(worker));
-        });
-        self.requests.send(order(task)).map_err(|_| SessionError::Ended)?;
-        // A task that is dropped undone drops its sender.
-        answer.recv().unwrap_or(Err(SessionError::Ended))
+        let (result, done) = self.request(order, work)?;
+        take(&result, &done, Duration::MAX)
+    }
+
+    /// Has the worker do `work`. Returns where its result will be, and a channel that is disconnected when `work` is done, or
+    /// will never be.
+    fn request<T: Send + 'static>(
+        &self,
+        order: fn(Task) -> SessionRequest,
+        work: impl FnOnce(&mut Worker) -> Result<T, SessionError> + Send + 'static,
+    ) -> Result<(TaskResult<T>, Receiver<()>), SessionError> {
+        let result = TaskResult::default();
+        // A channel for each type of result would have 6 KB of code each.
+        let (done, is_done) = bounded(0);
+        let slot = Arc::clone(&result);
+        let task = move |worker: &mut Worker| {
+            let outcome = work(worker);
+            *slot.lock() = Some(outcome);
+            drop(done);
+        };
+        self.requests.send(order(Box::new(task))).map_err(|_| SessionError::Ended)?;
+        Ok((result, is_done))
+    }
+}
+
+/// Waits until `done` is disconnected, and takes the result.
+fn take<T>(result: &TaskResult<T>, done: &Receiver<()>, timeout: Duration) -> Result<T, SessionError> {
+    match done.recv_timeout(timeout) {
+        Err(RecvTimeoutError::Timeout) => Err(SessionError::Unreachable("the server does not answer".into())),
+        _ => result.lock().take().unwrap_or(Err(SessionError::Ended)),
     }
 }
 
@@ -219,7 +256,7 @@ mod tests {
     #[test]
     fn a_request_whose_session_ends_gets_an_error() {
         let (requests, received) = unbounded();
-        let session = Session { requests, drafts: AtomicU64::new(1) };
+        let session = Session { requests, ended: crossbeam_channel::never(), drafts: Cell::new(0) };
         let asking = thread::spawn(move || session.rooms());
         while received.is_empty() {
             thread::yield_now();

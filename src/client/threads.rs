@@ -1,5 +1,7 @@
 //! Threads that wait for something, and send it to a channel.
 
+use std::io::{self, BufRead as _, Read as _};
+
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::sys::signal::Signal;
 
@@ -29,4 +31,25 @@ pub(super) fn stop_signals(asks: bool) -> Result<Receiver<Signal>, Failure> {
             }
         }
     })
+}
+
+/// A line of standard input, with its line break.
+pub(super) type InputLine = io::Result<Vec<u8>>;
+
+/// Reads the lines of standard input, no further than necessary. Longer ones than `most` bytes come in parts.
+pub(super) fn read_lines(lines: &Sender<InputLine>, most: usize) {
+    let mut input = io::stdin().lock();
+    loop {
+        let mut line = Vec::new();
+        let outcome = input.by_ref().take(most as u64).read_until(b'\n', &mut line);
+        if matches!(outcome, Ok(0)) || lines.send(outcome.map(|_| line)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns a line without its line break, in the form of any system.
+pub(super) fn without_line_break(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -89,7 +89,7 @@ pub(super) trait Screen {
 
 /// The common part of all screens.
 pub(super) struct View {
-    pub(super) session: Arc<Session>,
+    pub(super) session: Session,
     pub(super) events: Receiver<Event>,
     pub(super) renderer: Renderer,
     pub(super) locale: &'static Locale,
@@ -122,7 +122,7 @@ impl View {
             renderer.unseen.active(now());
         }
         Ok(Self {
-            session: Arc::new(session),
+            session,
             events,
             renderer,
             locale,

@@ -1,9 +1,9 @@
 //! `client send` sends a text, or the lines of standard input.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, never, select};
 use nix::sys::signal::Signal;
 
 use super::super::api::MessageRate;
@@ -11,7 +11,7 @@ use super::super::conversation::explain;
 use super::super::event::Event;
 use super::super::locale::Locale;
 use super::super::render::Style;
-use super::super::threads::{start, stop_signals};
+use super::super::threads::{InputLine, read_lines, start, stop_signals, without_line_break};
 use super::super::view::now;
 use super::{Script, report, write};
 use crate::program::{Failure, Flag, Options, Subcommand};
@@ -60,7 +60,7 @@ pub(in crate::client) fn send(
     let stop = stop_signals(false)?;
     let is_addressed = recipient.is_some() || options.has("all");
     let lines = if text.is_empty() {
-        start("input", bounded(0), |lines| read(&lines))?
+        start("input", bounded(0), |lines| read_lines(&lines, MAX_LINE + 1))?
     } else {
         let text = text.join(" ");
         if text.trim().is_empty() {
@@ -99,21 +99,6 @@ fn begins_with_at(text: &str) -> bool {
     text.trim_start().starts_with('@')
 }
 
-/// A line of the input, which may be too long by one byte.
-type InputLine = io::Result<Vec<u8>>;
-
-/// Reads the lines of standard input, no further than necessary.
-fn read(lines: &Sender<InputLine>) {
-    let mut input = io::stdin().lock();
-    loop {
-        let mut line = Vec::new();
-        let outcome = input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);
-        if matches!(outcome, Ok(0)) || lines.send(outcome.map(|_| line)).is_err() {
-            return;
-        }
-    }
-}
-
 struct Sending<'a> {
     script: &'a mut Script,
     stop: Receiver<Signal>,
@@ -134,8 +119,7 @@ impl Sending<'_> {
         while let Some(line) = self.next_line(&lines)? {
             number += 1;
             let line = line.map_err(|error| (0, format!("cannot read standard input: {error}")))?;
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let line = without_line_break(&line);
             if line.len() > MAX_LINE {
                 return Err((number, (locale.line_too_long)(MAX_LINE)));
             }
@@ -186,12 +170,14 @@ impl Sending<'_> {
         self.script.session.send(text, self.recipient);
         // The session sends no faster than the server allows, so it may begin this much later.
         let interval = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.per_second);
-        let expired = at(Instant::now() + interval + SENDING);
+        let deadline = Instant::now() + interval + SENDING;
         loop {
             let event = select! {
-                recv(self.script.events) -> event => event.map_err(|_| RecvTimeoutError::Disconnected),
+                recv(self.script.events) -> event => event,
                 recv(self.stop) -> _ => return Err(self.stopped()),
-                recv(expired) -> _ => return Err((locale.no_reply)(SENDING.as_secs())),
+                default(deadline.saturating_duration_since(Instant::now())) => {
+                    return Err((locale.no_reply)(SENDING.as_secs()));
+                }
             };
             match event {
                 Ok(event @ Event::Confirmed(_)) => {

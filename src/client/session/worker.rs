@@ -30,8 +30,6 @@ pub(super) enum SessionRequest {
     AtOnce(Task),
     /// Work to do after everything typed before was sent, or in an outage.
     InOrder(Task),
-    /// Sends what was typed, for at most `patience`, and ends.
-    Close { patience: Duration, reply: Sender<Unsent> },
 }
 
 /// The registered user, and the connection.
@@ -71,6 +69,7 @@ pub(super) struct Worker {
     pub(super) outbox: Outbox,
     /// Work that has to wait until everything typed before it was sent.
     after_outbox: VecDeque<Task>,
+    is_closed: bool,
 }
 
 impl Worker {
@@ -92,6 +91,7 @@ impl Worker {
             back_since: None,
             outbox: Outbox::new(session),
             after_outbox: VecDeque::new(),
+            is_closed: false,
         }
     }
 
@@ -113,13 +113,6 @@ impl Worker {
                 recv(self.requests) -> request => match request {
                     Ok(SessionRequest::AtOnce(task)) => task(&mut self),
                     Ok(SessionRequest::InOrder(task)) => self.after_outbox.push_back(task),
-                    Ok(SessionRequest::Close { patience, reply }) => {
-                        let unsent = self.close(Instant::now() + patience);
-                        // This also stops what `--local` runs. Reply afterwards: the process may then exit.
-                        drop(self);
-                        let _ = reply.try_send(unsent);
-                        return;
-                    }
                     Err(_) => return,
                 },
                 recv(if is_full { never() } else { self.reports() }) -> report => {
@@ -129,7 +122,7 @@ impl Worker {
                 }
                 default(pause) => {}
             }
-            if !self.keep_up(Instant::now()) {
+            if self.is_closed || !self.keep_up(Instant::now()) {
                 return;
             }
         }
@@ -165,8 +158,9 @@ impl Worker {
         }
     }
 
-    /// Sends typed messages until `deadline` at most, and unregisters.
-    fn close(&mut self, deadline: Instant) -> Unsent {
+    /// Sends typed messages until `deadline` at most, unregisters, and ends the session.
+    pub(super) fn close(&mut self, deadline: Instant) -> Unsent {
+        self.is_closed = true;
         while !self.outbox.is_empty() && Instant::now() < deadline {
             self.send_next();
             let due = if self.outbox.is_empty() { Instant::now() } else { self.due().min(deadline) };

@@ -2,10 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
-
-use crossbeam_channel::bounded;
 
 use super::Terminal;
 use crate::client::command::{Argument, COMMANDS, CommandSpec, first_word};
@@ -13,7 +10,6 @@ use crate::client::line::named;
 use crate::client::locale::{ENGLISH, Locale};
 use crate::client::render::sanitized;
 use crate::client::view::Screen as _;
-use crate::program;
 
 /// The time for the server's list of rooms.
 const ROOMS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -24,7 +20,11 @@ impl Terminal {
         let (typed, _) = self.editor.parts();
         let typed = typed.to_owned();
         let in_room = self.view.renderer.room().is_some();
-        let rooms = if takes_room(&typed, in_room) { self.rooms() } else { Vec::new() };
+        let rooms = if takes_room(&typed, in_room) {
+            self.view.session.rooms_within(ROOMS_TIMEOUT).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let (start, found) = complete(
             &typed,
             &Known { rooms, users: self.view.renderer.presence.others.clone(), in_room, locale: self.view.locale },
@@ -38,19 +38,6 @@ impl Terminal {
             let line = self.view.renderer.note(&sanitized(&names.join("  ")));
             self.write(&[line]);
         }
-    }
-
-    /// Returns the rooms, unless the server is slow.
-    fn rooms(&self) -> Vec<String> {
-        let (answer, rooms) = bounded(1);
-        let session = Arc::clone(&self.view.session);
-        let ask = move || {
-            let _ = answer.try_send(session.rooms().unwrap_or_default());
-        };
-        if program::spawn("rooms", ask).is_err() {
-            return Vec::new();
-        }
-        rooms.recv_timeout(ROOMS_TIMEOUT).unwrap_or_default()
     }
 }
 
