@@ -110,6 +110,37 @@ fn signals_and_the_end_of_input_unregister() {
 }
 
 #[test]
+fn a_resumed_session_stays_with_the_program_that_began_it() {
+    let (home, server) = (Home::new(), server());
+    let start = |arguments: &[&str]| {
+        let place = ["--server", server.address(), "--user", "ana", "--room", "lobby"];
+        home.client_with(&["CHAT_SECRET=open sesame"], &[arguments, &place].concat())
+    };
+    let mut first = start(&[]);
+    first.stderr.wait_for_line("Joined lobby", TIMEOUT);
+    assert!(start(&["send", "one"]).wait_exit(TIMEOUT).success());
+    let mut second = start(&[]);
+    second.stderr.wait_for_line("Joined lobby", TIMEOUT);
+    second.end_input();
+    assert!(second.wait_exit(TIMEOUT).success());
+    assert!(is_registered(server.address(), "ana"));
+    first.end_input();
+    assert!(first.wait_exit(TIMEOUT).success());
+    assert!(!is_registered(server.address(), "ana"));
+}
+
+#[test]
+fn lines_from_a_pipe_that_are_not_utf8_are_sent_as_far_as_they_are() {
+    let (home, server) = (Home::new(), server());
+    let path = home.0.join("input");
+    fs::write(&path, b"one\ncaf\xe9\r\nthree").unwrap();
+    let place = ["--server", server.address(), "--user", "ana", "--room", "lobby"];
+    let mut client = home.client_reading(fs::File::open(path).unwrap().into(), &[], &place);
+    assert!(client.wait_exit(TIMEOUT).success());
+    assert_eq!(history(server.address(), "lobby"), ["one", "caf\u{fffd}", "three"]);
+}
+
+#[test]
 fn commands_from_a_pipe_are_all_done_before_the_end() {
     let (home, server) = (Home::new(), server());
     let mut client = home.client(&["--server", server.address()]);

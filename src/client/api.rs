@@ -131,6 +131,15 @@ impl Api {
         self.confirmed("register_user", &[self.user()])
     }
 
+    /// Returns whether the user is registered, with this secret.
+    pub(crate) fn is_registered(&self) -> bool {
+        // Any room will do: that the user is not in it is found out after who the user is. No message is as late.
+        match self.receive_new_messages(&self.user, "9999-12-31 23:59:59") {
+            Err(CallError::Fault(fault)) => matches!(fault.code, Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM),
+            answer => answer.is_ok(),
+        }
+    }
+
     /// Unregisters the user, who leaves the room too.
     pub(crate) fn unregister_user(&self) -> Result<(), CallError> {
         self.confirmed("unregister_user", &[self.user()])

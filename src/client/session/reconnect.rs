@@ -7,7 +7,7 @@ use log::debug;
 
 use super::super::api::{self, Api, Capabilities, Joined, UNNUMBERED};
 use super::super::event::{Event, Message};
-use super::super::secret::ActiveSecret;
+use super::super::secret::{ActiveSecret, Secrets};
 use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
 use super::outbox::{Recognition, is_same_name};
@@ -52,7 +52,11 @@ impl Worker {
         let unreachable = |error| SessionError::Unreachable(format!("the server at {server}: {error}"));
         let capabilities = Capabilities::ask(&server).map_err(unreachable)?;
         let secret = self.secret(&server, &capabilities, &name)?;
+        // Another program can have registered the user with a secret that the user gives, but not with a kept one, which is
+        // locked. Only servers with an id resume sessions.
+        let is_given = matches!(self.config.secrets, Secrets::Given(_)) && capabilities.server_id.is_some();
         let mut login = Login::new(name, server.clone(), capabilities, secret);
+        self.is_resumed = is_given && login.api.is_registered();
         login.api.register_user().map_err(|error| match error {
             CallError::Fault(fault) => SessionError::Refused(fault),
             error => unreachable(error),

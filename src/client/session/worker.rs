@@ -61,6 +61,8 @@ pub(super) struct Worker {
     requests: Receiver<SessionRequest>,
     unshown: Unshown,
     pub(super) login: Option<Login>,
+    /// If set, another program had registered the user, who stays registered when this session ends.
+    pub(super) is_resumed: bool,
     pub(super) room: Option<JoinedRoom>,
     pub(super) outage: Option<Outage>,
     pub(super) backoff: Backoff,
@@ -85,6 +87,7 @@ impl Worker {
             requests,
             unshown: Unshown::new(events),
             login: None,
+            is_resumed: false,
             room: None,
             outage: None,
             backoff: Backoff::new(),
@@ -128,6 +131,15 @@ impl Worker {
         }
     }
 
+    fn unregister(&mut self) {
+        let unregistered = self.api().map(|api| api.with_timeout(UNREGISTERING).unregister_user());
+        if let Some(login) = self.login.take()
+            && matches!(unregistered, Ok(Ok(())))
+        {
+            login.secret.forget();
+        }
+    }
+
     pub(super) fn tell(&mut self, event: Event) {
         self.unshown.send(event);
     }
@@ -158,7 +170,7 @@ impl Worker {
         }
     }
 
-    /// Sends typed messages until `deadline` at most, unregisters, and ends the session.
+    /// Sends typed messages until `deadline` at most, unregisters a user whom this session has registered, and ends.
     pub(super) fn close(&mut self, deadline: Instant) -> Unsent {
         self.is_closed = true;
         while !self.outbox.is_empty() && Instant::now() < deadline {
@@ -172,11 +184,8 @@ impl Worker {
                 break;
             }
         }
-        let unregistered = self.api().map(|api| api.with_timeout(UNREGISTERING).unregister_user());
-        if let Some(login) = self.login.take()
-            && matches!(unregistered, Ok(Ok(())))
-        {
-            login.secret.forget();
+        if !self.is_resumed {
+            self.unregister();
         }
         self.outbox.take().into_iter().map(|letter| letter.draft.text).collect()
     }
