@@ -40,7 +40,7 @@ fn converse(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
     let mut conversation = Conversation { screen, locale, offered: None };
     conversation.say(&(locale.welcome)(&sanitized(&name)));
     if let Some(room) = options.text("room") {
-        conversation.session().join(room).map_err(|error| Failure::Failed(explain(locale, &error)))?;
+        conversation.session().join(room).map_err(|error| Failure::Failed(locale.explain(&error)))?;
     } else if conversation.is_interactive() {
         conversation.say(locale.where_to);
     }
@@ -73,10 +73,10 @@ fn register(screen: &mut dyn Screen, options: &Options) -> Result<Option<String>
             }
             // Without a person the next line of the input is not another name.
             Err(error @ SessionError::Refused(_)) if is_interactive || !is_given => {
-                let text = (locale.error)(&explain(locale, &error));
+                let text = (locale.error)(&locale.explain(&error));
                 screen.show(&mut |renderer| vec![renderer.note(&text)]);
             }
-            Err(error) => return Err(Failure::Failed(explain(locale, &error))),
+            Err(error) => return Err(Failure::Failed(locale.explain(&error))),
         }
     }
 }
@@ -94,7 +94,7 @@ fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
         Ok(unsent) => unsent,
         Err(SessionError::Ended) => Vec::new(),
         Err(_) if is_interactive => Vec::new(),
-        Err(error) => return Err(Failure::Failed(explain(locale, &error))),
+        Err(error) => return Err(Failure::Failed(locale.explain(&error))),
     };
     screen.show(&mut |renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
     let view = screen.view();
@@ -103,22 +103,9 @@ fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
     }
     let lost = view.lost + unsent.len();
     match &view.end {
-        Some(End::Session(error)) => Err(Failure::Failed(explain(locale, error))),
+        Some(End::Session(error)) => Err(Failure::Failed(locale.explain(error))),
         _ if !is_interactive && lost > 0 => Err(Failure::Failed((locale.unsent_count)(lost))),
         _ => Ok(()),
-    }
-}
-
-/// Returns the reason of a failure, in words.
-pub(super) fn explain(locale: &Locale, error: &SessionError) -> String {
-    match error {
-        SessionError::Refused(fault) => locale.refusal(fault),
-        SessionError::Unreachable(cause) => (locale.unreachable)(&locale.translated(&sanitized(cause))),
-        SessionError::NobodyOffers => locale.nobody_offers.into(),
-        SessionError::OutOfReach(server) => (locale.out_of_reach)(&server.to_string(), server.port),
-        SessionError::NotABinder(address) => (locale.not_a_binder)(&address.to_string()),
-        SessionError::InNoRoom => locale.in_no_room.into(),
-        SessionError::Ended => locale.over.into(),
     }
 }
 
@@ -373,8 +360,7 @@ impl Conversation<'_> {
 
     fn explain(&mut self, outcome: Result<(), SessionError>) {
         if let Err(error) = outcome {
-            let text = explain(self.locale, &error);
-            self.fail(&text);
+            self.fail(&self.locale.explain(&error));
         }
     }
 

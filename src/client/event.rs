@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{Local, NaiveDateTime, TimeZone as _};
 
 use super::session::SessionError;
+use crate::chat::name::UserName;
 use crate::rpc::Fault;
 use crate::stamp::{Stamp, Time};
 
@@ -38,6 +39,11 @@ impl Message {
             .map(|time| time.naive_local())
             .or_else(|| Stamp::parse(&self.timestamp).map(|Stamp(time)| time))
     }
+}
+
+/// Returns whether two spellings are the same user's name.
+pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
+    one == other || matches!((UserName::parse(one), UserName::parse(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A message that was typed here.
@@ -79,4 +85,9 @@ pub(crate) enum Event {
     Forgotten { room: String },
     /// The session cannot continue.
     Ended { error: SessionError },
+}
+
+impl Event {
+    /// Stands for the last event of a session whose thread has panicked.
+    pub(crate) const ENDED: Self = Self::Ended { error: SessionError::Ended };
 }

@@ -18,6 +18,7 @@ pub(super) const ON_MENTION: &str = "on-mention";
 pub(super) const LOG: &str = "log";
 
 /// The command and the log, if the options name them.
+#[derive(Default)]
 pub(super) struct Extras {
     notifier: Option<Notifier>,
     log: Option<File>,

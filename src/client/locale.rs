@@ -8,6 +8,7 @@ mod translate;
 use chrono::{Datelike as _, NaiveDate};
 
 use super::command::{Argument, Command, CommandSpec};
+use super::session::SessionError;
 use crate::rpc::Fault;
 use crate::sanitize::Sanitized;
 
@@ -42,6 +43,19 @@ impl Locale {
     pub fn refusal(&self, fault: &Fault) -> String {
         let message = shown_characters(&Sanitized(&fault.message).to_string());
         (self.fault)(&Fault::new(fault.code, message))
+    }
+
+    /// Returns the reason of a failure.
+    pub(super) fn explain(&self, error: &SessionError) -> String {
+        match error {
+            SessionError::Refused(fault) => self.refusal(fault),
+            SessionError::Unreachable(cause) => (self.unreachable)(&self.translated(&Sanitized(cause).to_string())),
+            SessionError::NobodyOffers => self.nobody_offers.into(),
+            SessionError::OutOfReach(server) => (self.out_of_reach)(&server.to_string(), server.port),
+            SessionError::NotABinder(address) => (self.not_a_binder)(&address.to_string()),
+            SessionError::InNoRoom => self.in_no_room.into(),
+            SessionError::Ended => self.over.into(),
+        }
     }
 
     /// Returns a text of the server, the system or the command line in this language, as far as the table has it.

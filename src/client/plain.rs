@@ -3,11 +3,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use crossbeam_channel::{Receiver, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, select};
 use nix::sys::signal::Signal;
 
 use super::conversation;
 use super::event::Event;
+use super::extras::Extras;
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
 use super::threads::{InputLine, read_lines, start, stop_signals, without_line_break};
@@ -21,7 +22,7 @@ use crate::program::{self, Failure, Options};
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let is_terminal = std::io::stdin().is_terminal();
     let signals = stop_signals(is_terminal)?;
-    let view = View::start(options, locale, style, is_terminal)?;
+    let view = View::start(options, locale, style, Extras::open(options)?, is_terminal)?;
     let lines = start("input", bounded(0), |lines| read_lines(&lines, usize::MAX))?;
     conversation::run(&mut Console { view, lines, signals, is_prompted: false }, options)
 }
@@ -44,15 +45,12 @@ impl Screen for Console {
         self.prompt(prompt);
         while self.view.end.is_none() {
             select! {
-                recv(self.view.events) -> event => match event {
-                    Ok(event) => {
-                        self.happened(&event);
-                        if !self.is_prompted {
-                            self.prompt(prompt);
-                        }
+                recv(self.view.events) -> event => {
+                    self.happened(&event.unwrap_or(Event::ENDED));
+                    if !self.is_prompted {
+                        self.prompt(prompt);
                     }
-                    Err(_) => self.view.events = never(),
-                },
+                }
                 recv(self.lines) -> line => {
                     self.is_prompted = false;
                     self.view.renderer.unseen.active(now());

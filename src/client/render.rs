@@ -20,11 +20,11 @@ mod wrap;
 
 use chrono::{NaiveDate, NaiveDateTime, Timelike as _};
 
-use super::event::{Event, Message};
+use super::event::{Event, Message, is_same_name};
 use super::locale::Locale;
 use crate::sanitize::Sanitized;
 use layout::{Head, ScreenLine, layout};
-use names::{few, is_same, mentions};
+use names::{few, mentions};
 use outage::OutageLine;
 use presence::PresenceLine;
 use said::{Mark, Said};
@@ -340,7 +340,7 @@ impl Renderer {
     }
 
     fn is_me(&self, name: &str) -> bool {
-        is_same(name, &self.name)
+        is_same_name(name, &self.name)
     }
 }
 

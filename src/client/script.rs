@@ -5,54 +5,29 @@ mod send;
 mod tail;
 
 use std::io::{self, Write as _};
-use std::sync::Arc;
-
-use crossbeam_channel::Receiver;
 
 pub(super) use send::{COMMAND as SEND, send};
 pub(super) use tail::{COMMAND as TAIL, tail};
 
-use super::conversation::explain;
-use super::event::Event;
+use super::extras::Extras;
 use super::finding;
 use super::locale::Locale;
-
-use super::render::{Rendered, Renderer, Style};
-use super::session::{Session, SessionError};
-use super::view::{SIGNAL_TIMEOUT, now};
+use super::render::{Rendered, Style};
+use super::view::{SIGNAL_TIMEOUT, View};
 use crate::program::{Failure, Options};
 
-/// A session in a room.
-struct Script {
-    session: Session,
-    events: Receiver<Event>,
-    renderer: Renderer,
-    locale: &'static Locale,
-}
-
-impl Script {
-    /// Registers the user and joins the room of the options.
-    fn start(options: &Options, locale: &'static Locale, style: Style, name: &str) -> Result<Self, Failure> {
-        let room: String = options.get("room")?;
-        let options = &finding::with_binder(options, locale)?;
-        let (session, events) = Session::start(super::setup(options, &Arc::default())?)?;
-        let script = Self {
-            session,
-            events,
-            renderer: Renderer::new(locale, Style { plain: true, ..style }, name, now()),
-            locale,
-        };
-        script.session.register(name).map_err(|error| script.failed(&error))?;
-        if let Err(error) = script.session.join(&room) {
-            let _ = script.session.close(SIGNAL_TIMEOUT);
-            return Err(script.failed(&error));
-        }
-        Ok(script)
+/// Starts a session, registers the user, and joins the room of the options.
+fn join(options: &Options, locale: &'static Locale, style: Style, extras: Extras, name: &str) -> Result<View, Failure> {
+    let room: String = options.get("room")?;
+    let options = &finding::with_binder(options, locale)?;
+    let mut view = View::start(options, locale, Style { plain: true, ..style }, extras, false)?;
+    name.clone_into(&mut view.renderer.name);
+    view.session.register(name).map_err(|error| view.failed(&error))?;
+    if let Err(error) = view.session.join(&room) {
+        let _ = view.session.close(SIGNAL_TIMEOUT);
+        return Err(view.failed(&error));
     }
-
-    fn failed(&self, error: &SessionError) -> Failure {
-        Failure::Failed(explain(self.locale, error))
-    }
+    Ok(view)
 }
 
 /// Writes messages to standard output, and everything else to standard error.

@@ -17,12 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select, unbounded};
+use crossbeam_channel::{Receiver, select, unbounded};
 use nix::sys::signal::{SigSet, Signal, raise};
 
 use super::command::{self, Command};
 use super::conversation;
 use super::event::{Draft, Event};
+use super::extras::Extras;
 use super::line::{Line, parse};
 use super::locale::Locale;
 use super::render::{Rendered, Renderer, Style};
@@ -54,7 +55,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         // Log lines would be written into the line that is being typed.
         log::set_max_level(log::LevelFilter::Off);
     }
-    let view = View::start(options, locale, style, true)?;
+    let view = View::start(options, locale, style, Extras::open(options)?, true)?;
     let is_busy = Arc::new(AtomicBool::new(true));
     let (history, lines) = History::load();
     let mut terminal = Terminal {
@@ -90,15 +91,6 @@ impl Drop for Restored {
     fn drop(&mut self) {
         self.0.restore();
     }
-}
-
-/// A key, event or signal.
-enum Input {
-    Key(Key),
-    Event(Event),
-    Signal(Signal),
-    /// The terminal is gone.
-    Gone,
 }
 
 struct Terminal {
@@ -210,35 +202,26 @@ impl Terminal {
     /// Takes keys, events and signals until a line is complete. `None` if there is none.
     fn read_line(&mut self) -> Option<String> {
         while self.view.end.is_none() {
-            match self.next_input() {
-                Input::Key(key) => {
-                    if let Some(outcome) = self.press(key) {
-                        return outcome;
-                    }
+            let mut key = self.typed_ahead.pop_front();
+            if key.is_none() {
+                select! {
+                    recv(self.keys) -> pressed => match pressed {
+                        Ok(pressed) => key = Some(pressed),
+                        // The terminal is gone.
+                        Err(_) => self.view.end = Some(End::User),
+                    },
+                    recv(self.signals) -> signal => match signal {
+                        Ok(Signal::SIGWINCH) => self.fit(),
+                        _ => self.view.end = Some(End::Signal),
+                    },
+                    recv(self.view.events) -> event => self.happened(&event.unwrap_or(Event::ENDED)),
                 }
-                Input::Event(event) => self.happened(&event),
-                Input::Signal(Signal::SIGWINCH) => self.fit(),
-                Input::Signal(_) => self.view.end = Some(End::Signal),
-                Input::Gone => self.view.end = Some(End::User),
+            }
+            if let Some(outcome) = key.and_then(|key| self.press(key)) {
+                return outcome;
             }
         }
         None
-    }
-
-    fn next_input(&mut self) -> Input {
-        if let Some(key) = self.typed_ahead.pop_front() {
-            return Input::Key(key);
-        }
-        loop {
-            select! {
-                recv(self.keys) -> key => return key.map_or(Input::Gone, Input::Key),
-                recv(self.signals) -> signal => return signal.map_or(Input::Gone, Input::Signal),
-                recv(self.view.events) -> event => match event {
-                    Ok(event) => return Input::Event(event),
-                    Err(_) => self.view.events = never(),
-                },
-            }
-        }
     }
 
     /// Handles a key. If reading is over, returns the line, or that there is none.

@@ -111,9 +111,9 @@ impl View {
         options: &Options,
         locale: &'static Locale,
         style: Style,
+        extras: Extras,
         is_interactive: bool,
     ) -> Result<Self, Failure> {
-        let extras = Extras::open(options)?;
         let is_host = Arc::default();
         let (session, events) = Session::start(super::setup(options, &is_host)?)?;
         let mut renderer = Renderer::new(locale, style, "", now());
@@ -144,6 +144,11 @@ impl View {
         }
         self.extras.happened(event, &self.renderer);
         self.renderer.event(event, now())
+    }
+
+    /// Returns the failure of the program for this reason.
+    pub(super) fn failed(&self, error: &SessionError) -> Failure {
+        Failure::Failed(self.locale.explain(error))
     }
 
     /// Adds lines to the log. Returns a note to show if that fails.

@@ -31,11 +31,6 @@ pub(super) fn few(locale: &Locale, names: &[String]) -> String {
     }
 }
 
-/// Returns whether two spellings differ in capitals at most.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
-    one == other || one.to_lowercase() == other.to_lowercase()
-}
-
 /// Returns whether `text` contains the word `name`, whatever its capitals.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());

@@ -3,17 +3,17 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, select};
 use nix::sys::signal::Signal;
 
 use super::super::api::MessageRate;
-use super::super::conversation::explain;
 use super::super::event::Event;
+use super::super::extras::Extras;
 use super::super::locale::Locale;
 use super::super::render::Style;
 use super::super::threads::{InputLine, read_lines, start, stop_signals, without_line_break};
-use super::super::view::now;
-use super::{Script, report, write};
+use super::super::view::{View, now};
+use super::{join, report, write};
 use crate::program::{Failure, Flag, Options, Subcommand};
 
 /// The command, for the help.
@@ -73,10 +73,10 @@ pub(in crate::client) fn send(
         let _ = sender.send(Ok(text.into_bytes()));
         lines
     };
-    let mut script = Script::start(options, locale, style, &name)?;
-    let rate = script.session.message_rate().unwrap_or_default();
+    let view = join(options, locale, style, Extras::default(), &name)?;
+    let rate = view.session.message_rate().unwrap_or_default();
     let mut sending = Sending {
-        script: &mut script,
+        view,
         stop,
         recipient,
         is_addressed,
@@ -91,7 +91,7 @@ pub(in crate::client) fn send(
     });
     sending.progress.clear();
     // Unconfirmed messages are not tried again.
-    let _ = script.session.close(Duration::ZERO);
+    let _ = sending.view.session.close(Duration::ZERO);
     outcome
 }
 
@@ -100,7 +100,7 @@ fn begins_with_at(text: &str) -> bool {
 }
 
 struct Sending<'a> {
-    script: &'a mut Script,
+    view: View,
     stop: Receiver<Signal>,
     recipient: Option<&'a str>,
     is_addressed: bool,
@@ -113,7 +113,7 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Sends all lines, one after the other. An error has the number of its line, or 0.
     fn all(&mut self, lines: Receiver<InputLine>) -> Result<(), (usize, String)> {
-        let locale = self.script.locale;
+        let locale = self.view.locale;
         let mut is_told = false;
         let mut number = 0;
         while let Some(line) = self.next_line(&lines)? {
@@ -146,10 +146,9 @@ impl Sending<'_> {
         loop {
             select! {
                 recv(lines) -> line => return Ok(line.ok()),
-                recv(self.script.events) -> event => match event {
-                    Ok(Event::Ended { error }) => return Err((0, explain(self.script.locale, &error))),
-                    Ok(event) => self.pass(&event),
-                    Err(_) => self.script.events = never(),
+                recv(self.view.events) -> event => match event.unwrap_or(Event::ENDED) {
+                    Event::Ended { error } => return Err((0, self.view.locale.explain(&error))),
+                    event => self.pass(&event),
                 },
                 recv(self.stop) -> _ => return Err((0, self.stopped())),
             }
@@ -160,51 +159,50 @@ impl Sending<'_> {
     fn pass(&mut self, event: &Event) {
         if matches!(event, Event::Joined { .. }) {
             // The renderer has to know the room.
-            self.script.renderer.event(event, now());
+            self.view.renderer.event(event, now());
         }
     }
 
     /// Sends one text, and waits until the server has it.
     fn one(&mut self, text: &str) -> Result<(), String> {
-        let locale = self.script.locale;
-        self.script.session.send(text, self.recipient);
+        let locale = self.view.locale;
+        self.view.session.send(text, self.recipient);
         // The session sends no faster than the server allows, so it may begin this much later.
         let interval = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.per_second);
         let deadline = Instant::now() + interval + SENDING;
         loop {
             let event = select! {
-                recv(self.script.events) -> event => event,
+                recv(self.view.events) -> event => event.unwrap_or(Event::ENDED),
                 recv(self.stop) -> _ => return Err(self.stopped()),
                 default(deadline.saturating_duration_since(Instant::now())) => {
                     return Err((locale.no_reply)(SENDING.as_secs()));
                 }
             };
             match event {
-                Ok(event @ Event::Confirmed(_)) => {
+                event @ Event::Confirmed(_) => {
                     if self.json {
                         // If nobody reads the output any more, the lines are still sent.
-                        let _ = write(&self.script.renderer.event(&event, now()));
+                        let _ = write(&self.view.renderer.event(&event, now()));
                     } else {
-                        self.script.renderer.event(&event, now());
+                        self.view.renderer.event(&event, now());
                     }
                     return Ok(());
                 }
-                Ok(Event::Refused { fault, .. }) => return Err(locale.refusal(&fault)),
-                Ok(Event::Ended { error }) => return Err(explain(locale, &error)),
-                Ok(event) => self.pass(&event),
-                Err(_) => self.script.events = never(),
+                Event::Refused { fault, .. } => return Err(locale.refusal(&fault)),
+                Event::Ended { error } => return Err(locale.explain(&error)),
+                event => self.pass(&event),
             }
             self.tell_progress();
         }
     }
 
     fn stopped(&self) -> String {
-        (self.script.locale.stopped)(self.sent)
+        (self.view.locale.stopped)(self.sent)
     }
 
     fn tell_progress(&mut self) {
         let rate = self.rate.map(|rate| rate.per_second);
-        self.progress.tell(Instant::now(), || (self.script.locale.progress)(self.sent, rate));
+        self.progress.tell(Instant::now(), || (self.view.locale.progress)(self.sent, rate));
     }
 }
 

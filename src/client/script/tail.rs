@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use crossbeam_channel::{Receiver, bounded, never, select};
+use crossbeam_channel::{Receiver, bounded, select};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
@@ -12,8 +12,8 @@ use super::super::extras::Extras;
 use super::super::locale::Locale;
 use super::super::render::Style;
 use super::super::threads::{start, stop_signals};
-use super::super::view::{SIGNAL_TIMEOUT, now};
-use super::{Script, report, write};
+use super::super::view::{SIGNAL_TIMEOUT, View};
+use super::{join, report, write};
 use crate::program::{Failure, Flag, Options, Subcommand};
 use crate::random;
 
@@ -46,10 +46,10 @@ pub(in crate::client) fn tail(options: &Options, locale: &'static Locale, style:
         Some(name) => name.to_owned(),
         None => format!("tail-{}", random::hex::<4>()?),
     };
-    let script = Script::start(options, locale, style, &name)?;
-    let mut tail = Tail { script, extras, earlier, left };
+    let view = join(options, locale, style, extras, &name)?;
+    let mut tail = Tail { view, earlier, left };
     let outcome = tail.run(&stop, &closed);
-    let _ = tail.script.session.close(SIGNAL_TIMEOUT);
+    let _ = tail.view.session.close(SIGNAL_TIMEOUT);
     outcome
 }
 
@@ -64,8 +64,7 @@ fn closed_output() -> Result<Receiver<()>, Failure> {
 }
 
 struct Tail {
-    script: Script,
-    extras: Extras,
+    view: View,
     /// The number of earlier messages to print.
     earlier: usize,
     /// The number of messages left to print.
@@ -76,14 +75,13 @@ impl Tail {
     fn run(&mut self, stop: &Receiver<Signal>, closed: &Receiver<()>) -> Result<(), Failure> {
         while self.left > 0 {
             select! {
-                recv(self.script.events) -> event => match event {
-                    Ok(Event::Ended { error }) => return Err(self.script.failed(&error)),
-                    Ok(Event::Joined { room, users, messages }) => {
+                recv(self.view.events) -> event => match event.unwrap_or(Event::ENDED) {
+                    Event::Ended { error } => return Err(self.view.failed(&error)),
+                    Event::Joined { room, users, messages } => {
                         let messages = self.earlier(messages);
                         self.print(&Event::Joined { room, users, messages })?;
                     }
-                    Ok(event) => self.print(&event)?,
-                    Err(_) => self.script.events = never(),
+                    event => self.print(&event)?,
                 },
                 recv(stop) -> _ => return Ok(()),
                 recv(closed) -> _ => return Ok(()),
@@ -98,7 +96,7 @@ impl Tail {
         let mut messages = newest;
         if wanted > messages.len()
             && let Some(last) = messages.last()
-            && let Ok(mut all) = self.script.session.history(usize::MAX)
+            && let Ok(mut all) = self.view.session.history(usize::MAX)
             && let Some(index) = all.iter().rposition(|message| message == last)
         {
             all.truncate(index + 1);
@@ -110,14 +108,13 @@ impl Tail {
 
     /// Prints the lines about an event. If nobody reads the output any more, there is nothing left to print.
     fn print(&mut self, event: &Event) -> Result<(), Failure> {
-        self.extras.happened(event, &self.script.renderer);
-        let mut shown = self.script.renderer.event(event, now());
+        let mut shown = self.view.event(event);
         let messages = shown.iter().enumerate().filter(|(_, shown)| shown.is_message);
         if let Some((last, _)) = messages.clone().nth(self.left - 1) {
             shown.truncate(last + 1);
         }
-        if let Some(note) = self.extras.shown(&shown, self.script.locale) {
-            report(&format!("client: {note}\n"));
+        if let Some(note) = self.view.log(&shown) {
+            report(&format!("client: {}", note.text));
         }
         self.left -= shown.iter().filter(|shown| shown.is_message).count();
         match write(&shown) {

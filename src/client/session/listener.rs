@@ -1,7 +1,7 @@
 //! The thread that waits for messages, joins and leaves in a room: for events that the server pushes, or by calls.
 
 mod calls;
-mod stream;
+mod incoming;
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::super::event::Message;
 use super::position::ResumePosition;
 use crate::rpc::CallError;
 use calls::Calls;
-use stream::Streaming;
+use incoming::Incoming;
 
 /// A report of a listener to the worker. After an error nothing more comes.
 pub(super) type ListenerReport = Result<Fetched, CallError>;
@@ -42,17 +42,6 @@ pub(super) enum PresenceNews {
     Left(String),
 }
 
-/// A way to receive messages.
-trait Way {
-    /// Waits for more. `None` is a sign of life without anything new.
-    fn next(&mut self) -> Result<Option<Fetched>, CallError>;
-
-    /// Returns the pause before asking for more.
-    fn pause(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 /// A running listener. Dropping it ends the thread as soon as its call returns, or the stream shows a sign of life.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -66,27 +55,21 @@ impl Listener {
         // It holds nothing: while the screen is full, fetched messages stay with the listener.
         let (sender, reports) = bounded(0);
         let (stop, stopped) = bounded(0);
-        let listen = move || {
-            // Servers that name rooms have streams.
-            let has_streams = position.room_id().is_some();
-            let calls = Calls::new(api, room, position);
-            let mut way: Box<dyn Way> = if has_streams { Box::new(Streaming::new(calls)) } else { Box::new(calls) };
-            listen(way.as_mut(), &sender, &stopped);
-        };
-        crate::program::spawn("listen", listen)?;
+        let incoming = Incoming::new(Calls::new(api, room, position));
+        crate::program::spawn("listen", move || listen(incoming, &sender, &stopped))?;
         Ok(Self { reports, _stop: stop })
     }
 }
 
-fn listen(way: &mut dyn Way, reports: &Sender<ListenerReport>, stopped: &Receiver<()>) {
+fn listen(mut incoming: Incoming, reports: &Sender<ListenerReport>, stopped: &Receiver<()>) {
     loop {
-        if let Some(outcome) = way.next().transpose() {
+        if let Some(outcome) = incoming.next().transpose() {
             let is_last = outcome.is_err();
             if reports.send(outcome).is_err() || is_last {
                 return;
             }
         }
-        if stopped.recv_timeout(way.pause()) != Err(RecvTimeoutError::Timeout) {
+        if stopped.recv_timeout(incoming.pause()) != Err(RecvTimeoutError::Timeout) {
             return;
         }
     }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::super::api::{Api, Joined, UNNUMBERED};
-use super::super::event::{Event, Message};
+use super::super::event::{Event, Message, is_same_name};
 use crossbeam_channel::{Receiver, never};
 
 use super::SessionError;
 use super::backoff::Backoff;
 use super::listener::{Listener, ListenerReport};
-use super::outbox::{Echo, is_same_name};
+use super::outbox::Echo;
 use super::position::ResumePosition;
 use super::presence::Members;
 use super::worker::Worker;
@@ -163,8 +163,7 @@ impl Worker {
             self.tell(Event::Missed { count: missed });
         }
         for message in messages {
-            let is_own = self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));
-            match if is_own { self.outbox.match_echo(&message) } else { Echo::Foreign } {
+            match if self.is_user(&message.origin) { self.outbox.match_echo(&message) } else { Echo::Foreign } {
                 Echo::Known => {}
                 Echo::Confirms(draft) => self.tell(Event::Confirmed(draft)),
                 Echo::Foreign if self.room.as_mut().is_some_and(|room| room.has_shown(&message)) => {}

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::super::api::{self, Api, Capabilities, Joined, UNNUMBERED};
-use super::super::event::{Event, Message};
+use super::super::event::Event;
 use super::super::secret::{ActiveSecret, Secrets};
 use super::backoff::Backoff;
 use super::listener::{Fetched, fetch};
-use super::outbox::{Recognition, is_same_name};
 use super::position::ResumePosition;
 use super::receive::{JoinedRoom, join_or_create};
 use super::worker::{Login, Outage, Worker};
@@ -91,8 +90,7 @@ impl Worker {
 
     fn set_login(&mut self, login: Login) {
         let Capabilities { takes_keys, message_rate, .. } = login.capabilities;
-        let recognition = if takes_keys { Recognition::ByKey } else { Recognition::ByText };
-        self.outbox.adapt(recognition, message_rate, Instant::now());
+        self.outbox.adapt(takes_keys, message_rate, Instant::now());
         self.login = Some(login);
     }
 
@@ -173,8 +171,8 @@ impl Worker {
         if let SessionError::Refused(fault) = &error
             && since.is_some_and(|since| now.saturating_duration_since(since) >= REFUSED_FOR)
         {
-            for letter in self.outbox.take() {
-                self.tell(Event::Refused { draft: letter.draft, fault: fault.clone() });
+            for draft in self.outbox.take() {
+                self.tell(Event::Refused { draft, fault: fault.clone() });
             }
             self.tell(Event::Ended { error });
             return false;
@@ -217,9 +215,7 @@ impl Worker {
             room.position = position;
             room.members.came_back(Instant::now());
         }
-        let others =
-            |message: &&Message| !self.login.as_ref().is_some_and(|login| is_same_name(&login.name, &message.origin));
-        self.recovered(messages.iter().filter(others).count());
+        self.recovered(messages.iter().filter(|message| !self.is_user(&message.origin)).count());
         self.show(messages, missed);
         self.outbox.clear_doubt();
         self.listen();

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::super::api::UNNUMBERED;
 use super::super::event::{Draft, Event};
-use super::outbox::Letter;
 use super::worker::Worker;
 use crate::rpc::{CallError, Fault};
 
@@ -15,22 +14,21 @@ const RESTORES: u32 = 3;
 
 impl Worker {
     pub(super) fn post(&mut self, draft: Draft) {
-        match &self.room {
-            Some(room) => self.outbox.push(Letter::new(draft, room.name.clone())),
-            None => {
-                let fault = Fault::new(Fault::NOT_IN_ROOM, "the user is not in a room");
-                self.tell(Event::Refused { draft, fault });
-            }
+        if self.room.is_some() {
+            self.outbox.push(draft);
+        } else {
+            let fault = Fault::new(Fault::NOT_IN_ROOM, "the user is not in a room");
+            self.tell(Event::Refused { draft, fault });
         }
     }
 
     /// Sends the first message in the outbox, if it may be sent.
     pub(super) fn send_next(&mut self) {
         for _ in 0..RESTORES {
-            let Ok(api) = self.api() else { return };
-            let Some(letter) = self.outbox.next(Instant::now()) else { return };
-            let key = self.outbox.key(letter);
-            match api.send_message(&letter.room, &letter.draft.text, letter.draft.to.as_deref(), &key) {
+            let (Ok(api), Some(room)) = (self.api(), &self.room) else { return };
+            let Some(draft) = self.outbox.next(Instant::now()) else { return };
+            let key = self.outbox.key(draft);
+            match api.send_message(&room.name, &draft.text, draft.to.as_deref(), &key) {
                 Ok(()) => {
                     if let Some(draft) = self.outbox.sent(Instant::now()) {
                         self.tell(Event::Confirmed(draft));
@@ -59,10 +57,10 @@ impl Worker {
                 }
                 Err(error) => {
                     if !error.is_safe_to_repeat()
-                        && let Some(letter) = self.outbox.mark_in_doubt()
+                        && let Some(draft) = self.outbox.mark_in_doubt()
                     {
                         let fault = Fault::new(UNNUMBERED, error.to_string());
-                        self.tell(Event::Refused { draft: letter.draft, fault });
+                        self.tell(Event::Refused { draft, fault });
                     }
                     return self.lose(&error);
                 }
@@ -72,8 +70,8 @@ impl Worker {
     }
 
     fn give_back(&mut self, fault: Fault) {
-        if let Some(letter) = self.outbox.give_back() {
-            self.tell(Event::Refused { draft: letter.draft, fault });
+        if let Some(draft) = self.outbox.give_back() {
+            self.tell(Event::Refused { draft, fault });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select};
 
 use super::super::api::{Api, Capabilities};
-use super::super::event::Event;
+use super::super::event::{Event, is_same_name};
 use super::super::secret::ActiveSecret;
 use super::backoff::Backoff;
 use super::outbox::Outbox;
@@ -140,6 +140,11 @@ impl Worker {
         }
     }
 
+    /// Returns whether `name` is the user's own.
+    pub(super) fn is_user(&self, name: &str) -> bool {
+        self.login.as_ref().is_some_and(|login| is_same_name(&login.name, name))
+    }
+
     pub(super) fn tell(&mut self, event: Event) {
         self.unshown.send(event);
     }
@@ -187,6 +192,6 @@ impl Worker {
         if !self.is_resumed {
             self.unregister();
         }
-        self.outbox.take().into_iter().map(|letter| letter.draft.text).collect()
+        self.outbox.take().into_iter().map(|draft| draft.text).collect()
     }
 }

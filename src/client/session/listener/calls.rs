@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::super::api::Api;
 use super::super::position::ResumePosition;
-use super::{Fetched, PresenceNews, Way};
+use super::{Fetched, PresenceNews};
 use crate::rpc::{CallError, Fault};
 
 /// The time of one wait: less than the 60 s that a server allows, and less than the timeout of many middleboxes.
@@ -22,7 +22,8 @@ pub(super) struct Calls {
     pub(super) position: ResumePosition,
     /// Zero at a server without `wait_messages`, and if too many calls wait from this address already.
     wait: Duration,
-    pause: Duration,
+    /// The pause before the next call.
+    pub(super) pause: Duration,
 }
 
 impl Calls {
@@ -49,10 +50,9 @@ impl Calls {
         };
         Ok(Fetched { messages, missed, position: self.position.clone(), presence: PresenceNews::Untold })
     }
-}
 
-impl Way for Calls {
-    fn next(&mut self) -> Result<Option<Fetched>, CallError> {
+    /// Makes the next call. `None` if it has to be made in another way.
+    pub(super) fn next(&mut self) -> Result<Option<Fetched>, CallError> {
         let begun = Instant::now();
         let outcome = self.fetch(self.wait);
         let is_limited = matches!(&outcome, Err(CallError::Fault(fault)) if fault.code == Fault::LIMIT);
@@ -66,10 +66,6 @@ impl Way for Calls {
             _ => Duration::ZERO,
         };
         outcome.map(Some)
-    }
-
-    fn pause(&self) -> Duration {
-        self.pause
     }
 }
 

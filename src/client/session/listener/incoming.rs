@@ -1,4 +1,5 @@
-//! Events that the server pushes. If they do not get through, waiting calls take their place.
+//! What a listener waits for: events that the server pushes. Where it pushes none, or they do not get through, calls take their
+//! place.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +7,22 @@ use log::debug;
 
 use super::super::super::api::{ApiEvent, RoomStream};
 use super::calls::{Calls, created_anew};
-use super::{Fetched, PresenceNews, Way};
+use super::{Fetched, PresenceNews};
 use crate::rpc::CallError;
 use crate::sanitize::Sanitized;
 
-/// If two streams in a row end sooner than this, streams do not get through.
+/// If two streams in a row end sooner than this, they do not get through.
 const TOO_SHORT: Duration = Duration::from_secs(1);
-/// How long waiting calls take the place of streams that do not get through.
+/// The time in which waiting calls take the place of streams that do not get through.
 const RETRY: Duration = Duration::from_secs(600);
-/// The same if the server has too many streams. Some of them may be broken ones of this user, which it notices within 30 s.
+/// The same time if the server has too many streams. Some of them may be broken ones of this user, which it notices within 30 s.
 const RETRY_BUSY: Duration = Duration::from_secs(30);
 
-pub(super) struct Streaming {
+pub(super) struct Incoming {
     /// Has the position, and finds out why a stream has ended.
     calls: Calls,
+    /// If set, the server has streams, as all do that name rooms.
+    has_streams: bool,
     stream: Option<RoomStream>,
     opened_at: Instant,
     was_short: bool,
@@ -27,9 +30,31 @@ pub(super) struct Streaming {
     given_up_until: Option<Instant>,
 }
 
-impl Streaming {
+impl Incoming {
     pub(super) fn new(calls: Calls) -> Self {
-        Self { calls, stream: None, opened_at: Instant::now(), was_short: false, given_up_until: None }
+        let has_streams = calls.position.room_id().is_some();
+        Self { calls, has_streams, stream: None, opened_at: Instant::now(), was_short: false, given_up_until: None }
+    }
+
+    /// Waits for more. `None` is a sign of life without anything new.
+    pub(super) fn next(&mut self) -> Result<Option<Fetched>, CallError> {
+        if !self.has_streams || self.given_up_until.is_some_and(|until| Instant::now() < until) {
+            return self.calls.next();
+        }
+        self.given_up_until = None;
+        let Some(stream) = &mut self.stream else { return self.open() };
+        match stream.next_event() {
+            Ok(event) => self.take(event),
+            Err(error) => {
+                debug!("the stream has ended: {}", Sanitized(&error.to_string()));
+                self.ended()
+            }
+        }
+    }
+
+    /// Returns the pause before waiting for more.
+    pub(super) fn pause(&self) -> Duration {
+        if !self.has_streams || self.given_up_until.is_some() { self.calls.pause } else { Duration::ZERO }
     }
 
     /// Opens the stream, and waits for its first event.
@@ -88,26 +113,5 @@ impl Streaming {
         }
         let fetched = self.calls.fetch(Duration::ZERO)?;
         Ok(Some(Fetched { presence: PresenceNews::Unchanged, ..fetched }))
-    }
-}
-
-impl Way for Streaming {
-    fn next(&mut self) -> Result<Option<Fetched>, CallError> {
-        if self.given_up_until.is_some_and(|until| Instant::now() < until) {
-            return self.calls.next();
-        }
-        self.given_up_until = None;
-        let Some(stream) = &mut self.stream else { return self.open() };
-        match stream.next_event() {
-            Ok(event) => self.take(event),
-            Err(error) => {
-                debug!("the stream has ended: {}", Sanitized(&error.to_string()));
-                self.ended()
-            }
-        }
-    }
-
-    fn pause(&self) -> Duration {
-        if self.given_up_until.is_some() { self.calls.pause() } else { Duration::ZERO }
     }
 }
