@@ -8,7 +8,7 @@ use crate::rpc::Fault;
 pub(super) static PORTUGUESE: Locale = Locale {
     code: "pt",
     help: HelpWords {
-        about: Some("Conversa no terminal. Para scripts: client send --help. Mais: man chat-client"),
+        about: Some("Chat no terminal. Para scripts: client send --help. Mais: man chat-client"),
         usage: "Uso",
         options_word: "OPÇÕES",
         arguments: Some("[send TEXTO | tail]"),
@@ -32,23 +32,23 @@ pub(super) static PORTUGUESE: Locale = Locale {
                 "local" => "Inicia o chat nesta máquina ou entra nele.",
                 "share" => "Como --local, para toda a rede.",
                 "user" => "O nome de usuário; sem ele, o cliente pergunta.",
-                "room" => "Entra nesta sala; se não houver, cria.",
+                "room" => "Entra nesta sala; se não existir, ela é criada.",
                 "ca-file" => "Os certificados confiáveis para https.",
                 "secret-file" => "O segredo do nome; sem ele, é criado um.",
                 "lang" => "O idioma, como pt; se ausente, o de LC_ALL ou LANG.",
                 "color" => "Cores: auto, always ou never.",
                 "plain" => "Só linhas simples, para leitores de tela.",
-                "bell" => "Toca a campainha em menções e em privado.",
-                "on-mention" => "Executa isto em menções e em privado.",
+                "bell" => "Toca a campainha em menções e em particular.",
+                "on-mention" => "Executa isto em menções e em particular.",
                 "log" => "Acrescenta a FILE o que é mostrado, com datas.",
                 "json" => "Mensagens como objetos JSON, um por linha.",
-                "config" => "Lê opções de FILE, \"nome = valor\" por linha.",
-                "log-level" => "O quanto registrar, de off a trace.",
+                "config" => "Lê opções de FILE: uma por linha, nome = valor.",
+                "log-level" => "Quanto registrar, de off a trace.",
                 "help" => "Mostra esta ajuda.",
                 "version" => "Mostra a versão.",
-                "to" => "Só para este usuário, em privado.",
+                "to" => "Só para este usuário, em particular.",
                 "all" => "Para a sala toda, mesmo que o texto comece com @.",
-                "history" => "Mostra antes até COUNT mensagens anteriores.",
+                "history" => "Mostra primeiro até COUNT mensagens anteriores.",
                 "count" => "Termina depois de COUNT mensagens.",
                 _ => return None,
             })
@@ -62,7 +62,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
                      usuário: normalmente 50 de uma vez, depois 20 por segundo.",
                     "[TEXTO]",
                 ),
-                "tail" => ("Mostra o que se diz na sala, até um sinal.", ""),
+                "tail" => ("Mostra o que se diz na sala, até receber um sinal.", ""),
                 _ => return None,
             })
         },
@@ -70,17 +70,17 @@ pub(super) static PORTUGUESE: Locale = Locale {
     },
 
     looking: "Não há chat nesta máquina; procurando na rede.",
-    found_chat: |name, address| format!("Encontrado o chat de {name} em {address}."),
+    found_chat: |name, address| format!("Chat de {name} encontrado em {address}."),
     sharing: |page| {
-        format!("O chat está nesta máquina. Outros nesta rede entram com client, ou no navegador em {page}")
+        format!("O chat está nesta máquina. Outras pessoas desta rede entram com client, ou pelo navegador em {page}")
     },
     which_chat: "Qual? [1] ",
     several_chats: |addresses| format!("há vários chats nesta rede; escolha um com --binder: {addresses}"),
-    no_chat: "nenhum chat encontrado; inicie um com --local (ou --share, para toda a rede), ou diga onde está com \
+    no_chat: "nenhum chat encontrado; inicie um com --local (ou --share, para toda a rede), ou diga onde ele está com \
               --binder HOST:PORTA ou --server HOST:PORTA",
     without_tls: |address, host| {
         format!(
-            "este cliente foi compilado sem TLS; use o stunnel, e 127.0.0.1:9443 no lugar: {}",
+            "este cliente foi compilado sem TLS; deixe isso para o stunnel e use 127.0.0.1:9443 no lugar: {}",
             stunnel(address, host)
         )
     },
@@ -95,7 +95,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
             "o servidor de chat na porta {port} não está registrado no binder desta máquina; use --server 127.0.0.1:{port}"
         )
     },
-    host_gone: "a máquina que compartilhava o chat se foi; procurando na rede",
+    host_gone: "a máquina que compartilhava o chat saiu; procurando na rede",
 
     ask_name: "Nome de usuário: ",
     ask_room: "Nome da sala: ",
@@ -116,7 +116,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
     left: |room| format!("Você saiu de {room}."),
     created: |room| format!("A sala {room} foi criada. Tecle Enter para entrar nela, ou digite entrar {room} depois."),
     created_only: |room| format!("A sala {room} foi criada. Digite entrar {room} para entrar nela."),
-    created_to_join: |room| format!("Ainda não havia a sala {room}: ela acaba de ser criada."),
+    created_to_join: |room| format!("A sala {room} ainda não existia e acaba de ser criada."),
     rooms: |rooms| format!("Salas: {rooms}"),
     no_rooms: "Ainda não há salas. Digite criar SALA para criar uma.",
     users: |users| format!("Usuários: {users}"),
@@ -128,8 +128,8 @@ pub(super) static PORTUGUESE: Locale = Locale {
         _ => format!("{count} mensagens contêm \"{text}\":"),
     },
     whoami: |name, room| match room {
-        Some(room) => format!("Você é {name}, em {room}."),
-        None => format!("Você é {name}, em nenhuma sala."),
+        Some(room) => format!("Você é {name}, na sala {room}."),
+        None => format!("Você é {name} e não está em nenhuma sala."),
     },
     ignored: |name| {
         format!("As mensagens de {name} ficam ocultas. Digite /ignorar {name} de novo para voltar a mostrá-las.")
@@ -167,7 +167,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
     stopped: |lines| format!("interrompido por um sinal depois de {lines} mensagens"),
     line_too_long: |bytes| format!("a linha tem mais de {bytes} bytes"),
     not_utf8: "a entrada não é toda UTF-8; os bytes inválidos foram trocados por \u{fffd}",
-    addressed: "o texto começa com @; use --to NAME para uma pessoa ou --all para a sala toda",
+    addressed: "o texto começa com @; use --to NAME para um usuário ou --all para a sala toda",
     progress: |lines, rate| match rate {
         Some(rate) => format!("{lines} linhas enviadas; o servidor aceita {rate} por segundo"),
         None => format!("{lines} linhas enviadas"),
@@ -181,7 +181,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
         _ => format!("conectado de novo às {time}, {caught_up} mensagens recebidas nesse meio-tempo"),
     },
     forgotten: |room| format!("o servidor perdeu as mensagens de {room}; a sala foi criada de novo"),
-    no_log: |cause| format!("Nada mais é escrito no registro: {cause}"),
+    no_log: |cause| format!("Nada mais será escrito no registro: {cause}"),
     over: "a sessão terminou",
     press_again: "Tecle Ctrl-C de novo em até 2 segundos para sair.",
     press_again_host: |others, several| {
@@ -241,7 +241,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
             "a {} cannot mix scripts in a word, such as Cyrillic with Latin",
             "um {} não pode misturar alfabetos numa palavra, como o cirílico e o latino",
         ),
-        ("a {} can have digits of one script only", "um {} só pode ter algarismos de um alfabeto"),
+        ("a {} can have digits of one script only", "um {} só pode ter algarismos de um único alfabeto"),
         (
             "a {} written from right to left must have letters of that direction only, begin with one, and not end in \
              punctuation",
@@ -269,27 +269,27 @@ pub(super) static PORTUGUESE: Locale = Locale {
         ("the answer is not XML-RPC but HTTP status {}", "a resposta não é XML-RPC, e sim o status HTTP {}"),
         ("the answer is not XML-RPC: {}", "a resposta não é XML-RPC"),
         ("fault {}: {}", "falha {}: {}"),
-        ("Connection refused (os error {})", "não há nada escutando ali"),
+        ("Connection refused (os error {})", "nenhum programa atende nesse endereço"),
         ("Connection reset by peer (os error {})", "a conexão foi cortada do outro lado"),
         ("Broken pipe (os error {})", "a conexão foi cortada do outro lado"),
-        ("No route to host (os error {})", "não há caminho até essa máquina"),
+        ("No route to host (os error {})", "não é possível alcançar essa máquina"),
         ("Network is unreachable (os error {})", "não há rede"),
         ("Connection timed out (os error {})", "a máquina não responde"),
         ("connection timed out", "a máquina não responde"),
         ("not within {}", "não veio em {}"),
         ("{} did not answer in time", "{} não respondeu a tempo"),
-        ("the name was not resolved in time", "o nome não foi encontrado a tempo"),
+        ("the name was not resolved in time", "o endereço do nome não foi encontrado a tempo"),
         ("the name has no address", "o nome não tem endereço"),
         ("the stream has ended", "o fluxo terminou"),
         ("timed out", "o tempo acabou"),
         ("Resource temporarily unavailable (os error {})", "o tempo acabou"),
         ("failed to lookup address information: {}", "não há máquina com esse nome"),
         ("{} has no address", "{} não tem endereço"),
-        ("cannot resolve {}: {}", "não foi possível achar {}: {}"),
+        ("cannot resolve {}: {}", "não foi possível encontrar {}: {}"),
         ("Permission denied (os error {})", "permissão negada"),
         ("No such file or directory (os error {})", "não existe esse arquivo"),
         ("Address already in use (os error {})", "o endereço já está em uso"),
-        ("Too many open files (os error {})", "há arquivos demais abertos"),
+        ("Too many open files (os error {})", "há arquivos abertos demais"),
         // The command line.
         ("--{} {}: the number is too large", "--{} {}: o número é grande demais"),
         ("--{} belongs to {}", "--{} pertence a {}"),
@@ -362,7 +362,7 @@ pub(super) static PORTUGUESE: Locale = Locale {
     not_a_binder: |address| format!("{address} não é um binder; se for um servidor de chat, use --server {address}"),
     no_name: "falta o nome de usuário; use --user",
     in_no_room: "você não está em nenhuma sala; digite entrar SALA para entrar em uma",
-    nobody_to_reply: "ninguém enviou uma mensagem particular a você ainda",
+    nobody_to_reply: "você ainda não recebeu nenhuma mensagem particular",
     not_a_number: "isto não é um número",
     unknown: |word, nearest| match nearest {
         Some(nearest) => format!("Não existe o comando {word}. Você quis dizer {nearest}?"),
@@ -376,24 +376,24 @@ pub(super) static PORTUGUESE: Locale = Locale {
         Command::Create => (&["criar"], "cria uma sala"),
         Command::Join => (&["entrar"], "entra em uma sala e sai da anterior"),
         Command::Leave => (&["sair"], "sai da sala; fora de uma sala, sai do chat"),
-        Command::Send => (&["enviar"], "envia a todos ou, com @NOME, só a um usuário"),
-        Command::Msg => (&["particular"], "envia só a um usuário"),
+        Command::Send => (&["enviar"], "envia uma mensagem a todos ou, com @NOME, só a um usuário"),
+        Command::Msg => (&["particular"], "envia uma mensagem só a um usuário"),
         Command::Reply => (&["responder"], "responde à última mensagem particular"),
         Command::Me => (&["eu"], "diz o que você está fazendo"),
         Command::List => (&["salas", "listar"], "lista as salas"),
         Command::Users => (&["usuários", "usuarios"], "lista os usuários de uma sala"),
-        Command::History => (&["histórico", "historico"], "mostra as últimas QUANTAS mensagens (padrão: 20)"),
+        Command::History => (&["histórico", "historico"], "mostra as últimas N mensagens (padrão: 20)"),
         Command::Search => (&["procurar", "buscar"], "mostra as mensagens guardadas que contêm TEXTO"),
         Command::Whoami => (&["quemsou"], "mostra o seu nome e a sua sala"),
         Command::Ignore => (&["ignorar"], "oculta as mensagens de um usuário ou volta a mostrá-las"),
-        Command::Help => (&["ajuda"], "explica os comandos ou um deles"),
+        Command::Help => (&["ajuda"], "explica os comandos, ou um deles"),
         Command::Exit => (&["encerrar", "fechar"], "sai do chat"),
     },
     takes: |argument| match argument {
         Argument::Room => "SALA",
         Argument::User => "USUÁRIO",
         Argument::Text => "TEXTO",
-        Argument::Count => "QUANTAS",
+        Argument::Count => "N",
         Argument::Command => "COMANDO",
     },
 
