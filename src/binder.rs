@@ -1,4 +1,4 @@
-//! The binder: servers register their procedures here, clients look them up.
+//! The binder: servers register their procedures here, and clients look them up.
 //!
 //! [`Registry`] is the state, with the time passed in; [`Binder`] serves it; [`start`] runs it.
 
@@ -24,7 +24,7 @@ use crate::random;
 use crate::rpc::{Dispatcher, HTTP_FLAGS, HttpConfig, HttpServer, Janitor, listen};
 use crate::secret;
 
-/// How often ended leases are removed. Lookups ignore them in any case.
+/// The time between two removals of ended leases. Lookups ignore these in any case.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The program.

@@ -64,7 +64,7 @@ mod absent {
             Ok(None)
         }
 
-        /// There is nothing to stop.
+        /// Stops nothing.
         pub fn stop(self) {
             match self {}
         }

@@ -49,13 +49,13 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    /// A failure while `doing` something.
+    /// Returns the failure of what was done (`doing`).
     pub fn while_doing(doing: impl fmt::Display, error: impl fmt::Display) -> Self {
         Self::Failed(format!("{doing}: {error}"))
     }
 }
 
-/// Runs `program`: answers `--help` and `--version` itself, sets up the log, and turns a failure into one line on standard
+/// Runs `program`: replies to `--help` and `--version` itself, sets up the log, and turns a failure into one line on standard
 /// error and an exit code.
 pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>) -> ExitCode {
     let (mut options, parsed) = Options::read(program, std::env::args_os().skip(1));
@@ -86,7 +86,7 @@ pub fn run(program: &Program, work: impl FnOnce(&Options) -> Result<(), Failure>
 /// Prints to standard output, at once.
 ///
 /// # Errors
-/// When standard output is closed.
+/// If standard output is closed.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
@@ -94,7 +94,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::while_doing("cannot write to standard output", error))
 }
 
-/// The directory of this project in the one that `variable` names, or else in `default` in the user's home (XDG Base
+/// Returns the directory of this project in the one that `variable` names, or else in `default` in the user's home (XDG Base
 /// Directory Specification).
 #[must_use]
 pub fn user_directory(variable: &str, default: &str) -> Option<PathBuf> {
@@ -187,10 +187,10 @@ pub fn log_panics() {
     }));
 }
 
-/// A program that serves, from its ready line with `address` until `stopped` returns. The service manager is told of both.
+/// Prints the ready line with `address`, and returns when `stopped` does. The service manager is told of both.
 ///
 /// # Errors
-/// When standard output is closed.
+/// If standard output is closed.
 pub fn serve_until(stopped: impl FnOnce(), program: &Program, address: SocketAddr) -> Result<(), Failure> {
     print(&format!("{} listening on {address}\n", program.name))?;
     service_manager::notify(service_manager::READY);

@@ -35,7 +35,7 @@ pub use read::{Call, DocumentLimits, read_call, read_response};
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 pub use server::{
     Audience, Caller, ConnectionId, FLAGS as HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Opener, Responder, Sent,
-    Service, StreamRequest, Streams, WebPage, listen,
+    StreamRequest, Streams, WebPage, listen,
 };
 pub use value::{DateTime, Value};
 pub use write::forbidden_char;

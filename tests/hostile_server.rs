@@ -67,8 +67,9 @@ impl Hostile {
         Err(Fault::new(4, all()))
     }
 
-    fn join_room(&self, _: &Caller, _: String, _: String) -> Answer<Vec<(String, Value)>> {
-        Ok(vec![("users".into(), list()), ("messages".into(), messages()), ("last_id".into(), 1000.into())])
+    fn join_room(&self, _: &Caller, _: String, _: String) -> Answer<Value> {
+        let members = [("users".into(), list()), ("messages".into(), messages()), ("last_id".into(), 1000.into())];
+        Ok(Value::Struct(members.into()))
     }
 
     fn leave_room(&self, _: &Caller, _: String) -> Answer<String> {
@@ -120,7 +121,7 @@ procedures! { PROCEDURES for Hostile {
     /// As the chat's.
     "create_room" = create_room(room_name: String) -> String;
     /// As the chat's.
-    "join_room" = join_room(username: String, room_name: String) -> Vec<(String, Value)>;
+    "join_room" = join_room(username: String, room_name: String) -> Value;
     /// As the chat's.
     "leave_room" = leave_room(username: String) -> String;
     /// As the chat's.

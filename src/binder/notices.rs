@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long further notices about the same thing are held back.
+/// The time during which further notices about the same thing are held back.
 const QUIET: Duration = Duration::from_secs(60);
 /// The most notices within that time, about all things together.
 const MAX_NOTICES: usize = 100;
 
 /// A thing that a notice was about.
 #[derive(Debug)]
-struct Said {
+struct Notice {
     until: Instant,
     further: u64,
     latest: String,
@@ -19,7 +19,7 @@ struct Said {
 /// The notices of the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    said: HashMap<String, Said>,
+    said: HashMap<String, Notice>,
     /// Notices dropped because there were too many things.
     lost: u64,
 }
@@ -36,7 +36,7 @@ impl Notices {
             self.lost += 1;
             return None;
         }
-        self.said.insert(thing, Said { until: now + QUIET, further: 0, latest: String::new() });
+        self.said.insert(thing, Notice { until: now + QUIET, further: 0, latest: String::new() });
         Some(text)
     }
 
@@ -57,7 +57,7 @@ impl Notices {
         }
         // These hold back the next ones in turn.
         for thing in again {
-            self.said.insert(thing, Said { until: now + QUIET, further: 0, latest: String::new() });
+            self.said.insert(thing, Notice { until: now + QUIET, further: 0, latest: String::new() });
         }
         due
     }

@@ -1,4 +1,4 @@
-//! The registrations: leases, and the newest live one of a name answers look-ups for it.
+//! The registrations. The newest live one of a name is the reply to lookups of it.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -69,9 +69,9 @@ pub struct Registered {
     pub replaced: Vec<(String, Endpoint)>,
 }
 
-/// A registration: of an instance's procedures for some time, or of a single procedure without a lease.
+/// A registered provider: of an instance's procedures for some time, or of a single procedure without a lease.
 #[derive(Debug)]
-struct Registration {
+struct Provider {
     /// The instance that has the lease; `None` without one.
     instance: Option<String>,
     /// The end of the lease; `None` without one.
@@ -84,7 +84,7 @@ struct Registration {
     order: u64,
 }
 
-impl Registration {
+impl Provider {
     fn offers(&self, name: &str) -> bool {
         self.procedures.iter().any(|own| own == name)
     }
@@ -103,10 +103,10 @@ impl Registration {
     }
 }
 
-/// All registrations.
+/// The register.
 #[derive(Debug, Default)]
 pub struct Registry {
-    registrations: Vec<Registration>,
+    providers: Vec<Provider>,
     last_order: u64,
     /// The order of the group's member that was last looked up for a name.
     turns: HashMap<String, u64>,
@@ -126,9 +126,9 @@ fn check_name(what: &str, name: &str) -> Result<(), Fault> {
 }
 
 /// The share of one address. `None` for this machine, which has no bounds of its own.
-struct Share(Option<IpAddr>);
+struct Quota(Option<IpAddr>);
 
-impl Share {
+impl Quota {
     fn of(origin: Origin) -> Self {
         Self(origin.map(network_of))
     }
@@ -146,7 +146,7 @@ impl Share {
     }
 }
 
-/// An IPv6 host has a whole network of addresses, the first 64 bits.
+/// Returns what counts as one address: an IPv6 host has a whole network of them, with the same first 64 bits.
 fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
@@ -180,30 +180,30 @@ impl Registry {
     ) -> Result<Option<Endpoint>, Fault> {
         check_name("a procedure's name", &name)?;
         let procedures = vec![name];
-        let others = || self.registrations.iter().filter(|held| !held.is_leased() && held.procedures != procedures);
+        let others = || self.providers.iter().filter(|held| !held.is_leased() && held.procedures != procedures);
         if others().count() >= MAX_PROCEDURES {
             let what = format!("{MAX_PROCEDURES} procedures can be registered without a lease");
             return Err(Fault::new(Fault::LIMIT, what));
         }
-        let share = Share::of(origin);
+        let share = Quota::of(origin);
         let held = others().filter(|held| share.covers(held.origin)).count();
         share.check(held + 1, MAX_PROCEDURES, "procedures without a lease")?;
         let (group, order) = (String::new(), self.next_order());
-        let new = Registration { instance: None, expires: None, endpoint, procedures, group, origin, order };
+        let new = Provider { instance: None, expires: None, endpoint, procedures, group, origin, order };
         Ok(self.insert(new, now).pop().map(|(_, before)| before))
     }
 
     /// Adds a registration, or puts it in the place of the one that gives way to it. Returns the procedures that another address,
     /// which is not of the same group, was looked up for until now; with that address.
-    fn insert(&mut self, new: Registration, now: Instant) -> Vec<(String, Endpoint)> {
+    fn insert(&mut self, new: Provider, now: Instant) -> Vec<(String, Endpoint)> {
         let owner = |name: &String| {
             let held = self.newest(name, None, now)?;
             Some((name.clone(), held.endpoint.clone(), held.group.clone()))
         };
         let before: Vec<_> = new.procedures.iter().filter_map(owner).collect();
-        match self.registrations.iter_mut().find(|held| held.gives_way_to(&new)) {
+        match self.providers.iter_mut().find(|held| held.gives_way_to(&new)) {
             Some(held) => *held = new,
-            None => self.registrations.push(new),
+            None => self.providers.push(new),
         }
         let is_replaced = |(name, endpoint, group): &(String, Endpoint, String)| {
             let after = self.newest(name, None, now);
@@ -229,12 +229,12 @@ impl Registry {
     }
 
     /// Returns the live registrations of `name` that a caller from `asker` can reach.
-    fn candidates(&self, name: &str, asker: Origin, now: Instant) -> impl Iterator<Item = &Registration> {
-        let offers = self.registrations.iter().filter(move |held| held.is_live(now) && held.offers(name));
+    fn candidates(&self, name: &str, asker: Origin, now: Instant) -> impl Iterator<Item = &Provider> {
+        let offers = self.providers.iter().filter(move |held| held.is_live(now) && held.offers(name));
         offers.filter(move |found| asker.is_none() || !is_loopback(&found.endpoint))
     }
 
-    fn newest(&self, name: &str, asker: Origin, now: Instant) -> Option<&Registration> {
+    fn newest(&self, name: &str, asker: Origin, now: Instant) -> Option<&Provider> {
         let newest = self.candidates(name, asker, now).max_by_key(|found| found.order)?;
         if !self.leases_first || newest.is_leased() {
             return Some(newest);
@@ -256,7 +256,7 @@ impl Registry {
         self.check_limits(&request)?;
         let LeaseRequest { instance, endpoint, procedures, group, origin, .. } = request;
         let (instance, expires) = (Some(instance), Some(now + lease));
-        let known = self.registrations.iter_mut().find(|held| held.instance == instance);
+        let known = self.providers.iter_mut().find(|held| held.instance == instance);
         let is_new = known.is_none();
         // A heartbeat keeps its place in the order: only a new registration is newer than others.
         let order = match known {
@@ -267,14 +267,14 @@ impl Registry {
             Some(held) => held.order,
             None => self.next_order(),
         };
-        let new = Registration { instance, expires, endpoint, procedures, group, origin, order };
+        let new = Provider { instance, expires, endpoint, procedures, group, origin, order };
         Ok(Registered { lease, is_new, replaced: self.insert(new, now) })
     }
 
     fn check_limits(&self, request: &LeaseRequest) -> Result<(), Fault> {
-        let is_other = |held: &&Registration| held.instance.as_ref().is_some_and(|held| *held != request.instance);
-        let others = || self.registrations.iter().filter(is_other);
-        let offers = |held: &Registration| held.procedures.len();
+        let is_other = |held: &&Provider| held.instance.as_ref().is_some_and(|held| *held != request.instance);
+        let others = || self.providers.iter().filter(is_other);
+        let offers = |held: &Provider| held.procedures.len();
         if others().count() >= MAX_INSTANCES {
             return Err(Fault::new(Fault::LIMIT, format!("{MAX_INSTANCES} instances can be registered")));
         }
@@ -285,7 +285,7 @@ impl Registry {
                 format!("all instances together may have {MAX_OFFERS} procedures, and there are {offered} others"),
             ));
         }
-        let share = Share::of(request.origin);
+        let share = Quota::of(request.origin);
         let held = || others().filter(|held| share.covers(held.origin));
         share.check(held().count() + 1, MAX_INSTANCES, "instances")?;
         share.check(held().map(offers).sum::<usize>() + request.procedures.len(), MAX_OFFERS, "procedures")
@@ -293,17 +293,17 @@ impl Registry {
 
     /// Ends an instance's registration; returns whether it was known.
     pub fn unregister_service(&mut self, instance: &str) -> bool {
-        let before = self.registrations.len();
-        self.registrations.retain(|held| held.instance.as_deref() != Some(instance));
-        self.registrations.len() < before
+        let before = self.providers.len();
+        self.providers.retain(|held| held.instance.as_deref() != Some(instance));
+        self.providers.len() < before
     }
 
     /// Returns all live registrations, by name and then newest first.
     #[must_use]
     pub fn list(&self, now: Instant) -> Vec<Offer> {
-        let mut live: Vec<_> = self.registrations.iter().filter(|held| held.is_live(now)).collect();
+        let mut live: Vec<_> = self.providers.iter().filter(|held| held.is_live(now)).collect();
         live.sort_by_key(|held| Reverse(held.order));
-        let offer = |held: &Registration, name: &String| Offer {
+        let offer = |held: &Provider, name: &String| Offer {
             name: name.clone(),
             endpoint: held.endpoint.clone(),
             instance: held.instance.clone(),
@@ -319,10 +319,10 @@ impl Registry {
 
     /// Removes ended leases.
     pub fn sweep(&mut self, now: Instant) {
-        let before = self.registrations.len();
-        self.registrations.retain(|held| held.is_live(now));
-        if self.registrations.len() < before {
-            let held = &self.registrations;
+        let before = self.providers.len();
+        self.providers.retain(|held| held.is_live(now));
+        if self.providers.len() < before {
+            let held = &self.providers;
             self.turns.retain(|name, _| held.iter().any(|held| !held.group.is_empty() && held.offers(name)));
         }
     }

@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::program::{Failure, spawn};
 use crate::random;
 
-/// How often the interfaces are checked: a cable may be plugged in, an address may change.
+/// The time between two looks at the interfaces: a cable may be plugged in, an address may change.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A new announcement is made this often, with this pause (RFC 6762, section 8.3).
 const ANNOUNCEMENTS: u32 = 2;
@@ -51,7 +51,7 @@ impl Announcer {
             ServiceInstance { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };
         let (stop, stopped) = UnixStream::pair().map_err(failed)?;
         stopped.set_nonblocking(true).map_err(failed)?;
-        let announcement = Announcement { service, ip: listening.ip(), audiences: Vec::new(), refused: Vec::new() };
+        let announcement = Announcement { service, ip: listening.ip(), joined: Vec::new(), refused: Vec::new() };
         let thread = spawn("announce", move || announcement.run(&stopped)).map_err(failed)?;
         Ok(Some(Self { stop: Some(stop), thread: Some(thread) }))
     }
@@ -70,8 +70,8 @@ impl Drop for Announcer {
     }
 }
 
-/// A network, and the state of the announcement there.
-struct Audience {
+/// A joined network, and the state of the announcement there.
+struct JoinedNetwork {
     link: Link,
     announcements: u32,
     next: Instant,
@@ -83,7 +83,7 @@ struct Announcement {
     service: ServiceInstance,
     /// The address that the binder listens on.
     ip: IpAddr,
-    audiences: Vec<Audience>,
+    joined: Vec<JoinedNetwork>,
     /// The networks that could not be joined.
     refused: Vec<Network>,
 }
@@ -99,19 +99,19 @@ impl Announcement {
                 self.follow_networks();
             }
             let mut deadline = look;
-            for audience in self.audiences.iter_mut().filter(|audience| audience.announcements < ANNOUNCEMENTS) {
-                if now >= audience.next {
-                    audience.tell(&self.service, LIFETIME);
-                    audience.announcements += 1;
-                    audience.next = now + ANNOUNCEMENT_PAUSE;
+            for network in self.joined.iter_mut().filter(|network| network.announcements < ANNOUNCEMENTS) {
+                if now >= network.next {
+                    network.tell(&self.service, LIFETIME);
+                    network.announcements += 1;
+                    network.next = now + ANNOUNCEMENT_PAUSE;
                 }
-                deadline = deadline.min(audience.next);
+                deadline = deadline.min(network.next);
             }
-            let sources = self.audiences.iter().map(|audience| audience.link.as_fd());
+            let sources = self.joined.iter().map(|network| network.link.as_fd());
             wait(sources.chain([stopped.as_fd()]), deadline);
-            self.audiences.iter_mut().for_each(|audience| audience.reply(&self.service));
+            self.joined.iter_mut().for_each(|network| network.reply(&self.service));
         }
-        self.audiences.iter().for_each(|audience| audience.tell(&self.service, 0));
+        self.joined.iter().for_each(|network| network.tell(&self.service, 0));
     }
 
     /// Joins networks that are new, and forgets those that have gone.
@@ -122,14 +122,14 @@ impl Announcement {
             IpAddr::V6(ip) if ip.is_unspecified() => true,
             ip => ip == own,
         });
-        self.audiences.retain(|audience| networks.contains(&audience.link.network));
-        networks.retain(|network| self.audiences.iter().all(|audience| audience.link.network != *network));
+        self.joined.retain(|known| networks.contains(&known.link.network));
+        networks.retain(|network| self.joined.iter().all(|known| known.link.network != *network));
         for network in networks {
             let ip = network.ip;
             match Link::open(network.clone()) {
                 Ok(link) => {
                     info!("announced as {:?} in the network where this machine is {ip}", self.service.label);
-                    self.audiences.push(Audience { link, announcements: 0, next: Instant::now(), replied: None });
+                    self.joined.push(JoinedNetwork { link, announcements: 0, next: Instant::now(), replied: None });
                 }
                 // Once, though it is tried again and again.
                 Err(error) if !self.refused.contains(&network) => {
@@ -142,12 +142,12 @@ impl Announcement {
     }
 }
 
-/// Nothing is ever written to the other end, which is closed to end the announcement.
+/// Returns whether the other end is closed, to which nothing is ever written.
 fn has_ended(stopped: &UnixStream) -> bool {
     matches!((&*stopped).read(&mut [0]), Ok(0))
 }
 
-impl Audience {
+impl JoinedNetwork {
     /// Announces the service for `lifetime` seconds.
     fn tell(&self, service: &ServiceInstance, lifetime: u32) {
         service.announcement(self.link.network.ip, lifetime).iter().for_each(|packet| self.link.send(packet));

@@ -1,4 +1,4 @@
-//! The look around for binders.
+//! The search for binders.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use super::packet::Heard;
 
 /// The pause before the query is repeated, for replies that were lost, or held back because somebody else asked just before.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long others may take to reply after the first, and to the repeated query.
+/// The time for others to reply after the first, and to the repeated query.
 const OTHERS: Duration = Duration::from_millis(400);
 
-/// A look around. It hears what is announced from when it was opened.
+/// A search for binders. It hears announcements from when it was opened.
 #[derive(Debug)]
 pub struct Browser {
     links: Vec<Link>,

@@ -1,4 +1,4 @@
-//! The packets, by simple-dns.
+//! The packets, by simple-dns. Names in them are not compressed: packets are short, and its code for that is 9 KB.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::sanitize::Sanitized;
 /// The service, and the name under which all services of a network are listed (RFC 6763, section 9).
 const SERVICE: &str = "_chat-rpc._tcp.local";
 const ALL_SERVICES: &str = "_services._dns-sd._udp.local";
-/// How long others may keep the records, in seconds. A binder that crashed is forgotten after this.
+/// The lifetime of the records with others, in seconds. A binder that crashed is forgotten after this.
 pub(super) const LIFETIME: u32 = 120;
 /// The same for programs that take no part in multicast DNS (RFC 6762, section 6.7).
 const LEGACY_LIFETIME: u32 = 10;
@@ -109,7 +109,7 @@ impl ServiceInstance {
         for part in [Part::Pointer, Part::Place, Part::Text, Part::Address] {
             packet.answers.push(self.record(part, ip, lifetime, true).ok()?);
         }
-        packet.build_bytes_vec_compressed().ok()
+        packet.build_bytes_vec().ok()
     }
 
     /// Returns the reply to a query; `None` if it asks for nothing of this service, or knows it. A program that takes no part in
@@ -145,7 +145,7 @@ impl ServiceInstance {
         if !is_multicast {
             reply.questions = query.questions.clone();
         }
-        reply.build_bytes_vec_compressed().ok()
+        reply.build_bytes_vec().ok()
     }
 
     fn asked_for(&self, question: &Question<'_>, ip: IpAddr) -> Vec<Part> {
@@ -175,7 +175,7 @@ pub(super) struct Heard {
     addresses: BTreeMap<Vec<u8>, IpAddr>,
 }
 
-/// A name in a form that can be compared: names are the same in capitals (RFC 1035).
+/// Returns a name in a form that can be compared: names are the same in capitals (RFC 1035).
 fn key(name: &Name<'_>) -> Vec<u8> {
     name.get_labels()
         .iter()
@@ -201,7 +201,7 @@ impl Heard {
                 Some(_) => {}
             }
         }
-        query.build_bytes_vec_compressed().ok()
+        query.build_bytes_vec().ok()
     }
 
     /// Keeps the records of a reply, which came by IPv4 or by IPv6, as its addresses have to be. Returns whether there was a new one.

@@ -28,7 +28,7 @@ pub struct Flag {
 }
 
 impl Flag {
-    /// An option with a value.
+    /// Returns an option with a value.
     #[must_use]
     pub const fn value(
         long: &'static str,
@@ -39,7 +39,7 @@ impl Flag {
         Self { long, short: None, value: Some(value), default, help }
     }
 
-    /// An option without a value.
+    /// Returns an option without a value.
     #[must_use]
     pub const fn switch(long: &'static str, help: &'static str) -> Self {
         Self { long, short: None, value: None, default: None, help }
@@ -104,7 +104,7 @@ impl Program {
         own().chain(COMMON.iter().filter(move |common| !own().any(|flag| flag.long == common.long)))
     }
 
-    /// Returns what to say of the option `long`, which this build lacks, if other builds have it.
+    /// Returns the error for the option `long`, which this build lacks, if other builds have it.
     fn missing(&self, long: &str) -> Option<String> {
         let (_, feature) = self.of_features.iter().find(|(name, _)| *name == long)?;
         Some(format!("this build has no --{long}; cargo build --release --features {feature} makes one that has"))
@@ -256,7 +256,7 @@ impl Options {
         Ok(())
     }
 
-    /// Whether the option was given.
+    /// Returns whether the option was given.
     #[must_use]
     pub fn has(&self, long: &str) -> bool {
         find(&self.values, long).is_some()
@@ -269,13 +269,13 @@ impl Options {
         self
     }
 
-    /// The option's text, if it was given or has a default.
+    /// Returns the option's text, if it was given or has a default.
     #[must_use]
     pub fn text(&self, long: &str) -> Option<&str> {
         find(&self.values, long).map(String::as_str).or_else(|| find(&self.defaults, long).copied())
     }
 
-    /// The value of an option that was given or has a default.
+    /// Returns the value of an option that was given or has a default.
     ///
     /// # Errors
     /// [`Failure::Usage`] if it is not a `T`, or missing.
@@ -283,7 +283,7 @@ impl Options {
         self.find(long)?.ok_or_else(|| Failure::Usage(format!("--{long} is needed")))
     }
 
-    /// The value of an option that may be absent.
+    /// Returns the value of an option that may be absent.
     ///
     /// # Errors
     /// [`Failure::Usage`] if it is not a `T`.
@@ -315,7 +315,7 @@ impl Options {
     }
 }
 
-/// The first of that name.
+/// Returns the first value of that name.
 fn find<'a, T>(values: &'a [(&str, T)], long: &str) -> Option<&'a T> {
     values.iter().find(|(name, _)| *name == long).map(|(_, value)| value)
 }

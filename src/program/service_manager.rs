@@ -18,8 +18,8 @@ pub(super) const READY: &str = "READY=1";
 /// The program is about to end.
 pub(super) const STOPPING: &str = "STOPPING=1";
 
-/// Sends `state` to the socket that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`. Without one nobody
-/// wants to know, and who cannot be told does not keep the program from its work.
+/// Sends `state` to the socket that `$NOTIFY_SOCKET` names: a path, or an abstract name after `@`. Without one nothing is
+/// sent, and a failure does not keep the program from its work.
 pub(super) fn notify(state: &str) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let address = match name.as_bytes() {
@@ -69,11 +69,11 @@ fn probe(mut address: std::net::SocketAddr, patience: Duration) -> io::Result<()
     if status == *b"HTTP/1.1 200" { Ok(()) } else { Err(io::Error::other("another status than 200")) }
 }
 
-/// The socket that the service manager has passed to this process, to serve on instead of opening one. To be called once,
+/// Returns the socket that the service manager has passed to this process, to serve on instead of opening one. Call it once,
 /// before there are threads: it takes the variables out of the environment.
 ///
 /// # Errors
-/// When what was passed is no TCP socket.
+/// If what was passed is no TCP socket.
 pub(crate) fn activated() -> Result<Option<TcpListener>, Failure> {
     // The variables may be meant for the process that started this one. listenfd would also do without the id.
     let meant_for = std::env::var("LISTEN_PID").ok().and_then(|id| id.parse().ok());

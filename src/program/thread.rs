@@ -65,7 +65,7 @@ pub(super) fn set_stack(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Becomes the same program with the same arguments, where `variable` has this `value`. Returns only if it cannot.
+/// Replaces this process by the same program with the same arguments, where `variable` has this `value`. Returns only if that fails.
 fn start_anew(variable: &str, value: &str) -> io::Error {
     let environment = std::env::vars_os().filter(|(name, _)| name != variable);
     let environment = environment.chain([(variable.into(), value.into())]).map(|(mut text, value)| {

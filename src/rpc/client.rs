@@ -29,7 +29,7 @@ pub use stream::{EventStream, StreamEvent};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time that a call may take as a whole, unless [`Client::with_timeout`] says otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most elements in an answer: 10,000 messages of 34 elements each, and some.
+/// The most elements in a reply: 10,000 messages of 34 elements each, and some.
 const MAX_ANSWER_ELEMENTS: usize = 350_000;
 
 /// Calls the procedures of one server. Each call has a connection of its own, so that it holds nothing there while it waits.
@@ -41,7 +41,7 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// Why a call has no answer.
+/// A call that has no reply, and the reason.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -49,20 +49,20 @@ pub enum CallError {
     Fault(Fault),
     /// The server was not reached: the call has certainly not been made.
     NotReached(String),
-    /// The connection broke, or the time was up, before the answer was there: the call may have been made.
+    /// The connection broke, or the time was up, before the reply came: the call may have been made.
     NoAnswer(String),
     /// The server, or a proxy before it, is busy and has not made the call (HTTP status 429 or 503).
     Busy {
         /// The HTTP status.
         status: u16,
-        /// When to make the call again: what the reply says, within bounds.
+        /// The time after which to make the call again: that of the reply, within bounds.
         retry_after: Duration,
     },
-    /// A proxy does not know what became of the call (HTTP status 502 or 504): it may have been made.
+    /// A proxy does not know the outcome of the call (HTTP status 502 or 504): it may have been made.
     Gateway(u16),
     /// Another HTTP status than one of success.
     Status(u16),
-    /// The answer is not XML-RPC.
+    /// The reply is not XML-RPC.
     Malformed(String),
 }
 
@@ -119,7 +119,7 @@ impl Client {
     /// Calls `method` with `params`.
     ///
     /// # Errors
-    /// The server's fault, or why there is no answer.
+    /// The server's fault, or the reason why there is no reply.
     pub fn call(&self, method: &str, params: &[Value]) -> Result<Value, CallError> {
         let body = write::call(method, params);
         let headers = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n", body.len());
@@ -131,7 +131,7 @@ impl Client {
     /// otherwise something on the way holds the stream back.
     ///
     /// # Errors
-    /// [`CallError::Status`] if the server refuses, or why there is no stream.
+    /// [`CallError::Status`] if the server refuses, or the reason why there is no stream.
     pub fn events(&self, path: &str, query: &[(&str, &str)], time: Duration) -> Result<EventStream, CallError> {
         let mut line = format!("GET {path}");
         for (separator, (name, value)) in std::iter::once('?').chain(std::iter::repeat('&')).zip(query) {
@@ -156,7 +156,7 @@ fn answer_limits() -> DocumentLimits {
     DocumentLimits { elements: MAX_ANSWER_ELEMENTS, ..DocumentLimits::default() }
 }
 
-/// Appends `text` for a query: all but the unreserved characters (RFC 3986) as bytes in hexadecimal.
+/// Appends `text` percent-encoded: all but the unreserved characters (RFC 3986) as bytes in hexadecimal.
 fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

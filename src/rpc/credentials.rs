@@ -34,7 +34,7 @@ impl Credentials {
         (!secret.is_empty()).then(|| Self { user: user.to_owned(), secret: secret.to_owned() })
     }
 
-    /// The value of an `Authorization` header. `user` must not contain a colon.
+    /// Returns the value of an `Authorization` header. `user` must not contain a colon.
     #[must_use]
     pub fn to_basic(&self) -> String {
         format!("Basic {}", Base64::encode_string(format!("{}:{}", self.user, self.secret).as_bytes()))

@@ -1,10 +1,10 @@
-//! Why a document could not be read.
+//! The errors of reading a document.
 
 use std::fmt;
 
 use super::Fault;
 
-/// Why a document could not be read. The texts say what is wrong and where, and never repeat what the peer wrote.
+/// A document could not be read. The texts name the error and its place, and never repeat what the peer wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -17,7 +17,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// The fault to answer with.
+    /// Returns the fault for the reply.
     pub fn to_fault(&self) -> Fault {
         let code = match self {
             ReadError::NotWellFormed(_) => Fault::PARSE,

@@ -1,4 +1,4 @@
-//! The answer to a call that failed.
+//! The reply to a call that failed.
 
 use std::fmt;
 
@@ -45,12 +45,12 @@ impl Fault {
     /// An internal error; the message gives nothing away.
     pub const INTERNAL: i32 = -32603;
 
-    /// It is not known what became of the call (a transport error, by the same specification). A call of its own gets HTTP status
-    /// 504 instead, so that this code is seen only within `system.multicall`.
+    /// The outcome of the call is not known (a transport error, by the same specification). A call of its own gets HTTP status 504
+    /// instead, so that this code is seen only within `system.multicall`.
     #[cfg(feature = "share")]
     pub const UNKNOWN: i32 = -32300;
 
-    /// A fault with this code and message.
+    /// Returns a fault with this code and message.
     pub fn new(code: i32, message: impl Into<String>) -> Fault {
         Fault { code, message: message.into() }
     }

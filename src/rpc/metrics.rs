@@ -5,31 +5,31 @@ use std::fmt::Write as _;
 #[cfg(feature = "share")]
 use std::time::Duration;
 
-/// A text of metrics, to which everybody adds their own.
+/// The text of `/metrics`, to which each part of a program adds its figures.
 #[derive(Debug, Default)]
 pub struct Metrics {
     text: String,
 }
 
 impl Metrics {
-    /// A figure that only grows; its name ends in `_total`.
+    /// Adds a figure that only grows; its name ends in `_total`.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.one(name, "counter", help, value);
     }
 
-    /// A figure as it is now.
+    /// Adds a figure as it is now.
     pub fn gauge(&mut self, name: &str, help: &str, value: u64) {
         self.one(name, "gauge", help, value);
     }
 
-    /// A time in seconds, as it is now.
+    /// Adds a time in seconds, as it is now.
     #[cfg(feature = "share")]
     pub fn seconds(&mut self, name: &str, help: &str, value: Duration) {
         self.head(name, "gauge", help);
         let _ = writeln!(self.text, "{name} {}", value.as_secs_f64());
     }
 
-    /// A counter for each value of a label. The values need no escapes.
+    /// Adds a counter for each value of a label. The values need no escapes.
     pub fn counters<'a>(&mut self, name: &str, help: &str, label: &str, values: impl Iterator<Item = (&'a str, u64)>) {
         self.head(name, "counter", help);
         for (of, value) in values {

@@ -17,8 +17,8 @@
 //!
 //! let mut dispatcher = Dispatcher::new();
 //! dispatcher.add_procedures(PROCEDURES, &Arc::new(Adder));
-//! let answer = dispatcher.call(&Caller::default(), "add", vec![2.into(), 3.into()]);
-//! assert_eq!(answer.unwrap(), "<value><int>5</int></value>");
+//! let sum = dispatcher.call(&Caller::default(), "add", vec![2.into(), 3.into()]);
+//! assert_eq!(sum.unwrap(), "<value><int>5</int></value>");
 //! ```
 
 mod dispatcher;
@@ -40,10 +40,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// Checks how many there are against what `P` declares.
+    /// Checks the number of `values` against the declared parameters.
     ///
     /// # Errors
-    /// Fault -32602 with the parameters that there should be.
+    /// Fault -32602 with the declared parameters.
     pub fn new(values: Vec<Value>, declared: &[ParamSpec]) -> Result<Self, Fault> {
         let required = declared.iter().filter(|parameter| !parameter.optional).count();
         if values.len() < required || values.len() > declared.len() {
@@ -61,7 +61,7 @@ impl Params {
         Ok(Self { values: values.into_iter() })
     }
 
-    /// The next parameter.
+    /// Returns the next parameter.
     ///
     /// # Errors
     /// A fault if it is not a `P`.
@@ -77,7 +77,7 @@ pub struct ParamSpec {
     pub name: &'static str,
     /// Its XML-RPC type.
     pub kind: &'static str,
-    /// Whether it may be left out.
+    /// If it may be left out.
     pub optional: bool,
 }
 
@@ -88,7 +88,7 @@ pub struct Procedure<S: 'static> {
     pub name: &'static str,
     /// The help for `system.methodHelp`: the row's doc comment.
     pub help: &'static str,
-    /// The XML-RPC types that its answer can have.
+    /// The XML-RPC types that its reply can have.
     pub answers: &'static [&'static str],
     /// Its parameters.
     pub params: &'static [ParamSpec],
@@ -99,15 +99,14 @@ pub struct Procedure<S: 'static> {
 /// The function that runs a procedure.
 #[derive(Debug)]
 pub enum Handler<S: 'static> {
-    /// Appends the answer's `<value>`.
+    /// Appends the `<value>` of the reply.
     Now(fn(&S, &Caller, Vec<Value>, &mut String) -> Result<(), Fault>),
     /// Replies through the [`Deferred`], now or later.
     Later(fn(&S, &Caller, Vec<Value>, Deferred)),
 }
 
-/// Declares a table of procedures; see the module's example. A row with `later` before its handler gets a
-/// `Deferred` as its last argument and answers through it, one with `writes` the `String` to which it appends its
-/// `<value>`; the type after the arrow is then what `system.methodSignature` says.
+/// Declares a table of procedures; see the module's example. A handler with `later` before its name gets a `Deferred` as its
+/// last argument and replies by it; the type after the arrow is then only what `system.methodSignature` says.
 #[macro_export]
 macro_rules! procedures {
     ($vis:vis $table:ident for $state:ty { $( $(#[doc = $help:literal])+ $name:literal = $($handler:ident)+ ( $($param:ident : $type:ty),* ) -> $answer:ty; )+ }) => {
@@ -130,13 +129,6 @@ macro_rules! procedures {
                 Ok(( $($param,)* )) => <$state>::$handler(state, caller, $($param,)* deferred),
                 Err(fault) => deferred.fault(&fault),
             }
-        })
-    };
-    (@run $state:ty, writes $handler:ident, ($($param:ident : $type:ty),*), $answer:ty) => {
-        $crate::rpc::Handler::Now(|state, caller, values, out| {
-            let mut params = $crate::rpc::Params::new(values, $crate::procedures!(@declared $($param: $type),*))?;
-            $( let $param = params.take::<$type>(stringify!($param))?; )*
-            <$state>::$handler(state, caller, $($param,)* out)
         })
     };
     (@run $state:ty, $handler:ident, ($($param:ident : $type:ty),*), $answer:ty) => {

@@ -30,7 +30,7 @@ pub use self::reply::{ConnectionId, Responder, Sent};
 pub use self::stream::{Audience, Opener, StreamRequest, Streams};
 use self::transport::{Transport, serve_by_tiny_http};
 use super::credentials::Credentials;
-use super::metrics::Metrics;
+use super::procedure::Dispatcher;
 use crate::program::keep_running;
 
 /// Bytes that the kernel keeps of what a peer has not read; it reserves twice as many. Without a bound it would keep up to
@@ -50,21 +50,6 @@ pub struct Caller {
     pub credentials: Option<Credentials>,
 }
 
-/// The procedures behind an HTTP server.
-pub trait Service: Send + Sync + 'static {
-    /// Replies to `body`, now or later and from any thread.
-    fn call(&self, caller: Caller, body: &[u8], responder: Responder);
-
-    /// Another request has arrived on `connection`, or nothing more will: an answer that is held back should go out now.
-    fn pipelined(&self, connection: ConnectionId);
-
-    /// Opens a stream of events, or refuses it.
-    fn events(&self, caller: Caller, request: StreamRequest, opener: Opener);
-
-    /// Adds its metrics.
-    fn metrics(&self, out: &mut Metrics);
-}
-
 /// A running HTTP server. Dropping it does not stop it; [`HttpServer::stop`] does.
 pub struct HttpServer {
     transport: Arc<Transport>,
@@ -77,18 +62,18 @@ pub struct Janitor {
 }
 
 impl HttpServer {
-    /// Listens and starts the threads. `service` is asked from several of them.
+    /// Listens and starts the threads, which call `dispatcher`.
     ///
     /// # Errors
     /// When the address cannot be listened on, or a thread cannot be started.
-    pub fn start(listener: Socket, config: HttpConfig, service: Arc<dyn Service>) -> io::Result<Self> {
+    pub fn start(listener: Socket, config: HttpConfig, dispatcher: Arc<Dispatcher>) -> io::Result<Self> {
         let address = local_address(&listener)?;
         let (gate, lanes) = Gate::open(listener.try_clone()?.into(), gate_limits(&config))?;
         let tiny = serve_by_tiny_http(lanes)?;
         gate.wait_until_read(START_TIMEOUT)?;
-        let told = Arc::clone(&service);
+        let told = Arc::clone(&dispatcher);
         gate.on_pipelined(move |connection| told.pipelined(ConnectionId(connection)));
-        let transport = Arc::new(Transport { address, service, gate, tiny, requests: AtomicU64::new(0), config });
+        let transport = Arc::new(Transport { address, dispatcher, gate, tiny, requests: AtomicU64::new(0), config });
         for number in 0..transport.config.workers {
             let transport = Arc::clone(&transport);
             keep_running(&format!("worker-{number}"), move || transport.work())?;

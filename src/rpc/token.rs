@@ -19,7 +19,7 @@ pub(super) enum Token<'d> {
 pub(super) trait Source<'d> {
     fn next(&mut self) -> Result<Token<'d>, ReadError>;
 
-    /// How many bytes were read, for messages.
+    /// Returns the number of bytes that were read, for messages.
     fn position(&self) -> usize;
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    /// The element of this name without a prefix.
+    /// Returns the element of this name without a prefix.
     pub(super) fn plain(name: &[u8]) -> Tag {
         match name {
             b"value" => Tag::Value,
@@ -75,7 +75,7 @@ impl Tag {
         }
     }
 
-    /// The element of this name in the namespace of the Apache extensions, customarily with the prefix `ex`.
+    /// Returns the element of this name in the namespace of the Apache extensions, customarily with the prefix `ex`.
     pub(super) fn extension(name: &[u8]) -> Tag {
         match name {
             b"nil" => Tag::Nil,

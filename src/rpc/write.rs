@@ -16,11 +16,7 @@ const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 /// Returns the first character of `text` that XML 1.0 cannot carry: control characters but tab, line feed and carriage return,
 /// and U+FFFE and U+FFFF. [`text`] would replace it.
 pub fn forbidden_char(text: &str) -> Option<char> {
-    text.chars().find(|&c| !is_allowed(c))
-}
-
-pub(super) fn is_allowed(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
+    text.chars().find(|c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..))
 }
 
 /// Appends `text` as character data. All text turns into XML here, and what XML forbids becomes U+FFFD.
@@ -91,7 +87,7 @@ pub fn nil(out: &mut String) {
     out.push_str("<value><nil/></value>");
 }
 
-/// XML-RPC allows no exponent, which `Display` never writes; `inf`, `-inf` and `nan` are what Python writes and reads.
+/// Appends a double without an exponent, which XML-RPC does not allow; infinities and NaN as Python writes and reads them.
 fn double(out: &mut String, number: f64) {
     if number.is_nan() {
         plain(out, "double", "nan");

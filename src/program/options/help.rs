@@ -109,13 +109,13 @@ fn help_examples(text: &mut String, words: &HelpWords, examples: &[(&'static str
 }
 
 impl Flag {
-    /// The option and what it does, for a help text.
+    /// Returns the row of the option in a help text.
     fn row(&self, words: &HelpWords) -> (String, String) {
         let default = self.default.map_or_else(String::new, |value| format!(" [{}: {value}]", words.default));
         (self.synopsis(), format!("{}{default}", words.option(self)))
     }
 
-    /// The option in the left column of a help text.
+    /// Returns the left column of that row.
     fn synopsis(&self) -> String {
         let short = self.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
         let value = self.value.map_or_else(String::new, |value| format!(" {value}"));
@@ -123,7 +123,7 @@ impl Flag {
     }
 }
 
-/// Two columns, the left one as wide as it needs, the right one wrapped at words; below each other where there is no room.
+/// Appends two columns, the left one as wide as it needs, the right one wrapped at words; below each other where there is no room.
 fn columns(text: &mut String, rows: impl Iterator<Item = (String, String)>) {
     let rows: Vec<_> = rows.collect();
     let left = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or_default() + 2;

@@ -47,7 +47,7 @@ fn connect_tcp(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, Stri
     Err(failure)
 }
 
-/// The system looks names up in its own time, so that is done on a thread which may be left behind.
+/// Returns the addresses of a host. The system resolves names in its own time, so a thread does that which may be left behind.
 fn resolve(endpoint: Endpoint, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         return Ok(vec![(ip, endpoint.port).into()]);
@@ -71,7 +71,7 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Moves the deadline: what follows may take `time`.
+    /// Moves the deadline to `time` from now.
     pub(super) fn allow(&mut self, time: Duration) {
         self.time = time;
         self.deadline = Instant::now() + time;

@@ -8,12 +8,12 @@ use super::connection::{Timed, connect};
 use super::{CONNECT_TIMEOUT, CallError};
 use crate::endpoint::Endpoint;
 
-/// The largest answer that is read, in bytes: a full history of the largest kind, and some.
+/// The largest reply that is read, in bytes: a full history of the largest kind, and some.
 const MAX_ANSWER: u64 = 16 << 20;
-/// The longest head of an answer, in bytes, and the most lines in it.
+/// The longest head of a reply, in bytes, and the most lines in it.
 const MAX_HEAD: u64 = 16 << 10;
 const MAX_HEADERS: usize = 64;
-/// When to call again after a status 429 or 503, if the reply does not say it; and the bounds of what it says.
+/// The time until a further call after a status 429 or 503, if the reply does not say it; and the bounds of what it says.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_SOONEST: Duration = Duration::from_millis(250);
 const RETRY_LATEST: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ impl HttpRequest<'_> {
             (CallError::NoAnswer(_), Err(error)) => failed(error),
             (error, _) => error,
         })?;
-        Ok((Body::new(stream, head.framing), head.content_type))
+        Ok((Body::new(stream, head.end), head.content_type))
     }
 }
 
@@ -72,9 +72,9 @@ pub(super) fn failed(error: io::Error) -> CallError {
 }
 
 /// The head of a reply.
-struct Head {
+struct ReplyHead {
     status: u16,
-    framing: Framing,
+    end: BodyEnd,
     content_type: Option<String>,
     /// The header `Retry-After` in seconds.
     retry_after: Option<u64>,
@@ -82,14 +82,14 @@ struct Head {
 
 /// The ways in which a reply tells where its body ends.
 #[derive(Debug, Clone, Copy)]
-enum Framing {
+enum BodyEnd {
     UntilClosed,
     Sized(u64),
     Chunked,
 }
 
 /// Reads the head of the reply, which must be one of success (2xx).
-fn read_reply(stream: &mut impl BufRead) -> Result<Head, CallError> {
+fn read_reply(stream: &mut impl BufRead) -> Result<ReplyHead, CallError> {
     loop {
         let head = read_head(stream).map_err(failed)?;
         match head.status {
@@ -107,7 +107,7 @@ fn read_reply(stream: &mut impl BufRead) -> Result<Head, CallError> {
 }
 
 /// Reads up to the empty line.
-fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
+fn read_head(stream: &mut impl BufRead) -> io::Result<ReplyHead> {
     let mut bytes = Vec::new();
     loop {
         let line = read_line(stream, MAX_HEAD - bytes.len() as u64)?;
@@ -122,7 +122,7 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
     let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else {
         return Err(malformed("it is not HTTP"));
     };
-    let mut head = Head { status, framing: Framing::UntilClosed, content_type: None, retry_after: None };
+    let mut head = ReplyHead { status, end: BodyEnd::UntilClosed, content_type: None, retry_after: None };
     for header in &*response.headers {
         let value = header.value.trim_ascii();
         let text = std::str::from_utf8(value).ok();
@@ -130,12 +130,12 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
             if !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(malformed("it has a transfer encoding other than chunked"));
             }
-            head.framing = Framing::Chunked;
+            head.end = BodyEnd::Chunked;
         } else if header.name.eq_ignore_ascii_case("Content-Length") {
             let size =
                 text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed("its length is not a number"))?;
-            if !matches!(head.framing, Framing::Chunked) {
-                head.framing = Framing::Sized(size);
+            if !matches!(head.end, BodyEnd::Chunked) {
+                head.end = BodyEnd::Sized(size);
             }
         } else if header.name.eq_ignore_ascii_case("Content-Type") {
             head.content_type = text.map(str::to_owned);
@@ -149,7 +149,7 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Head> {
 /// The body of a reply. An end that comes too soon is an error.
 pub(super) struct Body<R> {
     stream: R,
-    framing: Framing,
+    end: BodyEnd,
     /// The bytes that are left of it, or of the current chunk.
     left: u64,
     /// If a chunk was begun.
@@ -157,13 +157,13 @@ pub(super) struct Body<R> {
 }
 
 impl<R: BufRead> Body<R> {
-    fn new(stream: R, framing: Framing) -> Self {
-        let left = match framing {
-            Framing::UntilClosed => u64::MAX,
-            Framing::Sized(size) => size,
-            Framing::Chunked => 0,
+    fn new(stream: R, end: BodyEnd) -> Self {
+        let left = match end {
+            BodyEnd::UntilClosed => u64::MAX,
+            BodyEnd::Sized(size) => size,
+            BodyEnd::Chunked => 0,
         };
-        Self { stream, framing, left, has_begun: false }
+        Self { stream, end, left, has_begun: false }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut R {
@@ -193,7 +193,7 @@ impl<R: BufRead> Body<R> {
         self.left = size;
         if size == 0 {
             // What may follow the last chunk says nothing that matters here.
-            self.framing = Framing::Sized(0);
+            self.end = BodyEnd::Sized(0);
         }
         Ok(())
     }
@@ -201,12 +201,12 @@ impl<R: BufRead> Body<R> {
 
 impl<R: BufRead> Read for Body<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 && matches!(self.framing, Framing::Chunked) {
+        if self.left == 0 && matches!(self.end, BodyEnd::Chunked) {
             self.next_chunk()?;
         }
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.stream.read(&mut buffer[..most])?;
-        if count == 0 && most > 0 && !matches!(self.framing, Framing::UntilClosed) {
+        if count == 0 && most > 0 && !matches!(self.end, BodyEnd::UntilClosed) {
             return Err(cut_off());
         }
         self.left -= count as u64;
@@ -231,8 +231,8 @@ mod tests {
     fn answer(bytes: &[u8]) -> Result<String, CallError> {
         // In pieces of three bytes, so that no boundary falls where it is convenient.
         let mut stream = BufReader::with_capacity(3, bytes);
-        let framing = read_reply(&mut stream)?.framing;
-        Ok(String::from_utf8(Body::new(stream, framing).whole()?).unwrap())
+        let end = read_reply(&mut stream)?.end;
+        Ok(String::from_utf8(Body::new(stream, end).whole()?).unwrap())
     }
 
     #[test]
@@ -319,8 +319,8 @@ mod tests {
     fn a_reply_has_a_limit_however_its_length_is_told() {
         let endless = |head: &'static str| {
             let mut stream = BufReader::new(head.as_bytes().chain(io::repeat(b'0')));
-            let framing = read_reply(&mut stream).unwrap().framing;
-            Body::new(stream, framing).whole()
+            let end = read_reply(&mut stream).unwrap().end;
+            Body::new(stream, end).whole()
         };
         for head in [
             "HTTP/1.1 200 OK\r\n\r\n",

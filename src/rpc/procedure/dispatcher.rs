@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
 use super::{Handler, ParamSpec, Procedure};
 use crate::rpc::metrics::Metrics;
-use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Opener, Responder, Sent, Service, StreamRequest};
+use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Opener, Responder, Sent, StreamRequest};
 use crate::rpc::{DocumentLimits, Fault, Value, read_call, write};
 
-/// The right to answer one call later. Dropped without an answer, it answers fault -32603.
+/// The right to reply to one call later. Dropped without a reply, it replies with fault -32603.
 #[derive(Debug)]
 pub struct Deferred {
     responder: Option<Responder>,
-    meter: Arc<Meter>,
+    counts: Arc<CallCounts>,
 }
 
 impl Deferred {
@@ -29,7 +29,7 @@ impl Deferred {
         self.fail(fault);
     }
 
-    /// The connection that the call came on.
+    /// Returns the connection that the call came on.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
         self.responder.as_ref().and_then(Responder::connection)
@@ -43,7 +43,7 @@ impl Deferred {
 
     fn fail(&mut self, fault: &Fault) {
         if let Some(responder) = self.responder.take() {
-            self.meter.faults.fetch_add(1, Ordering::Relaxed);
+            self.counts.faults.fetch_add(1, Ordering::Relaxed);
             responder.xml(write::fault_document(fault).as_bytes());
         }
     }
@@ -61,7 +61,7 @@ fn internal_error() -> Fault {
 
 /// The counts of a procedure's calls and faults.
 #[derive(Debug, Default)]
-struct Meter {
+struct CallCounts {
     calls: AtomicU64,
     faults: AtomicU64,
 }
@@ -81,7 +81,7 @@ pub(super) struct BoundProcedure {
     pub(super) help: &'static str,
     pub(super) answers: &'static [&'static str],
     pub(super) params: &'static [ParamSpec],
-    meter: Arc<Meter>,
+    counts: Arc<CallCounts>,
     run: BoundHandler,
 }
 
@@ -111,7 +111,7 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 impl Dispatcher {
-    /// A dispatcher that knows the `system.*` procedures.
+    /// Returns a dispatcher of the `system.*` procedures.
     #[must_use]
     pub fn new() -> Self {
         let mut dispatcher = Self {
@@ -151,10 +151,10 @@ impl Dispatcher {
 
     fn add<S>(&mut self, row: &'static Procedure<S>, run: BoundHandler) {
         let Procedure { name, help, answers, params, .. } = *row;
-        self.procedures.push(BoundProcedure { name, help, answers, params, meter: Arc::default(), run });
+        self.procedures.push(BoundProcedure { name, help, answers, params, counts: Arc::default(), run });
     }
 
-    /// Publishes what the server is known by, for as long as its memory of names lasts.
+    /// Publishes the identity of the server, which lasts as long as its memory of names.
     pub fn publish_server_id(&mut self, id: &str) {
         self.server_id = Some(id.to_owned());
     }
@@ -175,7 +175,8 @@ impl Dispatcher {
         self.published.extend(own.into_iter().chain(common));
     }
 
-    /// Sets what is done when another request arrives on a connection that waits for a deferred answer.
+    /// Sets the function that is called when another request arrives on a connection that waits for a deferred reply, or nothing
+    /// more will.
     pub fn on_pipelined(&mut self, on_pipelined: impl Fn(ConnectionId) + Send + Sync + 'static) {
         self.on_pipelined = Box::new(on_pipelined);
     }
@@ -190,17 +191,17 @@ impl Dispatcher {
         self.extra_metrics = Box::new(metrics);
     }
 
-    /// Makes one call of a procedure that answers at once, and returns the answer's `<value>`.
+    /// Makes one call of a procedure that replies at once, and returns the `<value>` of the reply.
     ///
     /// # Errors
-    /// The procedure's fault, or one of the protocol: no such procedure, or one that answers later.
+    /// The procedure's fault, or one of the protocol: no such procedure, or one that replies later.
     pub fn call(&self, caller: &Caller, name: &str, params: Vec<Value>) -> Result<String, Fault> {
         let mut out = String::new();
         self.call_into(caller, name, params, &mut out)?;
         Ok(out)
     }
 
-    /// The same; appends the answer's `<value>` to `out`. After a fault something can have been appended.
+    /// Calls like [`Dispatcher::call`], and appends the `<value>` to `out`. After a fault something can have been appended.
     pub(super) fn call_into(
         &self,
         caller: &Caller,
@@ -209,7 +210,9 @@ impl Dispatcher {
         out: &mut String,
     ) -> Result<(), Fault> {
         match self.find(name)? {
-            BoundProcedure { run: BoundHandler::Now(run), meter, .. } => self.run_now(run, meter, caller, params, out),
+            BoundProcedure { run: BoundHandler::Now(run), counts, .. } => {
+                self.run_now(run, counts, caller, params, out)
+            }
             BoundProcedure { run: BoundHandler::Later(_), .. } => {
                 Err(Fault::new(Fault::INVALID_CALL, "a procedure that waits cannot be called here"))
             }
@@ -222,27 +225,29 @@ impl Dispatcher {
         })
     }
 
-    /// A handler that panics answers -32603; the panic hook has written the cause to the log.
+    /// Runs a handler. If it panics, the reply is fault -32603; the panic hook has written the cause to the log.
     fn run_now(
         &self,
         run: &RunNow,
-        meter: &Meter,
+        counts: &CallCounts,
         caller: &Caller,
         params: Vec<Value>,
         out: &mut String,
     ) -> Result<(), Fault> {
-        meter.calls.fetch_add(1, Ordering::Relaxed);
+        counts.calls.fetch_add(1, Ordering::Relaxed);
         let outcome =
             catch_unwind(AssertUnwindSafe(|| run(self, caller, params, out))).unwrap_or_else(|_| Err(internal_error()));
         if outcome.is_err() {
-            meter.faults.fetch_add(1, Ordering::Relaxed);
+            counts.faults.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }
 }
 
-impl Service for Dispatcher {
-    fn call(&self, caller: Caller, body: &[u8], responder: Responder) {
+/// The HTTP server's calls.
+impl Dispatcher {
+    /// Replies to the call in `body`, now or later and from any thread.
+    pub(crate) fn call_document(&self, caller: Caller, body: &[u8], responder: Responder) {
         let call = match read_call(body, &self.limits) {
             Ok(call) => call,
             Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
@@ -255,7 +260,7 @@ impl Service for Dispatcher {
             BoundHandler::Now(run) => {
                 let mut document = String::with_capacity(256);
                 write::response_start(&mut document);
-                match self.run_now(run, &procedure.meter, &caller, call.params, &mut document) {
+                match self.run_now(run, &procedure.counts, &caller, call.params, &mut document) {
                     Ok(()) => {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
@@ -266,15 +271,16 @@ impl Service for Dispatcher {
                 }
             }
             BoundHandler::Later(run) => {
-                procedure.meter.calls.fetch_add(1, Ordering::Relaxed);
-                let deferred = Deferred { responder: Some(responder), meter: Arc::clone(&procedure.meter) };
-                // A panic drops the right to answer, which answers -32603.
+                procedure.counts.calls.fetch_add(1, Ordering::Relaxed);
+                let deferred = Deferred { responder: Some(responder), counts: Arc::clone(&procedure.counts) };
+                // A panic drops the right to reply, and the reply is fault -32603.
                 let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, call.params, deferred)));
             }
         }
     }
 
-    fn events(&self, caller: Caller, request: StreamRequest, opener: Opener) {
+    /// Opens a stream of events, or refuses it.
+    pub(crate) fn events(&self, caller: Caller, request: StreamRequest, opener: Opener) {
         match &self.on_events {
             // A panic drops the right to reply, and the reply is 500.
             Some(on_events) => drop(catch_unwind(AssertUnwindSafe(|| on_events(&caller, &request, opener)))),
@@ -282,23 +288,25 @@ impl Service for Dispatcher {
         }
     }
 
-    fn pipelined(&self, connection: ConnectionId) {
+    /// Calls the function of [`Dispatcher::on_pipelined`].
+    pub(crate) fn pipelined(&self, connection: ConnectionId) {
         (self.on_pipelined)(connection);
     }
 
-    fn metrics(&self, out: &mut Metrics) {
+    /// Adds the metrics of calls, and those of [`Dispatcher::on_metrics`].
+    pub(crate) fn metrics(&self, out: &mut Metrics) {
         (self.extra_metrics)(out);
-        let by_procedure = |read: fn(&Meter) -> &AtomicU64| {
+        let by_procedure = |read: fn(&CallCounts) -> &AtomicU64| {
             self.procedures
                 .iter()
-                .map(move |procedure| (procedure.name, read(&procedure.meter).load(Ordering::Relaxed)))
+                .map(move |procedure| (procedure.name, read(&procedure.counts).load(Ordering::Relaxed)))
         };
-        out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|meter| &meter.calls));
+        out.counters("rpc_calls_total", "Calls by procedure", "procedure", by_procedure(|counts| &counts.calls));
         out.counters(
             "rpc_faults_total",
             "Calls answered with a fault, by procedure",
             "procedure",
-            by_procedure(|meter| &meter.faults),
+            by_procedure(|counts| &counts.faults),
         );
     }
 }

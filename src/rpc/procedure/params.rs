@@ -1,4 +1,4 @@
-//! The types that parameters and answers can have.
+//! The types of parameters and replies.
 
 use crate::rpc::{Fault, Value, write};
 
@@ -6,7 +6,7 @@ use crate::rpc::{Fault, Value, write};
 pub trait Param: Sized {
     /// The XML-RPC type, as `system.methodSignature` names it.
     const TYPE: &'static str;
-    /// Whether the parameter may be left out at the end of a call.
+    /// If the parameter may be left out at the end of a call.
     const OPTIONAL: bool = false;
 
     /// Checks `value`, which is `None` where an optional parameter is absent.
@@ -16,7 +16,7 @@ pub trait Param: Sized {
     fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault>;
 }
 
-/// A type that a procedure can answer.
+/// A type that the reply of a procedure can have.
 pub trait Reply {
     /// The XML-RPC types that it can have, as `system.methodSignature` names them.
     const TYPES: &'static [&'static str];
@@ -50,21 +50,18 @@ impl Param for i64 {
     }
 }
 
-impl Param for Vec<String> {
-    const TYPE: &'static str = "array";
+impl Param for Value {
+    const TYPE: &'static str = "value";
     fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
-        let Some(Value::Array(values)) = value else {
-            return Err(wrong_type(name, "array of string", value.as_ref()));
-        };
-        values.into_iter().map(|value| String::from_value(Some(value), name)).collect()
+        value.ok_or_else(|| wrong_type(name, Self::TYPE, None))
     }
 }
 
-impl Param for Vec<Value> {
+impl<P: Param> Param for Vec<P> {
     const TYPE: &'static str = "array";
     fn from_value(value: Option<Value>, name: &str) -> Result<Self, Fault> {
         match value {
-            Some(Value::Array(values)) => Ok(values),
+            Some(Value::Array(values)) => values.into_iter().map(|value| P::from_value(Some(value), name)).collect(),
             other => Err(wrong_type(name, "array", other.as_ref())),
         }
     }
@@ -103,28 +100,17 @@ impl Reply for bool {
     }
 }
 
-impl Reply for Vec<String> {
-    const TYPES: &'static [&'static str] = &["array"];
+impl Reply for Value {
+    const TYPES: &'static [&'static str] = &["value"];
     fn write(&self, out: &mut String) {
-        write::array(out, |out| self.iter().for_each(|text| write::string(out, text)));
+        write::value(out, self);
     }
 }
 
-impl Reply for Vec<Value> {
+impl<R: Reply> Reply for Vec<R> {
     const TYPES: &'static [&'static str] = &["array"];
     fn write(&self, out: &mut String) {
-        write::array(out, |out| self.iter().for_each(|value| write::value(out, value)));
-    }
-}
-
-impl Reply for Vec<(String, Value)> {
-    const TYPES: &'static [&'static str] = &["struct"];
-    fn write(&self, out: &mut String) {
-        write::structure(out, |out| {
-            for (name, value) in self {
-                write::member(out, name, |out| write::value(out, value));
-            }
-        });
+        write::array(out, |out| self.iter().for_each(|reply| reply.write(out)));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Streams that are sent the same events read one feed. An event is a text that is made once; a stream keeps only its place
 //! in the feed's log, and a text that is joined from several events serves all streams that stand at the same place.
-//! [`hub`] has the feeds, [`log`] their events, and [`reader`] one stream; this file is the part that a service uses.
+//! [`hub`] has the feeds, [`log`] their events, and [`reader`] one stream; this file is the part that other rooms use.
 
 mod hub;
 mod log;
@@ -25,7 +25,7 @@ use crate::program::keep_running;
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
                     X-Accel-Buffering: no\r\nConnection: close\r\n\r\n";
 
-/// The readers of a feed who get an event. The service chooses a reader's number, which may have several streams.
+/// The readers of a feed who get an event. The chat chooses the number of a reader, who may have several streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// All readers.
@@ -45,7 +45,7 @@ impl Audience {
         }
     }
 
-    /// Returns whether it names `reader`. All readers that are not named get the same events.
+    /// Returns whether it names `reader`. All readers who are not named get the same events.
     fn mentions(self, reader: u64) -> bool {
         match self {
             Self::All => false,
@@ -55,7 +55,7 @@ impl Audience {
     }
 }
 
-/// A request for a stream, as far as a service decides by it.
+/// A request for a stream.
 #[derive(Debug)]
 pub struct StreamRequest {
     query: String,
@@ -118,7 +118,7 @@ impl Opener {
         first.insert_str(0, HEAD);
         let connection = exchange.id();
         let outlet = Outlet { exchange, _guard: Box::new(guard) };
-        streams.push(Command::Open(feed, Stream::new(connection, outlet, reader, first.into_bytes())));
+        streams.push(StreamCommand::Open(feed, Stream::new(connection, outlet, reader, first.into_bytes())));
     }
 }
 
@@ -138,7 +138,7 @@ impl Write for Outlet {
     }
 }
 
-enum Command {
+enum StreamCommand {
     Open(u64, Stream<Outlet>),
     Publish(u64, LoggedEvent),
     EndAll(Arc<[u8]>),
@@ -150,14 +150,14 @@ const MAX_FIRST: usize = 256 << 10;
 
 #[derive(Default)]
 struct Inbox {
-    commands: Vec<Command>,
+    commands: Vec<StreamCommand>,
     /// The bytes with which the streams among them begin.
     first_bytes: usize,
     is_closed: bool,
 }
 
 #[derive(Default)]
-struct Shared {
+struct Mailbox {
     inbox: Mutex<Inbox>,
     /// Wakes the thread that writes.
     condvar: Condvar,
@@ -168,7 +168,7 @@ struct Shared {
 /// All streams of a server. Its methods only leave commands for the thread that writes, so they may be called under a lock,
 /// and the order of calls is the order of events. Dropping it ends the thread, and all streams without a word.
 pub struct Streams {
-    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
 }
 
 impl std::fmt::Debug for Streams {
@@ -183,62 +183,62 @@ impl Streams {
     /// # Errors
     /// If the thread cannot be started.
     pub fn start() -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
-        let served = Arc::clone(&shared);
+        let mailbox = Arc::<Mailbox>::default();
+        let served = Arc::clone(&mailbox);
         keep_running("streams", move || write_all(&served))?;
-        Ok(Self { shared })
+        Ok(Self { mailbox })
     }
 
     /// Waits until there is room to open a stream, so that a thousand readers who come at once do not each have the members
     /// of a large room in memory. It takes no longer than writing to others, which waits for nobody. No lock may be held.
     pub fn wait_for_room(&self) {
-        let mut inbox = self.shared.inbox.lock();
+        let mut inbox = self.mailbox.inbox.lock();
         while inbox.first_bytes > MAX_FIRST && !inbox.is_closed {
-            self.shared.has_room.wait(&mut inbox);
+            self.mailbox.has_room.wait(&mut inbox);
         }
     }
 
     /// Sends an event to readers of `feed`.
     pub fn publish(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
-        self.push(Command::Publish(feed, LoggedEvent { event, to, is_last: false }));
+        self.push(StreamCommand::Publish(feed, LoggedEvent { event, to, is_last: false }));
     }
 
     /// Sends an event to readers of `feed`, and ends their streams after it.
     pub fn end(&self, feed: u64, to: Audience, event: Arc<[u8]>) {
-        self.push(Command::Publish(feed, LoggedEvent { event, to, is_last: true }));
+        self.push(StreamCommand::Publish(feed, LoggedEvent { event, to, is_last: true }));
     }
 
     /// Sends an event to all streams, as far as they take it at once, and ends them and every later one.
     pub fn end_all(&self, event: Arc<[u8]>) {
-        self.push(Command::EndAll(event));
+        self.push(StreamCommand::EndAll(event));
     }
 
     /// Finds out soon whether the reader on `connection`, if it has a stream, is gone.
     pub fn suspect(&self, connection: ConnectionId) {
-        self.push(Command::Suspect(connection.0));
+        self.push(StreamCommand::Suspect(connection.0));
     }
 
-    fn push(&self, command: Command) {
-        let mut inbox = self.shared.inbox.lock();
-        if let Command::Open(_, stream) = &command {
+    fn push(&self, command: StreamCommand) {
+        let mut inbox = self.mailbox.inbox.lock();
+        if let StreamCommand::Open(_, stream) = &command {
             inbox.first_bytes += stream.first.len();
         }
         inbox.commands.push(command);
-        self.shared.condvar.notify_one();
+        self.mailbox.condvar.notify_one();
     }
 }
 
 impl Drop for Streams {
     fn drop(&mut self) {
-        self.shared.inbox.lock().is_closed = true;
-        self.shared.condvar.notify_one();
-        self.shared.has_room.notify_all();
+        self.mailbox.inbox.lock().is_closed = true;
+        self.mailbox.condvar.notify_one();
+        self.mailbox.has_room.notify_all();
     }
 }
 
-impl Shared {
+impl Mailbox {
     /// Waits for commands, at most until `deadline`. Returns `None` when there will be none.
-    fn wait(&self, deadline: Option<Instant>) -> Option<Vec<Command>> {
+    fn wait(&self, deadline: Option<Instant>) -> Option<Vec<StreamCommand>> {
         let mut inbox = self.inbox.lock();
         while inbox.commands.is_empty() && !inbox.is_closed {
             let Some(deadline) = deadline else {
@@ -256,15 +256,15 @@ impl Shared {
 }
 
 /// Writes to all streams until there are no more commands. While it writes, the next commands collect.
-fn write_all(shared: &Shared) {
+fn write_all(mailbox: &Mailbox) {
     let mut hub = Hub::new(Instant::now());
-    while let Some(commands) = shared.wait(hub.wakes_at()) {
+    while let Some(commands) = mailbox.wait(hub.wakes_at()) {
         for command in commands {
             match command {
-                Command::Open(feed, stream) => hub.open(feed, stream),
-                Command::Publish(feed, entry) => hub.publish(feed, entry),
-                Command::EndAll(event) => hub.end_all(&event),
-                Command::Suspect(connection) => hub.suspect(connection, Instant::now()),
+                StreamCommand::Open(feed, stream) => hub.open(feed, stream),
+                StreamCommand::Publish(feed, entry) => hub.publish(feed, entry),
+                StreamCommand::EndAll(event) => hub.end_all(&event),
+                StreamCommand::Suspect(connection) => hub.suspect(connection, Instant::now()),
             }
         }
         hub.write(Instant::now());

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gate::{Exchange, Gate};
 
+use super::Caller;
 use super::config::HttpConfig;
 use super::reply::Responder;
 use super::request::{Target, forwarded_for, header, number};
 use super::stream::Opener;
-use super::{Caller, Service};
 use crate::program::{own_status, panics};
+use crate::rpc::Dispatcher;
 use crate::rpc::credentials::Credentials;
 use crate::rpc::metrics::Metrics;
 
@@ -22,7 +23,7 @@ use crate::rpc::metrics::Metrics;
 pub(super) struct Transport {
     pub(super) config: HttpConfig,
     pub(super) address: SocketAddr,
-    pub(super) service: Arc<dyn Service>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) gate: Gate,
     pub(super) tiny: ManuallyDrop<tiny_http::Server>,
     pub(super) requests: AtomicU64,
@@ -58,8 +59,8 @@ impl Transport {
         }
         let responder = Responder::new(exchange, head_only);
         match target {
-            Ok(Target::Call) => self.service.call(caller, &body.unwrap_or_default(), responder),
-            Ok(Target::Events(request)) => self.service.events(caller, request, Opener { responder }),
+            Ok(Target::Call) => self.dispatcher.call_document(caller, &body.unwrap_or_default(), responder),
+            Ok(Target::Events(request)) => self.dispatcher.events(caller, request, Opener { responder }),
             Ok(Target::Page(page)) => responder.page(page),
             Ok(Target::Health) => responder.text(200, "", "ok\n"),
             Ok(Target::Metrics) => responder.text(200, "", &self.metrics()),
@@ -75,7 +76,7 @@ impl Transport {
 
     fn metrics(&self) -> String {
         let mut out = Metrics::default();
-        self.service.metrics(&mut out);
+        self.dispatcher.metrics(&mut out);
         let counters = self.gate.counters();
         let mut count = |name, help, counter: &AtomicU64| out.counter(name, help, counter.load(Ordering::Relaxed));
         count("http_requests_total", "Requests received", &self.requests);

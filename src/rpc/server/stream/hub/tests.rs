@@ -9,9 +9,9 @@ use super::*;
 
 /// A connection that takes as much as it has room for.
 #[derive(Clone)]
-struct Pipe(Rc<RefCell<State>>);
+struct Pipe(Rc<RefCell<PipeState>>);
 
-struct State {
+struct PipeState {
     got: Vec<u8>,
     writes: usize,
     room: usize,
@@ -41,7 +41,7 @@ impl Write for Pipe {
 
 impl Pipe {
     fn new(room: usize) -> Self {
-        Self(Rc::new(RefCell::new(State { got: Vec::new(), writes: 0, room, is_broken: false })))
+        Self(Rc::new(RefCell::new(PipeState { got: Vec::new(), writes: 0, room, is_broken: false })))
     }
 
     fn text(&self) -> String {
