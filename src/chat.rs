@@ -34,7 +34,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-pub use self::core::{Applied, CallContext, Core, Counts, Now, SignIn};
+pub use self::core::{Applied, CallContext, Core, Now, SignIn};
 use delivery::Bell;
 pub use identity::Proof;
 use journal::Journal;
@@ -108,13 +108,7 @@ impl Chat {
     }
 
     fn metrics(&self, out: &mut Metrics) {
-        let counts = self.core.lock().counts();
-        out.gauge("chat_users", "Registered users", counts.users as u64);
-        out.gauge("chat_rooms", "Rooms", counts.rooms as u64);
-        out.gauge("chat_waiting", "Calls that wait for messages", counts.waiting as u64);
-        out.gauge("chat_streams", "Open streams of events", counts.streams as u64);
-        out.counter("chat_messages_total", "Messages accepted", counts.messages);
-        out.gauge("chat_history_bytes", "Bytes of the messages that are kept", counts.history_bytes as u64);
+        self.core.lock().metrics(out);
         self.log.metrics(out);
     }
 }

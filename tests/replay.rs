@@ -135,7 +135,7 @@ fn what_a_user_may_see_and_has_sent_survives_a_replay() {
     scene.send_with(("ana", &proof), "lobby", Some("bob"), Some("k"), "psst").unwrap();
     let before = ["ana", "bob", "eve"].map(|name| scene.read(name));
     let state = replayed(&limits, &image(scene.core.state()));
-    scene.core = chat_rpc::chat::Core::new(state, true, scene.now.monotonic);
+    scene.core = chat_rpc::chat::Core::new(state, scene.now.monotonic);
     assert_eq!(["ana", "bob", "eve"].map(|name| scene.read(name)), before);
     scene.send_with(("ana", &proof), "lobby", Some("bob"), Some("k"), "psst").unwrap();
     assert_eq!(scene.read("bob").len(), 1, "the key is known still");

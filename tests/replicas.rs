@@ -102,7 +102,7 @@ impl Chat {
         };
         let now = Now { monotonic: Instant::now(), time: Time { utc: NOON, ahead: 0 } };
         let server = |origin| Server {
-            core: Core::empty(limits.clone(), FORM, true, now.monotonic),
+            core: Core::new(State::new(limits.clone(), FORM), now.monotonic),
             admission: Admission::default(),
             cursor: 0,
             origin: origin as u64,
@@ -183,7 +183,7 @@ impl Chat {
                 image(from.core.state()).into_iter().for_each(|entry| drop(state.apply(entry).unwrap()));
                 let (admission, cursor) = (from.admission.clone(), from.cursor);
                 self.next_id += 1;
-                let core = Core::new(state, true, now);
+                let core = Core::new(state, now);
                 self.servers[server] =
                     Server { core, admission, cursor, origin: 1000 + self.next_id, last: None, sequence: 0 };
             }

@@ -46,7 +46,7 @@ fn who_waits_is_answered_when_a_message_comes_and_the_others_share_the_answer() 
     assert_eq!(answers.len(), 1, "written once for both");
     assert_eq!(answers[0].tickets.len(), 2);
     assert_eq!((texts(&answers[0].page.messages), answers[0].page.last_id), (vec!["1 hi".to_owned()], 1));
-    assert_eq!(scene.core.counts().waiting, 0);
+    assert_eq!(scene.metric("chat_waiting"), 0);
     assert!(!scene.send("ana", None, "again"), "nobody waits any more");
 }
 
@@ -134,7 +134,7 @@ fn a_second_wait_ends_the_first() {
     let ended = scene.wait("ana", 0, 60, 2).unwrap();
     assert_eq!(ended.len(), 1);
     assert_eq!(ended[0].tickets, [Number(1)]);
-    assert_eq!(scene.core.counts().waiting, 1);
+    assert_eq!(scene.metric("chat_waiting"), 1);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn timestamps_increase_whatever_the_clock_does_and_times_are_true() {
     assert_eq!(later.len(), 5);
     scene.now.time.utc += 10_000 * 86_400_000;
     scene.sweep();
-    assert_eq!(scene.core.counts().users, 1);
+    assert_eq!(scene.metric("chat_users"), 1);
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn an_idle_time_of_zero_removes_nobody() {
     scene.create("empty").unwrap();
     for _ in 0..2 {
         scene.sweep();
-        assert_eq!((scene.core.counts().users, scene.core.counts().rooms), (1, 2));
+        assert_eq!((scene.metric("chat_users"), scene.metric("chat_rooms")), (1, 2));
         scene.pass(Duration::from_secs(365 * 86_400));
     }
 }
@@ -247,13 +247,13 @@ fn empty_rooms_and_silent_users_go_and_those_who_wait_stay() {
     scene.due();
     scene.pass(Duration::from_secs(899));
     scene.sweep();
-    assert_eq!(scene.core.counts().users, 1);
+    assert_eq!(scene.metric("chat_users"), 1);
     scene.pass(Duration::from_secs(1));
     scene.sweep();
-    assert_eq!(scene.core.counts().users, 0);
+    assert_eq!(scene.metric("chat_users"), 0);
     scene.pass(Duration::from_secs(300));
     scene.sweep();
-    assert_eq!((scene.core.counts().rooms, scene.core.counts().history_bytes), (0, 0));
+    assert_eq!((scene.metric("chat_rooms"), scene.metric("chat_history_bytes")), (0, 0));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn memory_is_bounded_over_all_rooms_and_the_largest_history_pays() {
     scene.send("ana", None, &long);
     for _ in 0..100 {
         scene.send_with(("bob", &Proof::none()), "other", None, None, &long).unwrap();
-        assert!(scene.core.counts().history_bytes <= 4000);
+        assert!(scene.metric("chat_history_bytes") <= 4000);
     }
     assert_eq!(scene.read("ana").len(), 1, "the small room keeps what it has");
     let kept = texts(&scene.receive("bob", "other", i64::MIN, &Proof::none()).unwrap());
@@ -300,10 +300,10 @@ fn a_room_that_is_created_again_goes_on_where_its_history_is_kept() {
     scene.sweep();
     scene.pass(Duration::from_secs(86_399));
     scene.sweep();
-    assert!(scene.core.counts().history_bytes > 0);
+    assert!(scene.metric("chat_history_bytes") > 0);
     scene.pass(Duration::from_secs(1));
     scene.sweep();
-    assert_eq!(scene.core.counts().history_bytes, 0, "its time is over");
+    assert_eq!(scene.metric("chat_history_bytes"), 0, "its time is over");
 }
 
 #[test]

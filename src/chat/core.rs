@@ -12,16 +12,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Limits;
 use super::entry::{Entry, IdempotencyKey, MessageEntry, PersonId, RoomId};
 use super::identity::Proof;
 use super::name::{NameKey, RoomName, UserName};
 use super::rate::Rates;
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
-use super::state::{State, User, WireForm};
+use super::state::{State, User};
 use super::streams::{Readers, RoomEvent, STREAM_GRACE};
 use super::waits::{Delivery, Ticket, Waits};
+use crate::rpc::Metrics;
 use crate::secret::{Digest, Verifier};
 use crate::stamp::Time;
 
@@ -65,23 +65,6 @@ pub struct Applied<T> {
     pub events: Vec<RoomEvent>,
 }
 
-/// The numbers of users, rooms, waits, streams and messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Registered users.
-    pub users: usize,
-    /// Rooms on the list.
-    pub rooms: usize,
-    /// Calls that wait for messages.
-    pub waiting: usize,
-    /// Open streams of events.
-    pub streams: usize,
-    /// Messages sent since the start, or with a log since its beginning.
-    pub messages: u64,
-    /// Bytes of the messages that are kept.
-    pub history_bytes: usize,
-}
-
 /// The volatile part of a user.
 #[derive(Debug)]
 pub(super) struct Presence {
@@ -107,16 +90,13 @@ pub struct Core<T: Ticket> {
     registrations: Rates<IpAddr>,
     creations: Rates<IpAddr>,
     messages: Rates<PersonId>,
-    /// If set, users may register without credentials.
-    open_allowed: bool,
 }
 
 impl<T: Ticket> Core<T> {
-    /// Returns a chat with this state, which a log may have filled. If `open_allowed`, users may register without
-    /// credentials.
+    /// Returns a chat with this state, which a log may have filled.
     #[must_use]
-    pub fn new(state: State, open_allowed: bool, now: Instant) -> Self {
-        let limits = state.limits();
+    pub fn new(state: State, now: Instant) -> Self {
+        let limits = &state.limits;
         Self {
             waits: Waits::new(limits.waits_per_address),
             readers: Readers::new(limits.streams_per_address),
@@ -125,15 +105,8 @@ impl<T: Ticket> Core<T> {
             registrations: Rates::a_minute("registrations a minute from one address", limits.registration_rate),
             creations: Rates::a_minute("new rooms a minute from one address", limits.room_rate),
             messages: Rates::a_second("messages a second of one user", limits.message_rate, limits.message_burst),
-            open_allowed,
             state,
         }
-    }
-
-    /// Returns a chat without anybody in it.
-    #[must_use]
-    pub fn empty(limits: Limits, form: WireForm, open_allowed: bool, now: Instant) -> Self {
-        Self::new(State::new(limits, form), open_allowed, now)
     }
 
     /// Returns the durable state.
@@ -202,7 +175,7 @@ impl<T: Ticket> Core<T> {
     /// # Errors
     /// If the name is in use, there are too many users, or registrations come too fast from the address.
     pub fn register(&mut self, name: &UserName, by: CallContext<'_>) -> Result<SignIn, Refusal> {
-        let digest = by.proof.for_registration(name, self.open_allowed)?;
+        let digest = by.proof.for_registration(name, self.state.limits.require_auth)?;
         if let Ok(user) = self.state.user_named(name.key()) {
             let presence = self.presence.get_mut(&user.person.id);
             let presence = presence.filter(|presence| user.person.secret.is_some() && presence.digest.is_some());
@@ -232,7 +205,7 @@ impl<T: Ticket> Core<T> {
     /// If it exists, there are too many, rooms are created too fast from the address, or users need credentials here and the
     /// call has none of a registered user.
     pub fn create(&mut self, id: RoomId, name: RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
-        if !self.open_allowed {
+        if self.state.limits.require_auth {
             let unknown = Refusal::NotAuthorised("creating a room requires the credentials of a registered user");
             self.actor(by.proof.user().ok_or(unknown)?, by)?;
         }
@@ -291,7 +264,7 @@ impl<T: Ticket> Core<T> {
         content: String,
         by: CallContext<'_>,
     ) -> Result<Option<Entry>, Refusal> {
-        let most = self.state.limits().message_bytes;
+        let most = self.state.limits.message_bytes;
         if content.len() > most {
             return Err(Refusal::Limit { what: "bytes of one message", value: most });
         }
@@ -367,7 +340,7 @@ impl<T: Ticket> Core<T> {
     /// Returns the entries that remove empty rooms and users that have been idle for too long, and forget histories whose time
     /// is over.
     pub fn sweep(&mut self, now: Now) -> Vec<Entry> {
-        let limits = self.state.limits();
+        let limits = &self.state.limits;
         let users = self.silent(limits.user_idle, now.monotonic).map(|(person, _)| Entry::Unregister(person));
         let empty = self.state.rooms().filter(|room| room.members().len() == 0);
         let rooms = empty.filter(|room| is_past(self.used.get(&room.id).copied(), limits.room_idle, now.monotonic));
@@ -417,17 +390,14 @@ impl<T: Ticket> Core<T> {
         Ok(self.state.room_named(room.key())?.members().map(|person| person.name.clone()).collect())
     }
 
-    /// Returns how many of everything there are.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
-            users: self.state.users().len(),
-            rooms: self.state.listed_rooms(),
-            waiting: self.waits.len(),
-            streams: self.readers.len(),
-            messages: self.state.messages(),
-            history_bytes: self.state.history_bytes(),
-        }
+    /// Adds the numbers of everything there is.
+    pub fn metrics(&self, out: &mut Metrics) {
+        out.gauge("chat_users", "Registered users", self.state.users().len() as u64);
+        out.gauge("chat_rooms", "Rooms", self.state.listed_rooms() as u64);
+        out.gauge("chat_waiting", "Calls that wait for messages", self.waits.len() as u64);
+        out.gauge("chat_streams", "Open streams of events", self.readers.len() as u64);
+        out.counter("chat_messages_total", "Messages accepted", self.state.messages);
+        out.gauge("chat_history_bytes", "Bytes of the messages that are kept", self.state.history_bytes as u64);
     }
 }
 

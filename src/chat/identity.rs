@@ -35,10 +35,10 @@ impl Proof {
     }
 
     /// Checks whether they are fit for a registration of `name`. Returns the digest of the secret, `None` for an open
-    /// registration. If `open_allowed`, users may register without credentials.
-    pub(super) fn for_registration(&self, name: &UserName, open_allowed: bool) -> Result<Option<&Digest>, Refusal> {
+    /// registration. Without credentials it is refused where they are `required`.
+    pub(super) fn for_registration(&self, name: &UserName, required: bool) -> Result<Option<&Digest>, Refusal> {
         match &self.shown {
-            None if open_allowed => Ok(None),
+            None if !required => Ok(None),
             None => Err(Refusal::NotAuthorised(
                 "this server wants credentials (HTTP Basic, the user part equal to the user name)",
             )),

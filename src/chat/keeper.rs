@@ -55,13 +55,7 @@ impl KeeperConfig {
     }
 
     /// Opens the log, and reads it. Returns the state that it makes, and what the chat is known by.
-    pub(super) fn open(
-        self,
-        limits: &mut Limits,
-        open_allowed: bool,
-    ) -> Result<(Arc<dyn Log>, State, Identity), Failure> {
-        // Only a shared chat has to agree on it.
-        let _ = open_allowed;
+    pub(super) fn open(self, limits: &mut Limits) -> Result<(Arc<dyn Log>, State, Identity), Failure> {
         Ok(match self {
             Self::Nothing => {
                 let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(false)? };
@@ -75,7 +69,7 @@ impl KeeperConfig {
             }
             #[cfg(feature = "share")]
             Self::Stream(config) => {
-                let (share, state) = Share::open(config, limits, open_allowed)?;
+                let (share, state) = Share::open(config, limits)?;
                 let identity = share.identity().clone();
                 (Arc::new(share), state, identity)
             }

@@ -11,6 +11,8 @@ use crate::program::{Failure, Flag, Options};
 pub(super) const KEEP_HISTORY: &str = "keep-history";
 /// Its unit: seconds of a day.
 pub(super) const DAY: u64 = 86_400;
+/// The option of [`Limits::require_auth`].
+pub(super) const REQUIRE_AUTH: &str = "require-auth";
 
 /// The types of a limit: a number, or a time in whole seconds.
 trait Quantity: Copy {
@@ -65,6 +67,8 @@ macro_rules! limits {
             $(#[doc = $help] pub $field: $type,)+
             /// The time for which the history of a room is kept that has left the list. Nothing is kept without a log.
             pub keep_history: Duration,
+            /// Whether users must register with credentials.
+            pub require_auth: bool,
         }
 
         /// The options, in the order of the fields.
@@ -79,7 +83,8 @@ macro_rules! limits {
             pub fn from_options(options: &Options) -> Result<Self, Failure> {
                 let limits = Self {
                     $($field: Quantity::from_number(bounded(options, $option, $least..=$most)?),)+
-                    keep_history: Duration::ZERO,
+                    require_auth: options.has(REQUIRE_AUTH),
+                    ..Self::default()
                 };
                 limits.check()?;
                 Ok(limits)
@@ -89,9 +94,10 @@ macro_rules! limits {
             #[cfg(feature = "share")]
             pub(super) fn agreed(&self) -> Vec<(&'static str, u64)> {
                 let rows = [$((Scope::$scope, $option, self.$field.number().cast_unsigned())),+];
-                let days = (Scope::Chat, KEEP_HISTORY, self.keep_history.as_secs() / DAY);
-                let agreed = rows.into_iter().chain([days]).filter(|(scope, ..)| *scope == Scope::Chat);
-                agreed.map(|(_, option, number)| (option, number)).collect()
+                let rows = rows.into_iter().filter(|(scope, ..)| *scope == Scope::Chat);
+                let rows = rows.map(|(_, option, number)| (option, number));
+                let days = (KEEP_HISTORY, self.keep_history.as_secs() / DAY);
+                rows.chain([days, (REQUIRE_AUTH, u64::from(self.require_auth))]).collect()
             }
 
             /// Sets the limit of this option.
@@ -100,6 +106,7 @@ macro_rules! limits {
                 match option {
                     $($option => self.$field = Quantity::from_number(number),)+
                     KEEP_HISTORY => self.keep_history = Duration::from_secs(number * DAY),
+                    REQUIRE_AUTH => self.require_auth = number > 0,
                     _ => {}
                 }
             }
@@ -116,7 +123,11 @@ macro_rules! limits {
         impl Default for Limits {
             /// Returns the defaults of the options.
             fn default() -> Self {
-                Self { $($field: Quantity::from_number($default),)+ keep_history: Duration::ZERO }
+                Self {
+                    $($field: Quantity::from_number($default),)+
+                    keep_history: Duration::ZERO,
+                    require_auth: false,
+                }
             }
         }
     };

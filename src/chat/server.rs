@@ -9,6 +9,7 @@ use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
 use super::keeper::KeeperConfig;
+use super::limits::REQUIRE_AUTH;
 use super::registration::Registration;
 use super::{Chat, Core, Limits, PROCEDURES};
 use crate::endpoint::Endpoint;
@@ -54,7 +55,7 @@ const FLAGS: &[&[Flag]] = &[
             None,
             "Address to register, if clients cannot reach the one listened on.",
         ),
-        Flag::switch("require-auth", "Refuse users who register without credentials."),
+        Flag::switch(REQUIRE_AUTH, "Refuse users who register without credentials."),
         Flag::value("secret-file", "FILE", None, "File with the secret that the binder requires."),
     ],
     super::store::FLAGS,
@@ -73,8 +74,6 @@ pub struct ServerConfig {
     pub http: HttpConfig,
     /// The limits in force.
     pub limits: Limits,
-    /// Whether users may register without credentials.
-    pub open_allowed: bool,
     /// The binder to register at, if any.
     pub binder: Option<Endpoint>,
     /// The address to register.
@@ -92,7 +91,6 @@ impl ServerConfig {
         Self {
             http: HttpConfig::new(listen),
             limits: Limits::default(),
-            open_allowed: true,
             binder,
             advertise: None,
             keeper: KeeperConfig::Nothing,
@@ -119,15 +117,7 @@ impl ServerConfig {
         http.hosts.extend(advertise.iter().map(|advertise| advertise.host.clone()));
         let mut limits = Limits::from_options(options)?;
         let keeper = KeeperConfig::from_options(options, &mut limits)?;
-        let mut setup = Self {
-            http,
-            limits,
-            open_allowed: !options.has("require-auth"),
-            binder,
-            advertise,
-            keeper,
-            binder_credentials: None,
-        };
+        let mut setup = Self { http, limits, binder, advertise, keeper, binder_credentials: None };
         if let Some(path) = options.text("secret-file") {
             if setup.binder.is_none() {
                 return Err(Failure::Usage("--secret-file is for the binder, which --no-binder excludes".into()));
@@ -136,7 +126,7 @@ impl ServerConfig {
             let secret = secret::read_file(path.as_ref())?;
             setup.binder_credentials = Some(Credentials { user: "server".into(), secret });
         }
-        if setup.open_allowed && !setup.http.listen.ip().to_canonical().is_loopback() {
+        if !setup.limits.require_auth && !setup.http.listen.ip().to_canonical().is_loopback() {
             warn!(
                 "{} is beyond this machine and users may register without credentials, so that anybody can act as them \
                  and read what is sent to them; --require-auth changes that",
@@ -194,13 +184,13 @@ impl RunningServer {
 /// # Errors
 /// When the address cannot be listened on, or a thread cannot be started.
 pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
-    let ServerConfig { http: config, mut limits, open_allowed, binder, advertise, keeper, binder_credentials } = config;
+    let ServerConfig { http: config, mut limits, binder, advertise, keeper, binder_credentials } = config;
     let wanted = config.listen;
     let listener =
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let failed = |error| Failure::while_doing("cannot start", error);
-    let (log, state, identity) = keeper.open(&mut limits, open_allowed)?;
-    let core = Core::new(state, open_allowed, Instant::now());
+    let (log, state, identity) = keeper.open(&mut limits)?;
+    let core = Core::new(state, Instant::now());
     let streams = Streams::start().map_err(failed)?;
     let chat = Arc::new(Chat::new(core, log, streams, DigestKey::random()?, identity.salt));
 

@@ -41,7 +41,6 @@ pub(super) use self::config::FLAGS;
 pub use self::config::ShareConfig;
 use self::engine::{Engine, EngineError};
 use self::epoch::Epoch;
-use self::keys::Keys;
 use self::meter::Meter;
 use self::position::StreamPosition;
 use self::replica::Replica;
@@ -76,7 +75,6 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Locks: `sender` before `place` and `pending`, of which no two are held at a time.
 pub struct Share {
     config: ShareConfig,
-    keys: Keys,
     charter: Charter,
     limits: Limits,
     /// Identifies this process among the servers.
@@ -146,29 +144,27 @@ impl Share {
     ///
     /// # Errors
     /// If the engine cannot be used, or servers of the chat live that have agreed on other limits.
-    pub(super) fn open(config: ShareConfig, limits: &Limits, open_allowed: bool) -> Result<(Self, State), Failure> {
+    pub(super) fn open(config: ShareConfig, limits: &Limits) -> Result<(Self, State), Failure> {
         let failed = |error: EngineError| Failure::Failed(format!("--share {config}: {error}"));
         let other = |what: String| Failure::Failed(format!("--share {config}: {what}"));
         let mut engine = follow::connect_patiently(&config).map_err(failed)?;
-        let keys = Keys::new(&config.chat);
         let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(true)? };
-        let new = Charter::new(identity, limits, open_allowed);
-        let charter = keys.charter(&mut engine, &new.to_bytes()).map_err(failed)?;
+        let new = Charter::new(identity, limits);
+        let charter = engine.charter(&new.to_bytes()).map_err(failed)?;
         let charter = Charter::read(&charter).map_err(other)?;
-        let charter = match charter.check(limits, open_allowed) {
+        let charter = match charter.check(limits) {
             Ok(()) => charter,
             // Nobody is left who has agreed on them.
-            Err(_) if Self::is_deserted(&mut engine, &keys).map_err(failed)? => {
-                Replica::rebuild(&mut engine, &keys, &charter, (limits, open_allowed)).map_err(failed)?
+            Err(_) if Self::is_deserted(&mut engine).map_err(failed)? => {
+                Replica::rebuild(&mut engine, &charter, limits).map_err(failed)?
             }
             Err(other) => return Err(other),
         };
-        let (replica, state) = Replica::load(&mut engine, &keys, &charter, limits).map_err(failed)?;
+        let (replica, state) = Replica::load(&mut engine, &charter, limits).map_err(failed)?;
         let place = Place { epoch: replica.epoch, cursor: replica.cursor, is_verified: false };
         let origin = u64::from_le_bytes(random::bytes()?);
         let share = Self {
             config,
-            keys,
             charter,
             limits: limits.clone(),
             origin,
@@ -186,8 +182,8 @@ impl Share {
         Ok((share, state))
     }
 
-    fn is_deserted(engine: &mut Engine, keys: &Keys) -> Result<bool, EngineError> {
-        let reports = report::all(engine, keys)?;
+    fn is_deserted(engine: &mut Engine) -> Result<bool, EngineError> {
+        let reports = report::all(engine)?;
         Ok(report::living(&reports, engine.time_at(Instant::now())).is_empty())
     }
 
@@ -205,7 +201,7 @@ impl Share {
             let Some(place) = self.verified_place(given_up) else { return fate };
             match self.append_once(sender, place, batch, entries, given_up) {
                 Ok(true) => {
-                    self.meter.appended();
+                    self.meter.appended.add(1);
                     wait_until = given_up.max(Instant::now() + COMING_BACK);
                     fate = Fate::IsUnknown;
                     if let Some(fate) = self.fate(wait_until, Some(place.epoch)) {
@@ -241,7 +237,6 @@ impl Share {
         given_up: Instant,
     ) -> Result<bool, EngineError> {
         let left = given_up.saturating_duration_since(Instant::now());
-        let stream = self.keys.stream(place.epoch);
         let engine = match &mut sender.engine {
             Some(engine) => engine,
             none => {
@@ -255,7 +250,7 @@ impl Share {
         };
         engine.set_timeout(left)?;
         batch.deadline = engine.time_at(given_up.checked_sub(MARGIN).unwrap_or(given_up));
-        Ok(engine.append(&stream, batch, entries)?.is_some())
+        Ok(engine.append(place.epoch, batch, entries)?.is_some())
     }
 
     /// The stream may not be what was followed.
@@ -309,7 +304,7 @@ impl Share {
 impl Log for Share {
     fn commit(&self, entries: Vec<Entry>, _: Apply<'_>) -> Result<Vec<Outcome>, Refusal> {
         if self.is_away.load(Ordering::Relaxed) {
-            self.meter.failed();
+            self.meter.failed.add(1);
             return Err(Refusal::NotStored);
         }
         let count = entries.len();
@@ -322,13 +317,13 @@ impl Log for Share {
         let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries: Vec::new() };
         let fate = self.bring(&mut sender, &mut batch, &bytes);
         if !matches!(fate, Fate::Applied(_) | Fate::IsIn) {
-            self.meter.failed();
+            self.meter.failed.add(1);
             // The engine's clock may have been set.
             sender.engine = None;
         }
         match fate {
             Fate::Applied(outcomes) => {
-                self.meter.refused(outcomes.iter().filter(|outcome| outcome.is_err()).count() as u64);
+                self.meter.refused.add(outcomes.iter().filter(|outcome| outcome.is_err()).count());
                 Ok(outcomes)
             }
             // They could be applied when they were appended, and what became of each is lost.
@@ -387,7 +382,7 @@ impl Log for Share {
             return false;
         }
         let Some(Place { epoch, .. }) = self.verified_place(deadline) else { return false };
-        let last = Engine::connect(&self.config, CATCH_UP).and_then(|mut engine| engine.last(&self.keys.stream(epoch)));
+        let last = Engine::connect(&self.config, CATCH_UP).and_then(|mut engine| engine.last(epoch));
         let Ok(Some(last)) = last else { return false };
         let mut place = self.place.lock();
         while place.epoch == epoch && place.cursor < last {

@@ -82,7 +82,7 @@ impl User {
 /// Users, rooms and messages.
 #[derive(Debug, Clone)]
 pub struct State {
-    limits: Limits,
+    pub(super) limits: Limits,
     form: WireForm,
     users: BTreeMap<PersonId, User>,
     names: BTreeMap<NameKey, PersonId>,
@@ -91,8 +91,9 @@ pub struct State {
     room_names: BTreeMap<NameKey, RoomId>,
     /// The number of rooms that have left the list.
     removed_rooms: usize,
-    history_bytes: usize,
-    messages: u64,
+    pub(super) history_bytes: usize,
+    /// Messages sent.
+    pub(super) messages: u64,
     /// While a snapshot is read: who is no longer registered, and has sent or received messages.
     former: BTreeMap<PersonId, Arc<Person>>,
 }
@@ -115,12 +116,6 @@ impl State {
         }
     }
 
-    /// Returns the limits in force.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     pub(super) fn users(&self) -> impl ExactSizeIterator<Item = (PersonId, &User)> {
         self.users.iter().map(|(id, user)| (*id, user))
     }
@@ -137,15 +132,6 @@ impl State {
 
     pub(super) fn listed_rooms(&self) -> usize {
         self.rooms.len() - self.removed_rooms
-    }
-
-    pub(super) fn history_bytes(&self) -> usize {
-        self.history_bytes
-    }
-
-    /// Returns how many messages were sent.
-    pub(super) fn messages(&self) -> u64 {
-        self.messages
     }
 
     pub(super) fn user_named(&self, name: &NameKey) -> Result<&User, Refusal> {

@@ -37,7 +37,9 @@ impl Metrics {
         }
     }
 
-    pub(super) fn into_text(self) -> String {
+    /// Returns the text.
+    #[must_use]
+    pub fn into_text(self) -> String {
         self.text
     }
 

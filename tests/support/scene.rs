@@ -7,7 +7,7 @@ use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::name::{RoomName, UserName};
 use chat_rpc::chat::{CallContext, Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, SignIn};
 use chat_rpc::chat::{State, Ticket, WireForm};
-use chat_rpc::rpc::Credentials;
+use chat_rpc::rpc::{Credentials, Metrics};
 use chat_rpc::secret::{self, Salt};
 use chat_rpc::stamp::Time;
 
@@ -70,7 +70,7 @@ pub fn image(state: &State) -> Vec<Entry> {
 impl Scene {
     pub fn new(limits: Limits, form: WireForm) -> Self {
         let now = Now { monotonic: Instant::now(), time: Time { utc: NOON, ahead: 0 } };
-        let core = Core::empty(limits, form, true, now.monotonic);
+        let core = Core::new(State::new(limits, form), now.monotonic);
         let (digests, salt) = (secret::DigestKey::random().unwrap(), Salt::random(false).unwrap());
         Self { core, now, log: Vec::new(), digests, salt, next_id: 0 }
     }
@@ -207,6 +207,15 @@ impl Scene {
 
     pub fn read(&mut self, name: &str) -> Vec<String> {
         texts(&self.receive(name, "lobby", i64::MIN, &Proof::none()).unwrap())
+    }
+
+    /// Returns a figure of the metrics.
+    pub fn metric(&self, name: &str) -> usize {
+        let mut metrics = Metrics::default();
+        self.core.metrics(&mut metrics);
+        let text = metrics.into_text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap().parse().unwrap()
     }
 
     pub fn due(&mut self) -> Vec<Delivery<Number>> {

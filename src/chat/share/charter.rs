@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::limits::REQUIRE_AUTH;
 use super::super::{Identity, Limits};
 use crate::program::Failure;
 
@@ -17,29 +18,26 @@ pub(super) struct Charter {
 }
 
 impl Charter {
-    pub(super) fn new(identity: Identity, limits: &Limits, open_allowed: bool) -> Self {
-        Self { identity, limits: agreed(limits, open_allowed) }
+    pub(super) fn new(identity: Identity, limits: &Limits) -> Self {
+        let limits = limits.agreed().into_iter().map(|(option, number)| (option.to_owned(), number));
+        Self { identity, limits: limits.collect() }
     }
 
-    /// Checks whether a server may serve this chat.
+    /// Checks whether a server with `limits` may serve this chat.
     ///
     /// # Errors
-    /// If its limits are others; the text names the first one.
-    pub(super) fn check(&self, limits: &Limits, open_allowed: bool) -> Result<(), Failure> {
-        for (name, ours) in agreed(limits, open_allowed) {
-            let chats = self.limits.iter().find(|(of, _)| *of == name).map(|(_, value)| *value);
-            if chats == Some(ours) {
-                continue;
-            }
-            let text = match (name == REQUIRE_AUTH, chats) {
-                (true, Some(1)) => "--require-auth is needed: the other servers of this chat have it".into(),
-                (true, _) => "--require-auth is not for this chat: the other servers do not have it".into(),
-                (false, Some(chats)) => {
-                    format!("--{name} must be {chats} as at the other servers of this chat, not {ours}")
-                }
-                (false, None) => format!("--{name} is not known to the other servers of this chat, of another version"),
+    /// If they are others; the text names the first one.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Failure> {
+        for (name, ours) in limits.agreed() {
+            let chats = self.limits.iter().find(|(option, _)| option == name).map(|(_, number)| *number);
+            let text = match chats {
+                Some(chats) if chats == ours => continue,
+                Some(1) if name == REQUIRE_AUTH => "is needed: the other servers of this chat have it".into(),
+                _ if name == REQUIRE_AUTH => "is not for this chat: the other servers do not have it".into(),
+                Some(chats) => format!("must be {chats} as at the other servers of this chat, not {ours}"),
+                None => "is not known to the other servers of this chat, of another version".into(),
             };
-            return Err(Failure::Usage(text));
+            return Err(Failure::Usage(format!("--{name} {text}")));
         }
         Ok(())
     }
@@ -69,12 +67,4 @@ impl Charter {
             Err(_) => Err("what is kept there is no chat of this program".into()),
         }
     }
-}
-
-const REQUIRE_AUTH: &str = "require-auth";
-
-fn agreed(limits: &Limits, open_allowed: bool) -> Vec<(String, u64)> {
-    let require_auth = (REQUIRE_AUTH, u64::from(!open_allowed));
-    let options = limits.agreed().into_iter().chain([require_auth]);
-    options.map(|(option, number)| (option.to_owned(), number)).collect()
 }

@@ -10,6 +10,7 @@ use redis::{RedisConnectionInfo, RedisError, ServerErrorKind, Value};
 
 use super::batch::Batch;
 use super::config::ShareConfig;
+use super::epoch::Epoch;
 use super::position::StreamPosition;
 
 /// Why the engine did not do something.
@@ -57,6 +58,8 @@ pub(super) struct Record {
 /// A connection. After an error it is not used again.
 pub(super) struct Engine {
     connection: redis::Connection,
+    /// The name of the chat.
+    pub(super) chat: String,
     /// A time of the engine's clock in milliseconds, and when it was so at the latest.
     clock: (u64, Instant),
     /// Identifies the process of the engine: random.
@@ -79,7 +82,7 @@ impl Engine {
         let info = info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(failed)?;
         let connection = client.get_connection_with_timeout(timeout).map_err(failed)?;
-        let mut engine = Self { connection, clock: (0, Instant::now()), run: 0 };
+        let mut engine = Self { connection, chat: config.chat.clone(), clock: (0, Instant::now()), run: 0 };
         engine.set_timeout(timeout)?;
         engine.set_clock()?;
         let info: String = engine.call(cmd("INFO").arg("server"))?;
@@ -121,22 +124,22 @@ impl Engine {
     /// Appends a batch. `None` where there is no such stream.
     pub(super) fn append(
         &mut self,
-        stream: &str,
+        epoch: Epoch,
         batch: &Batch,
         entries: &[u8],
     ) -> Result<Option<StreamPosition>, EngineError> {
         let mut add = cmd("XADD");
-        add.arg(stream).arg("NOMKSTREAM").arg("*");
+        add.arg(self.stream(epoch)).arg("NOMKSTREAM").arg("*");
         add.arg("origin").arg(format!("{:016x}", batch.origin)).arg("sequence").arg(batch.sequence);
         add.arg("deadline").arg(batch.deadline).arg("entries").arg(entries);
         let id: Option<String> = self.call(&add)?;
-        Ok(id.and_then(|id| id.parse().ok()))
+        Ok(id.and_then(|id| StreamPosition::parse(&id)))
     }
 
     /// Reads what is past `cursor`; waits up to `wait` for something to come.
     pub(super) fn read(
         &mut self,
-        stream: &str,
+        epoch: Epoch,
         cursor: StreamPosition,
         wait: Duration,
     ) -> Result<Vec<Record>, EngineError> {
@@ -145,22 +148,23 @@ impl Engine {
         if !wait.is_zero() {
             read.arg("BLOCK").arg(u64::try_from(wait.as_millis()).unwrap_or(1));
         }
-        read.arg("STREAMS").arg(stream).arg(cursor.to_string());
+        read.arg("STREAMS").arg(self.stream(epoch)).arg(cursor.to_string());
         // [[stream, [record, …]]], or nothing.
         let streams: Option<Vec<(Value, Vec<Value>)>> = self.call(&read)?;
         records(streams.into_iter().flatten().flat_map(|(_, records)| records))
     }
 
     /// Returns the record at `position`, if it is there.
-    pub(super) fn record_at(&mut self, stream: &str, position: StreamPosition) -> Result<Option<Record>, EngineError> {
+    pub(super) fn record_at(&mut self, epoch: Epoch, position: StreamPosition) -> Result<Option<Record>, EngineError> {
         let id = position.to_string();
-        let found: Vec<Value> = self.call(cmd("XRANGE").arg(stream).arg(&id).arg(&id))?;
+        let found: Vec<Value> = self.call(cmd("XRANGE").arg(self.stream(epoch)).arg(&id).arg(&id))?;
         Ok(records(found)?.pop())
     }
 
     /// Returns the position of the last record, if there is one.
-    pub(super) fn last(&mut self, stream: &str) -> Result<Option<StreamPosition>, EngineError> {
-        let found: Vec<Value> = self.call(cmd("XREVRANGE").arg(stream).arg("+").arg("-").arg("COUNT").arg(1))?;
+    pub(super) fn last(&mut self, epoch: Epoch) -> Result<Option<StreamPosition>, EngineError> {
+        let found: Vec<Value> =
+            self.call(cmd("XREVRANGE").arg(self.stream(epoch)).arg("+").arg("-").arg("COUNT").arg(1))?;
         Ok(records(found)?.pop().map(|record| record.position))
     }
 }
@@ -178,7 +182,7 @@ fn records(values: impl IntoIterator<Item = Value>) -> Result<Vec<Record>, Engin
 fn record(value: Value) -> Result<Record, EngineError> {
     let strange = || EngineError::Refused("the stream has a record that is none of this program's".into());
     let (id, fields): (String, Vec<Field>) = redis::from_redis_value(value).map_err(|_| strange())?;
-    let position = id.parse().map_err(|()| strange())?;
+    let position = StreamPosition::parse(&id).ok_or_else(strange)?;
     let field =
         |name: &str| fields.iter().find(|(field, _)| field == name.as_bytes()).map(|(_, value)| value.as_slice());
     if field("epoch").is_some() {

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -30,18 +29,17 @@ pub(super) struct Epoch {
     pub(super) run: u64,
 }
 
-impl fmt::Display for Epoch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{:016x}", self.number, self.run)
+impl Epoch {
+    /// Reads what [`fmt::Display`] writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (number, run) = text.split_once(':')?;
+        Some(Self { number: number.parse().ok()?, run: u64::from_str_radix(run, 16).ok()? })
     }
 }
 
-impl FromStr for Epoch {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (number, run) = text.split_once(':').ok_or(())?;
-        Ok(Self { number: number.parse().map_err(drop)?, run: u64::from_str_radix(run, 16).map_err(drop)? })
+impl fmt::Display for Epoch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{:016x}", self.number, self.run)
     }
 }
 
@@ -53,18 +51,17 @@ pub(super) struct Claim {
     cursor: StreamPosition,
 }
 
-impl fmt::Display for Claim {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.epoch, self.cursor)
+impl Claim {
+    /// Reads what [`fmt::Display`] writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (epoch, cursor) = text.split_once(':')?;
+        Some(Self { epoch: epoch.parse().ok()?, cursor: StreamPosition::parse(cursor)? })
     }
 }
 
-impl FromStr for Claim {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (epoch, cursor) = text.split_once(':').ok_or(())?;
-        Ok(Self { epoch: epoch.parse().map_err(drop)?, cursor: cursor.parse()? })
+impl fmt::Display for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.epoch, self.cursor)
     }
 }
 
@@ -78,10 +75,10 @@ impl Follower<'_> {
             return self.go_on(engine, before);
         };
         let deadline = Instant::now() + BEST_WAIT;
-        while self.share.keys.epoch(engine)? == before {
+        while engine.epoch()? == before {
             if Instant::now() >= deadline {
                 // It has ended since.
-                return self.share.keys.unclaim(engine, before, best);
+                return engine.unclaim(before, best);
             }
             std::thread::sleep(PAUSE);
         }
@@ -90,15 +87,14 @@ impl Follower<'_> {
 
     /// Returns how far each server has read that takes part; `None` if others have agreed already.
     fn gather(&self, engine: &mut Engine, before: Option<Epoch>) -> Result<Option<Vec<(u64, Claim)>>, EngineError> {
-        let keys = &self.share.keys;
         let own = Claim { epoch: self.replica.epoch.number, cursor: self.replica.cursor };
         let begun = Instant::now();
         loop {
-            let claims = keys.claim(engine, before, self.share.origin, own)?;
-            if keys.epoch(engine)? != before {
+            let claims = engine.claim(before, self.share.origin, own)?;
+            if engine.epoch()? != before {
                 return Ok(None);
             }
-            let mut expected = report::last_seen(&report::all(engine, keys)?);
+            let mut expected = report::last_seen(&report::all(engine)?);
             expected.extend(&self.others);
             let is_there = |server: &u64| claims.iter().any(|(of, _)| of == server);
             let least = if expected.iter().all(is_there) { LEAST_WAIT } else { MOST_WAIT };
@@ -116,15 +112,15 @@ impl Follower<'_> {
             && self.is_all_in(engine, before)?
         {
             info!("the shared log has everything after the engine's restart");
-            return share.keys.renew(engine, before, Epoch { run, ..before });
+            return engine.renew(before, Epoch { run, ..before });
         }
         let number = before.map_or(0, |before| before.number).max(own.number) + 1;
         let new = Epoch { number, run };
         let bytes = snapshot::write(&self.chat.state(), &self.replica.admission, StreamPosition::START);
         let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
-        if let Some(first) = share.keys.begin(engine, (before, new), &share.charter.to_bytes(), &bytes)? {
+        if let Some(first) = engine.begin((before, new), &share.charter.to_bytes(), &bytes)? {
             warn!("the shared log had lost entries; it goes on from this server's state as epoch {number}");
-            share.meter.epoch_began();
+            share.meter.epochs.add(1);
             (self.replica.epoch, self.replica.cursor, self.replica.last) = (new, first, None);
             self.announce_place();
         }
@@ -135,7 +131,7 @@ impl Follower<'_> {
     fn is_all_in(&self, engine: &mut Engine, epoch: Epoch) -> Result<bool, EngineError> {
         Ok(match epoch.number.cmp(&self.replica.epoch.number) {
             Ordering::Less => false,
-            Ordering::Equal => self.replica.is_in(engine, &self.share.keys)? || self.is_before_snapshot(engine)?,
+            Ordering::Equal => self.replica.is_in(engine)? || self.is_before_snapshot(engine)?,
             Ordering::Greater => true,
         })
     }

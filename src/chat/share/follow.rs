@@ -108,19 +108,18 @@ impl Follower<'_> {
                 next_beat = Instant::now() + self.beat;
                 self.live(&mut engine)?;
             }
-            let stream = share.keys.stream(self.replica.epoch);
-            let records = engine.read(&stream, self.replica.cursor, wait)?;
+            let records = engine.read(self.replica.epoch, self.replica.cursor, wait)?;
             share.is_away.store(false, Ordering::Relaxed);
             if records.is_empty() {
                 self.verify(&mut engine)?;
-                share.meter.set_delay(0);
+                share.meter.delay.set(0);
                 continue;
             }
-            let mut left = records.len();
+            let mut left = records.len() as u64;
             for record in records {
-                share.meter.set_behind(left);
+                share.meter.behind.set(left);
                 left -= 1;
-                share.meter.set_delay(engine.time_at(Instant::now()).saturating_sub(record.position.time));
+                share.meter.delay.set(engine.time_at(Instant::now()).saturating_sub(record.position.time));
                 let taken = self.replica.take(record, |entries| self.chat.apply(entries));
                 self.announce_place();
                 if let Some((origin, sequence, fate)) = taken
@@ -129,13 +128,13 @@ impl Follower<'_> {
                     share.settle(sequence, fate);
                 }
             }
-            share.meter.set_behind(0);
+            share.meter.behind.set(0);
             if !share.place.lock().is_verified {
                 self.verify(&mut engine)?;
             }
         }
-        let _ = share.keys.release(&mut engine, "sweeper", share.origin);
-        let _ = share.keys.forget(&mut engine, share.origin);
+        let _ = engine.release("sweeper", share.origin);
+        let _ = engine.forget(share.origin);
         Ok(())
     }
 
@@ -149,13 +148,12 @@ impl Follower<'_> {
     fn verify(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
         engine.set_timeout(SNAPSHOT_TIMEOUT)?;
         loop {
-            let keys = &self.share.keys;
-            let epoch = keys.epoch(engine)?;
+            let epoch = engine.epoch()?;
             let Some(agreed) = epoch.filter(|epoch| epoch.run == engine.run()) else {
                 self.agree(engine, epoch)?;
                 continue;
             };
-            if agreed.number == self.replica.epoch.number && self.replica.is_in(engine, keys)? {
+            if agreed.number == self.replica.epoch.number && self.replica.is_in(engine)? {
                 self.replica.epoch = agreed;
                 break;
             }
@@ -174,20 +172,20 @@ impl Follower<'_> {
 
     /// Returns whether a snapshot has taken the place of what was read last.
     pub(super) fn is_before_snapshot(&self, engine: &mut Engine) -> Result<bool, EngineError> {
-        let snapshot = self.share.keys.snapshot(engine)?;
+        let snapshot = engine.snapshot()?;
         Ok(snapshot.and_then(|bytes| snapshot::position(&bytes)).is_some_and(|position| position > self.replica.cursor))
     }
 
     /// Takes the state that is kept beside the stream.
     fn reload(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
         let share = self.share;
-        let charter = share.keys.charter(engine, &share.charter.to_bytes())?;
+        let charter = engine.charter(&share.charter.to_bytes())?;
         let charter = Charter::read(&charter).map_err(EngineError::Refused)?;
         if charter != share.charter {
             error!("the chat at {} is another one now; restart this server", share.config);
             return Err(EngineError::Refused("the chat there is another one now".into()));
         }
-        let (replica, state) = Replica::load(engine, &share.keys, &charter, &share.limits)?;
+        let (replica, state) = Replica::load(engine, &charter, &share.limits)?;
         info!("took the state of epoch {} from the shared log", replica.epoch.number);
         self.replica = replica;
         self.chat.replace(state);
@@ -208,19 +206,19 @@ impl Follower<'_> {
         // Twice as long as needed, so that others may miss one.
         let report = PresenceReport::new(now, self.chat.heard(self.beat * 3));
         let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
-        share.keys.report(engine, share.origin, &bytes)?;
-        let reports = report::all(engine, &share.keys)?;
+        engine.report(share.origin, &bytes)?;
+        let reports = report::all(engine)?;
         for (_, report) in reports.iter().filter(|(server, _)| *server != share.origin) {
             self.chat.heard_elsewhere(&report.heard_before(now));
         }
         self.others = report::living(&reports, now);
-        share.meter.set_servers(self.others.len());
-        let sweeps = share.keys.lease(engine, "sweeper", share.origin, LEASE)?;
+        share.meter.servers.set(self.others.len() as u64);
+        let sweeps = engine.lease("sweeper", share.origin, LEASE)?;
         // Given up before it expires there.
         let until = Instant::now() + Duration::from_millis(LEASE) * 3 / 4;
         *share.sweeps_until.lock() = sweeps.then_some(until);
-        if share.keys.records(engine, self.replica.epoch)? > share.config.most_records
-            && share.keys.lease(engine, "lock", share.origin, LOCK)?
+        if engine.records(self.replica.epoch)? > share.config.most_records
+            && engine.lease("lock", share.origin, LOCK)?
         {
             self.compact();
         }
@@ -236,8 +234,8 @@ impl Follower<'_> {
             drop(state);
             let outcome = written.map_err(|error| EngineError::Refused(error.to_string())).and_then(|bytes| {
                 let mut engine = Engine::connect(&share.config, SNAPSHOT_TIMEOUT)?;
-                let is_kept = share.keys.compact(&mut engine, epoch, &bytes, cursor)?;
-                share.keys.release(&mut engine, "lock", share.origin)?;
+                let is_kept = engine.compact(epoch, &bytes, cursor)?;
+                engine.release("lock", share.origin)?;
                 Ok((is_kept, bytes.len()))
             });
             match outcome {

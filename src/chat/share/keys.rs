@@ -46,19 +46,9 @@ return 1";
 /// Gives it back.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1";
 
-/// The keys of one chat.
-#[derive(Debug)]
-pub(super) struct Keys {
-    prefix: String,
-}
-
-impl Keys {
-    pub(super) fn new(chat: &str) -> Self {
-        Self { prefix: format!("chat-rpc:{chat}") }
-    }
-
+impl Engine {
     fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.prefix)
+        format!("chat-rpc:{}:{name}", self.chat)
     }
 
     pub(super) fn stream(&self, epoch: Epoch) -> String {
@@ -66,26 +56,25 @@ impl Keys {
     }
 
     /// Returns the charter; keeps `new` where there is none.
-    pub(super) fn charter(&self, engine: &mut Engine, new: &[u8]) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn charter(&mut self, new: &[u8]) -> Result<Vec<u8>, EngineError> {
         let key = self.key("charter");
-        let _: bool = engine.call(cmd("SETNX").arg(&key).arg(new))?;
-        engine.call(cmd("GET").arg(&key))
+        let _: bool = self.call(cmd("SETNX").arg(&key).arg(new))?;
+        self.call(cmd("GET").arg(&key))
     }
 
-    pub(super) fn epoch(&self, engine: &mut Engine) -> Result<Option<Epoch>, EngineError> {
-        let epoch: Option<String> = engine.call(cmd("GET").arg(self.key("epoch")))?;
-        let strange = |()| EngineError::Refused("the epoch there is none of this program's".into());
-        epoch.map(|epoch| epoch.parse()).transpose().map_err(strange)
+    pub(super) fn epoch(&mut self) -> Result<Option<Epoch>, EngineError> {
+        let epoch: Option<String> = self.call(cmd("GET").arg(self.key("epoch")))?;
+        let strange = || EngineError::Refused("the epoch there is none of this program's".into());
+        epoch.map(|epoch| Epoch::parse(&epoch).ok_or_else(strange)).transpose()
     }
 
-    pub(super) fn snapshot(&self, engine: &mut Engine) -> Result<Option<Vec<u8>>, EngineError> {
-        engine.call(cmd("GET").arg(self.key("snapshot")))
+    pub(super) fn snapshot(&mut self) -> Result<Option<Vec<u8>>, EngineError> {
+        self.call(cmd("GET").arg(self.key("snapshot")))
     }
 
     /// Begins the epoch `new` after `before`. Returns the position of its first record, if it was this call that did.
     pub(super) fn begin(
-        &self,
-        engine: &mut Engine,
+        &mut self,
         (before, new): (Option<Epoch>, Epoch),
         charter: &[u8],
         snapshot: &[u8],
@@ -94,59 +83,57 @@ impl Keys {
         eval.arg(BEGIN).arg(5).arg(self.key("epoch")).arg(self.key("charter")).arg(self.key("snapshot"));
         eval.arg(self.stream(before.unwrap_or_default())).arg(self.stream(new));
         eval.arg(before.map_or_else(String::new, |epoch| epoch.to_string())).arg(new.to_string());
-        let first: Option<String> = engine.call(eval.arg(charter).arg(snapshot))?;
-        Ok(first.and_then(|first| first.parse().ok()))
+        let first: Option<String> = self.call(eval.arg(charter).arg(snapshot))?;
+        Ok(first.and_then(|first| StreamPosition::parse(&first)))
     }
 
     /// Lets the epoch `before` go on as `now`.
-    pub(super) fn renew(&self, engine: &mut Engine, before: Epoch, now: Epoch) -> Result<(), EngineError> {
+    pub(super) fn renew(&mut self, before: Epoch, now: Epoch) -> Result<(), EngineError> {
         let mut eval = cmd("EVAL");
-        engine.call(eval.arg(RENEW).arg(1).arg(self.key("epoch")).arg(before.to_string()).arg(now.to_string()))
+        self.call(eval.arg(RENEW).arg(1).arg(self.key("epoch")).arg(before.to_string()).arg(now.to_string()))
     }
 
-    pub(super) fn records(&self, engine: &mut Engine, epoch: Epoch) -> Result<u64, EngineError> {
-        engine.call(cmd("XLEN").arg(self.stream(epoch)))
+    pub(super) fn records(&mut self, epoch: Epoch) -> Result<u64, EngineError> {
+        self.call(cmd("XLEN").arg(self.stream(epoch)))
     }
 
     pub(super) fn compact(
-        &self,
-        engine: &mut Engine,
+        &mut self,
         epoch: Epoch,
         snapshot: &[u8],
         position: StreamPosition,
     ) -> Result<bool, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(COMPACT).arg(3).arg(self.key("epoch")).arg(self.key("snapshot")).arg(self.stream(epoch));
-        engine.call(eval.arg(epoch.to_string()).arg(snapshot).arg(position.to_string()))
+        self.call(eval.arg(epoch.to_string()).arg(snapshot).arg(position.to_string()))
     }
 
     /// Takes or renews the lease `name` for `time` milliseconds. Returns whether `holder` has it.
-    pub(super) fn lease(&self, engine: &mut Engine, name: &str, holder: u64, time: u64) -> Result<bool, EngineError> {
-        engine.call(cmd("EVAL").arg(LEASE).arg(1).arg(self.key(name)).arg(holder).arg(time))
+    pub(super) fn lease(&mut self, name: &str, holder: u64, time: u64) -> Result<bool, EngineError> {
+        self.call(cmd("EVAL").arg(LEASE).arg(1).arg(self.key(name)).arg(holder).arg(time))
     }
 
-    pub(super) fn release(&self, engine: &mut Engine, name: &str, holder: u64) -> Result<(), EngineError> {
-        engine.call(cmd("EVAL").arg(RELEASE).arg(1).arg(self.key(name)).arg(holder))
+    pub(super) fn release(&mut self, name: &str, holder: u64) -> Result<(), EngineError> {
+        self.call(cmd("EVAL").arg(RELEASE).arg(1).arg(self.key(name)).arg(holder))
     }
 
     /// Says how far `server` has read, where `epoch` has to go on. Returns what all have said.
     pub(super) fn claim(
-        &self,
-        engine: &mut Engine,
+        &mut self,
         epoch: Option<Epoch>,
         server: u64,
         claim: Claim,
     ) -> Result<Vec<(u64, Claim)>, EngineError> {
         let key = self.claims(epoch);
-        let _: i64 = engine.call(cmd("HSET").arg(&key).arg(server).arg(claim.to_string()))?;
-        let _: i64 = engine.call(cmd("PEXPIRE").arg(&key).arg(10_000))?;
-        let claims: Vec<(u64, String)> = engine.call(cmd("HGETALL").arg(&key))?;
-        Ok(claims.into_iter().filter_map(|(server, claim)| Some((server, claim.parse().ok()?))).collect())
+        let _: i64 = self.call(cmd("HSET").arg(&key).arg(server).arg(claim.to_string()))?;
+        let _: i64 = self.call(cmd("PEXPIRE").arg(&key).arg(10_000))?;
+        let claims: Vec<(u64, String)> = self.call(cmd("HGETALL").arg(&key))?;
+        Ok(claims.into_iter().filter_map(|(server, claim)| Some((server, Claim::parse(&claim)?))).collect())
     }
 
     /// Removes the claim of a server that is gone.
-    pub(super) fn unclaim(&self, engine: &mut Engine, epoch: Option<Epoch>, server: u64) -> Result<(), EngineError> {
-        engine.call(cmd("HDEL").arg(self.claims(epoch)).arg(server))
+    pub(super) fn unclaim(&mut self, epoch: Option<Epoch>, server: u64) -> Result<(), EngineError> {
+        self.call(cmd("HDEL").arg(self.claims(epoch)).arg(server))
     }
 
     fn claims(&self, epoch: Option<Epoch>) -> String {
@@ -154,17 +141,17 @@ impl Keys {
     }
 
     /// Leaves the report of `server`.
-    pub(super) fn report(&self, engine: &mut Engine, server: u64, report: &[u8]) -> Result<(), EngineError> {
-        engine.call(cmd("HSET").arg(self.key("servers")).arg(server).arg(report))
+    pub(super) fn report(&mut self, server: u64, report: &[u8]) -> Result<(), EngineError> {
+        self.call(cmd("HSET").arg(self.key("servers")).arg(server).arg(report))
     }
 
     /// Returns the reports of all servers.
-    pub(super) fn reports(&self, engine: &mut Engine) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
-        engine.call(cmd("HGETALL").arg(self.key("servers")))
+    pub(super) fn reports(&mut self) -> Result<Vec<(u64, Vec<u8>)>, EngineError> {
+        self.call(cmd("HGETALL").arg(self.key("servers")))
     }
 
     /// Removes the report of a server that is gone.
-    pub(super) fn forget(&self, engine: &mut Engine, server: u64) -> Result<(), EngineError> {
-        engine.call(cmd("HDEL").arg(self.key("servers")).arg(server))
+    pub(super) fn forget(&mut self, server: u64) -> Result<(), EngineError> {
+        self.call(cmd("HDEL").arg(self.key("servers")).arg(server))
     }
 }

@@ -1,7 +1,6 @@
 //! Positions in the stream.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,19 +15,16 @@ pub(super) struct StreamPosition {
 impl StreamPosition {
     /// Before the first record.
     pub(super) const START: Self = Self { time: 0, number: 0 };
+
+    /// Reads what [`fmt::Display`] writes, which is the engine's form.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (time, number) = text.split_once('-')?;
+        Some(Self { time: time.parse().ok()?, number: number.parse().ok()? })
+    }
 }
 
 impl fmt::Display for StreamPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}-{}", self.time, self.number)
-    }
-}
-
-impl FromStr for StreamPosition {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (time, number) = text.split_once('-').ok_or(())?;
-        Ok(Self { time: time.parse().map_err(drop)?, number: number.parse().map_err(drop)? })
     }
 }

@@ -9,7 +9,6 @@ use super::batch::{Admission, Verdict};
 use super::charter::Charter;
 use super::engine::{Engine, EngineError, Record};
 use super::epoch::Epoch;
-use super::keys::Keys;
 use super::position::StreamPosition;
 use super::{Fate, Limits, snapshot};
 
@@ -24,29 +23,23 @@ pub(super) struct Replica {
 
 impl Replica {
     /// Reads the snapshot and what has come since. Begins the chat where there is none.
-    pub(super) fn load(
-        engine: &mut Engine,
-        keys: &Keys,
-        charter: &Charter,
-        limits: &Limits,
-    ) -> Result<(Self, State), EngineError> {
+    pub(super) fn load(engine: &mut Engine, charter: &Charter, limits: &Limits) -> Result<(Self, State), EngineError> {
         let refused = |what: String| EngineError::Refused(what);
-        if keys.epoch(engine)?.is_none() {
+        if engine.epoch()?.is_none() {
             let empty = State::new(limits.clone(), super::super::FORM);
             let empty = snapshot::write(&empty, &Admission::default(), StreamPosition::START);
             let empty = empty.map_err(|error| refused(error.to_string()))?;
             let first = Epoch { number: 1, run: engine.run() };
-            keys.begin(engine, (None, first), &charter.to_bytes(), &empty)?;
+            engine.begin((None, first), &charter.to_bytes(), &empty)?;
         }
         let none = || refused("the snapshot there is gone".into());
-        let epoch = keys.epoch(engine)?.ok_or_else(none)?;
-        let bytes = keys.snapshot(engine)?.ok_or_else(none)?;
+        let epoch = engine.epoch()?.ok_or_else(none)?;
+        let bytes = engine.snapshot()?.ok_or_else(none)?;
         let (mut state, admission, cursor) = snapshot::read(&bytes, limits).map_err(refused)?;
         drop(bytes);
         let mut replica = Self { epoch, cursor, last: None, admission };
-        let stream = keys.stream(epoch);
         loop {
-            let records = engine.read(&stream, replica.cursor, std::time::Duration::ZERO)?;
+            let records = engine.read(epoch, replica.cursor, std::time::Duration::ZERO)?;
             if records.is_empty() {
                 return Ok((replica, state));
             }
@@ -57,24 +50,19 @@ impl Replica {
     }
 
     /// Begins an epoch with other limits, from the state that there is.
-    pub(super) fn rebuild(
-        engine: &mut Engine,
-        keys: &Keys,
-        before: &Charter,
-        (limits, open_allowed): (&Limits, bool),
-    ) -> Result<Charter, EngineError> {
-        let (replica, old) = Self::load(engine, keys, before, &before.agreed_limits(limits))?;
+    pub(super) fn rebuild(engine: &mut Engine, before: &Charter, limits: &Limits) -> Result<Charter, EngineError> {
+        let (replica, old) = Self::load(engine, before, &before.agreed_limits(limits))?;
         let (mut state, mut refused) = (State::new(limits.clone(), super::super::FORM), 0);
         let taken: Result<(), EngineError> = old.image(|entry| {
             refused += u64::from(state.apply(entry).is_err());
             Ok(())
         });
         taken?;
-        let after = Charter::new(before.identity.clone(), limits, open_allowed);
+        let after = Charter::new(before.identity.clone(), limits);
         let bytes = snapshot::write(&state, &replica.admission, StreamPosition::START);
         let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
         let new = Epoch { number: replica.epoch.number + 1, run: engine.run() };
-        if keys.begin(engine, (Some(replica.epoch), new), &after.to_bytes(), &bytes)?.is_some() {
+        if engine.begin((Some(replica.epoch), new), &after.to_bytes(), &bytes)?.is_some() {
             warn!("no other server lives: the chat has the limits of this one now; {refused} parts of it did not fit");
             return Ok(after);
         }
@@ -102,8 +90,8 @@ impl Replica {
     }
 
     /// Returns whether the stream has the record that was read last.
-    pub(super) fn is_in(&self, engine: &mut Engine, keys: &Keys) -> Result<bool, EngineError> {
-        let record = engine.record_at(&keys.stream(self.epoch), self.cursor)?;
+    pub(super) fn is_in(&self, engine: &mut Engine) -> Result<bool, EngineError> {
+        let record = engine.record_at(self.epoch, self.cursor)?;
         // Another one can have the same id, where the engine has lost some and its clock was set back.
         Ok(record.is_some_and(|record| {
             let batch = record.batch.map(|batch| (batch.origin, batch.sequence));

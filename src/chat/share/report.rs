@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::super::entry::PersonId;
 use super::engine::{Engine, EngineError};
-use super::keys::Keys;
 
 /// How old a report may be before its server counts as silent, in milliseconds.
 const SILENT: u64 = 30_000;
@@ -14,13 +13,13 @@ const SILENT: u64 = 30_000;
 const GONE: u64 = 3_600_000;
 
 /// Returns the last report of each server. Removes those of servers that have long been gone.
-pub(super) fn all(engine: &mut Engine, keys: &Keys) -> Result<Vec<(u64, PresenceReport)>, EngineError> {
+pub(super) fn all(engine: &mut Engine) -> Result<Vec<(u64, PresenceReport)>, EngineError> {
     let now = engine.time_at(Instant::now());
     let mut reports = Vec::new();
-    for (server, bytes) in keys.reports(engine)? {
+    for (server, bytes) in engine.reports()? {
         let Ok(report) = postcard::from_bytes::<PresenceReport>(&bytes) else { continue };
         if now.saturating_sub(report.at) > GONE {
-            keys.forget(engine, server)?;
+            engine.forget(server)?;
         }
         reports.push((server, report));
     }

@@ -43,7 +43,7 @@ pub(super) fn open(directory: &Directory, state: &mut State) -> Result<(Identity
             // At most a part of a record follows the last one.
             file.set_len(findings.end).map_err(failed)?;
             // About as much as a new file would have: the next one says it exactly.
-            Active::new(file, findings.end, position, state.history_bytes() as u64 / 2)
+            Active::new(file, findings.end, position, state.history_bytes as u64 / 2)
         }
         damaged => {
             if let Some(Found { findings: Findings { damaged, missing, .. }, .. }) = damaged {
