@@ -52,17 +52,17 @@ use crate::random;
 use crate::rpc::Metrics;
 use crate::secret::Salt;
 
-/// How long a change may take before its caller is told that it cannot be stored.
+/// The time that a change may take before its caller is told that it cannot be stored.
 const COMMIT_TIMEOUT: Duration = Duration::from_millis(2700);
 /// A batch that is appended later than this before the end of [`COMMIT_TIMEOUT`] does not count: its caller may not hear of it.
 const MARGIN: Duration = Duration::from_millis(200);
-/// How long to wait for a batch to come back that is certainly in the stream.
+/// The wait for a batch to come back that is certainly in the stream.
 const COMING_BACK: Duration = Duration::from_secs(10);
-/// How long connecting may take.
+/// The timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after an append that failed.
 const RETRY: Duration = Duration::from_millis(40);
-/// How long a reader waits at most for what they have read elsewhere.
+/// The longest wait of a reader for what they have read at another server.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Entries of a batch.
@@ -72,20 +72,17 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// The log in a stream that several servers write.
 ///
-/// Locks: `sender` before `place` and `pending`, of which no two are held at a time.
+/// Locks: `sender` before `progress`.
 pub struct Share {
     config: ShareConfig,
     charter: Charter,
     limits: Limits,
     /// Identifies this process among the servers.
     origin: u64,
-    sender: Mutex<Sender>,
-    /// The batch that is under way.
-    pending: Mutex<Pending>,
-    /// The batch has come back.
-    settled: Condvar,
-    place: Mutex<Place>,
-    /// The place has changed.
+    /// The connection of the side that appends.
+    sender: Mutex<Option<Engine>>,
+    progress: Mutex<Progress>,
+    /// Progress was made.
     moved: Condvar,
     /// Until when this server removes what is idle.
     sweeps_until: Mutex<Option<Instant>>,
@@ -103,20 +100,7 @@ impl fmt::Debug for Share {
     }
 }
 
-/// The side that appends.
-struct Sender {
-    engine: Option<Engine>,
-    sequence: u64,
-}
-
-/// The own batch under way.
-#[derive(Default)]
-struct Pending {
-    sequence: u64,
-    fate: Option<Fate>,
-}
-
-/// The outcome.
+/// The fate of a batch.
 enum Fate {
     /// It was applied.
     Applied(Vec<Outcome>),
@@ -130,13 +114,16 @@ enum Fate {
     IsUnknown,
 }
 
-/// How far the thread that follows has come.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
+/// The progress of the thread that follows the stream.
+struct Progress {
     epoch: Epoch,
     cursor: StreamPosition,
     /// If set, the stream has what was read of it, as far as is known.
     is_verified: bool,
+    /// The number of the own batch that is under way.
+    sequence: u64,
+    /// The fate of that batch, once it has come back.
+    fate: Option<Fate>,
 }
 
 impl Share {
@@ -161,17 +148,16 @@ impl Share {
             Err(other) => return Err(other),
         };
         let (replica, state) = Replica::load(&mut engine, &charter, limits).map_err(failed)?;
-        let place = Place { epoch: replica.epoch, cursor: replica.cursor, is_verified: false };
+        let (epoch, cursor) = (replica.epoch, replica.cursor);
+        let progress = Progress { epoch, cursor, is_verified: false, sequence: 0, fate: None };
         let origin = u64::from_le_bytes(random::bytes()?);
         let share = Self {
             config,
             charter,
             limits: limits.clone(),
             origin,
-            sender: Mutex::new(Sender { engine: None, sequence: 0 }),
-            pending: Mutex::default(),
-            settled: Condvar::new(),
-            place: Mutex::new(place),
+            sender: Mutex::new(None),
+            progress: Mutex::new(progress),
             moved: Condvar::new(),
             sweeps_until: Mutex::new(None),
             is_away: AtomicBool::new(false),
@@ -193,18 +179,18 @@ impl Share {
     }
 
     /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
-    fn bring(&self, sender: &mut Sender, batch: &mut Batch, entries: &[u8]) -> Fate {
+    fn bring(&self, sender: &mut Option<Engine>, batch: &mut Batch, entries: &[u8]) -> Fate {
         let given_up = Instant::now() + COMMIT_TIMEOUT;
         let mut wait_until = given_up;
         let mut fate = Fate::IsNotIn;
         loop {
-            let Some(place) = self.verified_place(given_up) else { return fate };
-            match self.append_once(sender, place, batch, entries, given_up) {
+            let Some(epoch) = self.verified_epoch(given_up) else { return fate };
+            match self.append_once(sender, epoch, batch, entries, given_up) {
                 Ok(true) => {
                     self.meter.appended.add(1);
                     wait_until = given_up.max(Instant::now() + COMING_BACK);
                     fate = Fate::IsUnknown;
-                    if let Some(fate) = self.fate(wait_until, Some(place.epoch)) {
+                    if let Some(fate) = self.fate(wait_until, Some(epoch)) {
                         return fate;
                     }
                 }
@@ -212,7 +198,7 @@ impl Share {
                 Ok(false) => self.doubt(),
                 Err(error) => {
                     debug!("cannot append: {error}");
-                    sender.engine = None;
+                    *sender = None;
                     if matches!(error, EngineError::Unknown(_)) {
                         fate = Fate::IsUnknown;
                     }
@@ -230,18 +216,18 @@ impl Share {
 
     fn append_once(
         &self,
-        sender: &mut Sender,
-        place: Place,
+        sender: &mut Option<Engine>,
+        epoch: Epoch,
         batch: &mut Batch,
         entries: &[u8],
         given_up: Instant,
     ) -> Result<bool, EngineError> {
         let left = given_up.saturating_duration_since(Instant::now());
-        let engine = match &mut sender.engine {
+        let engine = match sender {
             Some(engine) => engine,
             none => {
                 let engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
-                if engine.run() != place.epoch.run {
+                if engine.run() != epoch.run {
                     self.doubt();
                     return Err(EngineError::Refused("the engine was started anew".into()));
                 }
@@ -250,53 +236,46 @@ impl Share {
         };
         engine.set_timeout(left)?;
         batch.deadline = engine.time_at(given_up.checked_sub(MARGIN).unwrap_or(given_up));
-        Ok(engine.append(place.epoch, batch, entries)?.is_some())
+        Ok(engine.append(epoch, batch, entries)?.is_some())
     }
 
-    /// The stream may not be what was followed.
+    /// Notes that the stream may not be what was followed.
     fn doubt(&self) {
-        self.place.lock().is_verified = false;
+        self.progress.lock().is_verified = false;
     }
 
-    /// Returns the place once it is verified; `None` if it is not by `deadline`.
-    fn verified_place(&self, deadline: Instant) -> Option<Place> {
-        let mut place = self.place.lock();
-        while !place.is_verified {
-            if self.moved.wait_until(&mut place, deadline).timed_out() {
+    /// Returns the epoch once it is verified; `None` if it is not by `deadline`.
+    fn verified_epoch(&self, deadline: Instant) -> Option<Epoch> {
+        let mut progress = self.progress.lock();
+        while !progress.is_verified {
+            if self.moved.wait_until(&mut progress, deadline).timed_out() {
                 return None;
             }
         }
-        Some(*place)
+        Some(progress.epoch)
     }
 
     /// Returns what has become of the batch under way; `None` if that is not known by `deadline`, or as soon as `epoch` is
     /// over.
     fn fate(&self, deadline: Instant, epoch: Option<Epoch>) -> Option<Fate> {
-        let mut pending = self.pending.lock();
+        let mut progress = self.progress.lock();
         loop {
-            if let Some(fate) = pending.fate.take() {
+            if let Some(fate) = progress.fate.take() {
                 return Some(fate);
             }
-            // A change of the epoch wakes nobody here.
-            let piece = deadline.min(Instant::now() + Duration::from_millis(250));
-            let is_over = self.settled.wait_until(&mut pending, piece).timed_out();
-            if is_over && pending.fate.is_none() {
-                drop(pending);
-                let is_other = epoch.is_some_and(|epoch| self.place.lock().epoch != epoch);
-                if is_other || Instant::now() >= deadline {
-                    return None;
-                }
-                pending = self.pending.lock();
+            if epoch.is_some_and(|epoch| epoch != progress.epoch) || Instant::now() >= deadline {
+                return None;
             }
+            self.moved.wait_until(&mut progress, deadline);
         }
     }
 
     /// Tells the call that has appended batch `sequence` what has become of it.
     fn settle(&self, sequence: u64, fate: Fate) {
-        let mut pending = self.pending.lock();
-        if pending.sequence == sequence {
-            pending.fate = Some(fate);
-            self.settled.notify_all();
+        let mut progress = self.progress.lock();
+        if progress.sequence == sequence {
+            progress.fate = Some(fate);
+            self.moved.notify_all();
         }
     }
 }
@@ -311,15 +290,17 @@ impl Log for Share {
         let bytes = postcard::to_allocvec(&entries).map_err(|_| Refusal::NotStored)?;
         drop(entries);
         let mut sender = self.sender.lock();
-        sender.sequence += 1;
-        let sequence = sender.sequence;
-        *self.pending.lock() = Pending { sequence, fate: None };
+        let sequence = {
+            let mut progress = self.progress.lock();
+            (progress.sequence, progress.fate) = (progress.sequence + 1, None);
+            progress.sequence
+        };
         let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries: Vec::new() };
         let fate = self.bring(&mut sender, &mut batch, &bytes);
         if !matches!(fate, Fate::Applied(_) | Fate::IsIn) {
             self.meter.failed.add(1);
             // The engine's clock may have been set.
-            sender.engine = None;
+            *sender = None;
         }
         match fate {
             Fate::Applied(outcomes) => {
@@ -381,16 +362,16 @@ impl Log for Share {
         if self.is_away.load(Ordering::Relaxed) {
             return false;
         }
-        let Some(Place { epoch, .. }) = self.verified_place(deadline) else { return false };
+        let Some(epoch) = self.verified_epoch(deadline) else { return false };
         let last = Engine::connect(&self.config, CATCH_UP).and_then(|mut engine| engine.last(epoch));
         let Ok(Some(last)) = last else { return false };
-        let mut place = self.place.lock();
-        while place.epoch == epoch && place.cursor < last {
-            if self.moved.wait_until(&mut place, deadline).timed_out() {
+        let mut progress = self.progress.lock();
+        while progress.epoch == epoch && progress.cursor < last {
+            if self.moved.wait_until(&mut progress, deadline).timed_out() {
                 return false;
             }
         }
-        place.epoch == epoch
+        progress.epoch == epoch
     }
 
     fn is_sweeper(&self) -> bool {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::entry::Entry;
 
-/// How long after its last batch a server is remembered, in milliseconds: much longer than a batch can still come.
+/// The time for which a server is remembered after its last batch, in milliseconds: much longer than a batch can still come.
 const MEMORY: u64 = 600_000;
 
 /// Entries that were appended together, and by whom.
@@ -33,7 +33,7 @@ pub enum Verdict {
     IsLate,
 }
 
-/// Which batches have been applied. The same at all servers, and a part of every snapshot.
+/// The batches that have been applied. The same at all servers, and a part of every snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
     /// The last batch of each origin, and when it was appended.

@@ -11,11 +11,11 @@ use super::follow::Follower;
 use super::position::StreamPosition;
 use super::{report, snapshot};
 
-/// How long servers wait for each other at least: for those of which they do not know.
+/// The least time that servers wait for each other: for those of which they do not know.
 const LEAST_WAIT: Duration = Duration::from_millis(500);
-/// How long they wait for one of which they know, and which may be gone.
+/// The time that they wait for one of which they know, and which may be gone.
 const MOST_WAIT: Duration = Duration::from_secs(3);
-/// How long they wait for the one that has read most to go on.
+/// The time that they wait for the one that has read most to go on.
 const BEST_WAIT: Duration = Duration::from_secs(3);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,7 +43,7 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// How far a server has read. The greatest one knows everything that the others know.
+/// The place up to which a server has read. The greatest one knows everything that the others know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Claim {
     /// The number of the epoch.
@@ -122,7 +122,7 @@ impl Follower<'_> {
             warn!("the shared log had lost entries; it goes on from this server's state as epoch {number}");
             share.meter.epochs.add(1);
             (self.replica.epoch, self.replica.cursor, self.replica.last) = (new, first, None);
-            self.announce_place();
+            self.announce(false);
         }
         Ok(())
     }

@@ -15,26 +15,26 @@ use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
 use super::replica::Replica;
 use super::report::{self, PresenceReport};
-use super::{CONNECT_TIMEOUT, Fate, Place, Share, snapshot};
+use super::{CONNECT_TIMEOUT, Fate, Share, snapshot};
 use crate::program::spawn;
 use crate::rpc::Audience;
 
-/// How long a read waits for something to come, at most.
+/// The longest time that a read waits for something to come.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// How much longer than it should a reply may take.
+/// The time by which a reply may be late.
 const SLACK: Duration = Duration::from_secs(2);
-/// How long a reply may take that carries a snapshot.
+/// The timeout of a reply that carries a snapshot.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The first and the longest pause between attempts to reach the engine.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
-/// How long an engine may load its data while a server starts.
+/// The time that an engine may take to load its data while a server starts.
 const LOADING: Duration = Duration::from_secs(300);
-/// How often a server says that it lives, at least.
+/// The longest interval at which a server says that it lives.
 const BEAT: Duration = Duration::from_secs(10);
-/// For how long a server is the one that removes what is idle, in milliseconds.
+/// The lease of the server that removes what is idle, in milliseconds.
 const LEASE: u64 = 30_000;
-/// For how long a server is the one that writes a snapshot, in milliseconds.
+/// The lease of the server that writes a snapshot, in milliseconds.
 const LOCK: u64 = 60_000;
 
 /// Connects for a start: waits while the engine loads its data.
@@ -89,7 +89,7 @@ pub(super) struct Follower<'a> {
     pub(super) replica: Replica,
     /// The servers that lived at the last beat.
     pub(super) others: Vec<u64>,
-    /// How often to say that this server lives.
+    /// The interval at which this server says that it lives.
     beat: Duration,
 }
 
@@ -120,16 +120,14 @@ impl Follower<'_> {
                 share.meter.behind.set(left);
                 left -= 1;
                 share.meter.delay.set(engine.time_at(Instant::now()).saturating_sub(record.position.time));
-                let taken = self.replica.take(record, |entries| self.chat.apply(entries));
-                self.announce_place();
-                if let Some((origin, sequence, fate)) = taken
+                if let Some((origin, sequence, fate)) = self.replica.take(record, |entries| self.chat.apply(entries))
                     && origin == share.origin
                 {
                     share.settle(sequence, fate);
                 }
             }
             share.meter.behind.set(0);
-            if !share.place.lock().is_verified {
+            if !self.announce(false) {
                 self.verify(&mut engine)?;
             }
         }
@@ -138,10 +136,13 @@ impl Follower<'_> {
         Ok(())
     }
 
-    pub(super) fn announce_place(&self) {
-        let mut place = self.share.place.lock();
-        (place.epoch, place.cursor) = (self.replica.epoch, self.replica.cursor);
+    /// Tells those who wait how far this server has come. Returns whether the stream is verified, now or before.
+    pub(super) fn announce(&self, is_verified: bool) -> bool {
+        let mut progress = self.share.progress.lock();
+        (progress.epoch, progress.cursor) = (self.replica.epoch, self.replica.cursor);
+        progress.is_verified |= is_verified;
         self.share.moved.notify_all();
+        progress.is_verified
     }
 
     /// Sees to it that the stream has what was read of it, or takes what is there instead.
@@ -164,9 +165,7 @@ impl Follower<'_> {
             }
         }
         engine.set_timeout(READ_WAIT + SLACK)?;
-        let place = Place { epoch: self.replica.epoch, cursor: self.replica.cursor, is_verified: true };
-        *self.share.place.lock() = place;
-        self.share.moved.notify_all();
+        self.announce(true);
         Ok(())
     }
 
@@ -189,9 +188,9 @@ impl Follower<'_> {
         info!("took the state of epoch {} from the shared log", replica.epoch.number);
         self.replica = replica;
         self.chat.replace(state);
-        self.announce_place();
+        self.announce(false);
         // Another server may have applied what this one has appended.
-        let sequence = share.pending.lock().sequence;
+        let sequence = share.progress.lock().sequence;
         if self.replica.admission.has(share.origin, sequence) {
             share.settle(sequence, Fate::IsIn);
         }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::super::entry::PersonId;
 use super::engine::{Engine, EngineError};
 
-/// How old a report may be before its server counts as silent, in milliseconds.
+/// The age from which on the server of a report counts as silent, in milliseconds.
 const SILENT: u64 = 30_000;
-/// After this the report of a server is removed.
+/// The age from which on a report is removed, in milliseconds.
 const GONE: u64 = 3_600_000;
 
 /// Returns the last report of each server. Removes those of servers that have long been gone.
