@@ -79,20 +79,6 @@ fn now() -> Now {
 }
 
 impl Chat {
-    /// Returns a chat with what `core` knows, whose changes go into `log` and to `streams`, and whose users' secrets are
-    /// checked by `salt`.
-    #[must_use]
-    pub fn new(
-        core: Core<Deferred>,
-        log: Arc<dyn Log>,
-        streams: Streams,
-        digests: secret::DigestKey,
-        salt: Salt,
-    ) -> Self {
-        let (journal, bell) = (Journal::default(), Bell::default());
-        Self { core: Mutex::new(core), journal, log, bell, streams, digests, salt }
-    }
-
     /// Removes what has been idle for too long.
     fn sweep(&self) {
         let mut core = self.core.lock();

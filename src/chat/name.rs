@@ -28,7 +28,6 @@
 //! the table from the data of those crates and fails when it differs.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::de::Error as _;
@@ -93,7 +92,7 @@ macro_rules! name_type {
     ($(#[$docs:meta])* $name:ident is $rule:expr) => {
         $(#[$docs])*
         ///
-        /// Equal, and equally hashed, to every other spelling of the same name. A clone copies no text.
+        /// Equal to every other spelling of the same name. A clone copies no text.
         #[derive(Clone)]
         pub struct $name(Name);
 
@@ -130,12 +129,6 @@ macro_rules! name_type {
         }
 
         impl Eq for $name {}
-
-        impl Hash for $name {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.key().hash(state);
-            }
-        }
 
         /// Written as it is shown, and read by the same rule as a peer's text.
         impl Serialize for $name {

@@ -77,11 +77,13 @@ pub(super) struct Room {
     members: BTreeMap<NameKey, Arc<Person>>,
     /// Set once it has left the list: until when its history is kept.
     pub(super) removed: Option<Time>,
-    history: VecDeque<StoredMessage>,
-    history_bytes: usize,
+    /// The kept messages, oldest first.
+    pub(super) history: VecDeque<StoredMessage>,
+    /// Bytes of these on the wire.
+    pub(super) history_bytes: usize,
     pub(super) last_id: u64,
     pub(super) last_stamp: i64,
-    dropped_unicasts: VecDeque<DroppedUnicast>,
+    pub(super) dropped_unicasts: VecDeque<DroppedUnicast>,
 }
 
 impl Room {
@@ -114,11 +116,6 @@ impl Room {
 
     pub(super) fn leave(&mut self, name: &NameKey) {
         self.members.remove(name);
-    }
-
-    /// Returns the bytes of its history.
-    pub(super) fn bytes(&self) -> usize {
-        self.history_bytes
     }
 
     /// Returns the timestamp of the next message: milliseconds of local time that strictly increase, whatever the clock does.
@@ -156,14 +153,6 @@ impl Room {
         if self.dropped_unicasts.len() > limits.history_messages {
             self.dropped_unicasts.pop_front();
         }
-    }
-
-    pub(super) fn history(&self) -> impl Iterator<Item = &StoredMessage> {
-        self.history.iter()
-    }
-
-    pub(super) fn dropped_unicasts(&self) -> impl Iterator<Item = &DroppedUnicast> {
-        self.dropped_unicasts.iter()
     }
 
     /// Returns the kept messages past the cursor `after`. Numbers can have gaps, where a log was damaged.

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use log::warn;
+use parking_lot::Mutex;
 
+use super::delivery::Bell;
+use super::journal::Journal;
 use super::keeper::KeeperConfig;
 use super::limits::REQUIRE_AUTH;
 use super::registration::Registration;
@@ -190,9 +193,15 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
         listen(&config).map_err(|error| Failure::while_doing(format_args!("cannot listen on {wanted}"), error))?;
     let failed = |error| Failure::while_doing("cannot start", error);
     let (log, state, identity) = keeper.open(&mut limits)?;
-    let core = Core::new(state, Instant::now());
-    let streams = Streams::start().map_err(failed)?;
-    let chat = Arc::new(Chat::new(core, log, streams, DigestKey::random()?, identity.salt));
+    let chat = Arc::new(Chat {
+        core: Mutex::new(Core::new(state, Instant::now())),
+        journal: Journal::default(),
+        log,
+        bell: Bell::default(),
+        streams: Streams::start().map_err(failed)?,
+        digests: DigestKey::random()?,
+        salt: identity.salt,
+    });
 
     let mut dispatcher = dispatcher(&chat);
     dispatcher.publish_limits(&config, limits.published());

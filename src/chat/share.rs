@@ -133,12 +133,9 @@ impl Share {
     /// If the engine cannot be used, or servers of the chat live that have agreed on other limits.
     pub(super) fn open(config: ShareConfig, limits: &Limits) -> Result<(Self, State), Failure> {
         let failed = |error: EngineError| Failure::Failed(format!("--share {config}: {error}"));
-        let other = |what: String| Failure::Failed(format!("--share {config}: {what}"));
         let mut engine = follow::connect_patiently(&config).map_err(failed)?;
         let identity = Identity { server_id: random::hex::<16>()?, salt: Salt::random(true)? };
-        let new = Charter::new(identity, limits);
-        let charter = engine.charter(&new.to_bytes()).map_err(failed)?;
-        let charter = Charter::read(&charter).map_err(other)?;
+        let charter = engine.charter(&Charter::new(identity, limits)).map_err(failed)?;
         let charter = match charter.check(limits) {
             Ok(()) => charter,
             // Nobody is left who has agreed on them.

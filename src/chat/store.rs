@@ -278,16 +278,6 @@ mod tests {
         ]
     }
 
-    fn image(state: &State) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        let taken: Result<(), ()> = state.image(|entry| {
-            entries.push(entry);
-            Ok(())
-        });
-        taken.unwrap();
-        entries
-    }
-
     #[test]
     fn after_a_flush_that_failed_nothing_goes_into_that_file_and_a_new_one_has_everything() {
         let directory: PathBuf = std::env::temp_dir().join(format!("chat-rpc-{}-broken", std::process::id()));
@@ -325,7 +315,7 @@ mod tests {
         maintained.join().unwrap();
         drop(store);
         let again = Store::open(&config, Limits::default()).unwrap().1;
-        assert_eq!(image(&again), image(&live.lock()));
+        assert!(again.image().eq(live.lock().image()));
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -21,64 +21,66 @@ impl Drop for Open {
     }
 }
 
-/// The parameters of a request for a stream.
-struct Subscription {
-    name: UserName,
-    room: RoomName,
-    after: Option<Position>,
-}
+/// A refusal as plain HTTP: the status, and a line for a person.
+type HttpRefusal = (u16, String);
 
-impl Subscription {
-    /// Reads a request. Browsers send the header by themselves when they come back, and it is newer than the parameter.
-    fn read(request: &StreamRequest) -> Result<Self, (u16, String)> {
-        let text = |name: &str| {
-            let missing = || (400, format!("the query must have {name}, percent-encoded in UTF-8\n"));
-            request.parameter(name).ok_or_else(missing)
+impl From<Refusal> for HttpRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::NotAuthorised(_) => 403,
+            Refusal::NoSuchUser | Refusal::NoSuchRoom => 404,
+            Refusal::NotInRoom => 409,
+            Refusal::Limit { .. } | Refusal::TooFast { .. } => 429,
+            _ => 503,
         };
-        let name = UserName::parse(&text("username")?).map_err(|error| (404, format!("{error}\n")))?;
-        let room = RoomName::parse(&text("room")?).map_err(|error| (404, format!("{error}\n")))?;
-        let after = request.last_event_id.clone().or_else(|| request.parameter("after"));
-        let read = |text: String| Position::parse(&text).ok_or((400, "a position must be ROOM_ID:ID\n".to_owned()));
-        let after = after.filter(|text| !text.is_empty()).map(read).transpose()?;
-        Ok(Self { name, room, after })
+        (status, refusal.to_string())
     }
 }
 
-/// Returns the status of a refusal.
-fn status(refusal: &Refusal) -> u16 {
-    match refusal {
-        Refusal::NotAuthorised(_) => 403,
-        Refusal::NoSuchUser | Refusal::NoSuchRoom => 404,
-        Refusal::NotInRoom => 409,
-        Refusal::Limit { .. } | Refusal::TooFast { .. } => 429,
-        _ => 503,
-    }
+/// Reads the parameters of a request: the user, the room, and the position to go on from.
+fn read(request: &StreamRequest) -> Result<(UserName, RoomName, Option<Position>), HttpRefusal> {
+    let text = |name: &str| {
+        let missing = || (400, format!("the query must have {name}, percent-encoded in UTF-8"));
+        request.parameter(name).ok_or_else(missing)
+    };
+    let name = UserName::parse(&text("username")?).map_err(|error| (404, error.to_string()))?;
+    let room = RoomName::parse(&text("room")?).map_err(|error| (404, error.to_string()))?;
+    // Browsers send the header by themselves when they come back, and it is newer than the parameter.
+    let after = request.last_event_id.clone().or_else(|| request.parameter("after")).filter(|text| !text.is_empty());
+    let position = |text: String| Position::parse(&text).ok_or((400, "a position must be ROOM_ID:ID".to_owned()));
+    Ok((name, room, after.map(position).transpose()?))
 }
 
 impl Chat {
     /// Opens a stream of events, or refuses it.
     pub(super) fn subscribe(self: &Arc<Self>, caller: &Caller, request: &StreamRequest, opener: Opener) {
-        let Subscription { name, room, after } = match Subscription::read(request) {
-            Ok(wish) => wish,
-            Err((status, text)) => return opener.refuse(status, &text),
-        };
-        if let Err(refusal) = self.catch_up(&room, after.as_ref().map_or(0, |position| position.id)) {
-            return opener.refuse(status(&refusal), &format!("{refusal}\n"));
-        }
-        self.streams.wait_for_room();
         let mut opener = Some(opener);
-        let refused = self.acting(caller, &name, |core, by| {
+        if let Err((status, text)) = self.open_stream(caller, request, &mut opener)
+            && let Some(opener) = opener
+        {
+            opener.refuse(status, &format!("{text}\n"));
+        }
+    }
+
+    /// Opens a stream by `opener`, which is left where the stream is refused.
+    fn open_stream(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: &StreamRequest,
+        opener: &mut Option<Opener>,
+    ) -> Result<(), HttpRefusal> {
+        let (name, room, after) = read(request)?;
+        self.catch_up(&room, after.as_ref().map_or(0, |position| position.id))?;
+        self.streams.wait_for_room();
+        self.acting(caller, &name, |core, by| {
             let (reader, first) = core.open_stream(&name, &room, after.as_ref(), by)?;
             // Under the lock, so that the stream gets all that follows and nothing twice.
             if let Some(opener) = opener.take() {
                 let open = Open { chat: Arc::clone(self), reader };
                 opener.open(&self.streams, reader.room.0, reader.person.0, first, open);
             }
-            Ok::<(), Refusal>(())
-        });
-        if let (Err(refusal), Some(opener)) = (refused, opener) {
-            opener.refuse(status(&refusal), &format!("{refusal}\n"));
-        }
+            Ok(())
+        })
     }
 
     /// Ends all streams, and lets nobody open one any more.

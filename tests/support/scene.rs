@@ -58,13 +58,7 @@ pub fn texts(messages: &[Arc<str>]) -> Vec<String> {
 
 /// Everything that a state has, as the entries of its snapshot.
 pub fn image(state: &State) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let taken: Result<(), ()> = state.image(|entry| {
-        entries.push(entry);
-        Ok(())
-    });
-    taken.unwrap();
-    entries
+    state.image().collect()
 }
 
 impl Scene {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::limits::REQUIRE_AUTH;
 use super::super::{Identity, Limits};
+use super::engine::EngineError;
 use crate::program::Failure;
 
 /// The version of everything that is kept in the engine.
@@ -51,20 +52,24 @@ impl Charter {
         agreed
     }
 
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        // What is in memory can be written to memory.
-        postcard::to_allocvec(&(VERSION, self)).unwrap_or_default()
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, EngineError> {
+        Ok(postcard::to_allocvec(&(VERSION, self))?)
     }
 
+    /// Reads what [`Charter::to_bytes`] has written.
+    ///
     /// # Errors
     /// If it is of another version.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, EngineError> {
+        let refused = |what: String| EngineError::Refused(what);
         match postcard::take_from_bytes::<u32>(bytes) {
             Ok((VERSION, rest)) => {
-                postcard::from_bytes(rest).map_err(|_| "what is kept of the chat there is unreadable".into())
+                postcard::from_bytes(rest).map_err(|_| refused("what is kept of the chat there is unreadable".into()))
             }
-            Ok((version, _)) => Err(format!("the chat there is of another version of this program (form {version})")),
-            Err(_) => Err("what is kept there is no chat of this program".into()),
+            Ok((version, _)) => {
+                Err(refused(format!("the chat there is of another version of this program (form {version})")))
+            }
+            Err(_) => Err(refused("what is kept there is no chat of this program".into())),
         }
     }
 }

@@ -35,6 +35,13 @@ impl fmt::Display for EngineError {
     }
 }
 
+/// Something that cannot be written as bytes.
+impl From<postcard::Error> for EngineError {
+    fn from(error: postcard::Error) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl EngineError {
     fn of(error: &RedisError, is_sent: bool) -> Self {
         let text = crate::sanitize::Sanitized(&error.to_string()).to_string();

@@ -116,9 +116,8 @@ impl Follower<'_> {
         }
         let number = before.map_or(0, |before| before.number).max(own.number) + 1;
         let new = Epoch { number, run };
-        let bytes = snapshot::write(&self.chat.state(), &self.replica.admission, StreamPosition::START);
-        let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
-        if let Some(first) = engine.begin((before, new), &share.charter.to_bytes(), &bytes)? {
+        let bytes = snapshot::write(&self.chat.state(), &self.replica.admission, StreamPosition::START)?;
+        if let Some(first) = engine.begin((before, new), &share.charter, &bytes)? {
             warn!("the shared log had lost entries; it goes on from this server's state as epoch {number}");
             share.meter.epochs.add(1);
             (self.replica.epoch, self.replica.cursor, self.replica.last) = (new, first, None);

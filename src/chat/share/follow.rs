@@ -10,7 +10,6 @@ use super::super::delivery::reply;
 use super::super::entry::PersonId;
 use super::super::streams::end;
 use super::super::{Chat, State};
-use super::charter::Charter;
 use super::config::ShareConfig;
 use super::engine::{Engine, EngineError};
 use super::replica::Replica;
@@ -178,8 +177,7 @@ impl Follower<'_> {
     /// Takes the state that is kept beside the stream.
     fn reload(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
         let share = self.share;
-        let charter = engine.charter(&share.charter.to_bytes())?;
-        let charter = Charter::read(&charter).map_err(EngineError::Refused)?;
+        let charter = engine.charter(&share.charter)?;
         if charter != share.charter {
             error!("the chat at {} is another one now; restart this server", share.config);
             return Err(EngineError::Refused("the chat there is another one now".into()));
@@ -204,7 +202,7 @@ impl Follower<'_> {
         let now = engine.time_at(Instant::now());
         // Twice as long as needed, so that others may miss one.
         let report = PresenceReport::new(now, self.chat.heard(self.beat * 3));
-        let bytes = postcard::to_allocvec(&report).map_err(|error| EngineError::Refused(error.to_string()))?;
+        let bytes = postcard::to_allocvec(&report)?;
         engine.report(share.origin, &bytes)?;
         let reports = report::all(engine)?;
         for (_, report) in reports.iter().filter(|(server, _)| *server != share.origin) {
@@ -231,7 +229,7 @@ impl Follower<'_> {
         let write = move || {
             let written = snapshot::write(&state, &admission, cursor);
             drop(state);
-            let outcome = written.map_err(|error| EngineError::Refused(error.to_string())).and_then(|bytes| {
+            let outcome = written.and_then(|bytes| {
                 let mut engine = Engine::connect(&share.config, SNAPSHOT_TIMEOUT)?;
                 let is_kept = engine.compact(epoch, &bytes, cursor)?;
                 engine.release("lock", share.origin)?;

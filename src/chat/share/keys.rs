@@ -11,6 +11,7 @@
 //! chat-rpc:CHAT:claims:N   how far each server has read, where they have to agree on how epoch N goes on; expires
 //! ```
 
+use super::charter::Charter;
 use super::engine::{Engine, EngineError, cmd};
 use super::epoch::{Claim, Epoch};
 use super::position::StreamPosition;
@@ -56,10 +57,11 @@ impl Engine {
     }
 
     /// Returns the charter; keeps `new` where there is none.
-    pub(super) fn charter(&mut self, new: &[u8]) -> Result<Vec<u8>, EngineError> {
+    pub(super) fn charter(&mut self, new: &Charter) -> Result<Charter, EngineError> {
         let key = self.key("charter");
-        let _: bool = self.call(cmd("SETNX").arg(&key).arg(new))?;
-        self.call(cmd("GET").arg(&key))
+        let _: bool = self.call(cmd("SETNX").arg(&key).arg(new.to_bytes()?))?;
+        let kept: Vec<u8> = self.call(cmd("GET").arg(&key))?;
+        Charter::read(&kept)
     }
 
     pub(super) fn epoch(&mut self) -> Result<Option<Epoch>, EngineError> {
@@ -76,14 +78,14 @@ impl Engine {
     pub(super) fn begin(
         &mut self,
         (before, new): (Option<Epoch>, Epoch),
-        charter: &[u8],
+        charter: &Charter,
         snapshot: &[u8],
     ) -> Result<Option<StreamPosition>, EngineError> {
         let mut eval = cmd("EVAL");
         eval.arg(BEGIN).arg(5).arg(self.key("epoch")).arg(self.key("charter")).arg(self.key("snapshot"));
         eval.arg(self.stream(before.unwrap_or_default())).arg(self.stream(new));
         eval.arg(before.map_or_else(String::new, |epoch| epoch.to_string())).arg(new.to_string());
-        let first: Option<String> = self.call(eval.arg(charter).arg(snapshot))?;
+        let first: Option<String> = self.call(eval.arg(charter.to_bytes()?).arg(snapshot))?;
         Ok(first.and_then(|first| StreamPosition::parse(&first)))
     }
 

@@ -2,9 +2,9 @@
 
 use log::warn;
 
-use super::super::State;
 use super::super::entry::Entry;
 use super::super::journal::Outcome;
+use super::super::{FORM, State};
 use super::batch::{Admission, Verdict};
 use super::charter::Charter;
 use super::engine::{Engine, EngineError, Record};
@@ -24,18 +24,16 @@ pub(super) struct Replica {
 impl Replica {
     /// Reads the snapshot and what has come since. Begins the chat where there is none.
     pub(super) fn load(engine: &mut Engine, charter: &Charter, limits: &Limits) -> Result<(Self, State), EngineError> {
-        let refused = |what: String| EngineError::Refused(what);
         if engine.epoch()?.is_none() {
-            let empty = State::new(limits.clone(), super::super::FORM);
-            let empty = snapshot::write(&empty, &Admission::default(), StreamPosition::START);
-            let empty = empty.map_err(|error| refused(error.to_string()))?;
+            let empty = State::new(limits.clone(), FORM);
+            let empty = snapshot::write(&empty, &Admission::default(), StreamPosition::START)?;
             let first = Epoch { number: 1, run: engine.run() };
-            engine.begin((None, first), &charter.to_bytes(), &empty)?;
+            engine.begin((None, first), charter, &empty)?;
         }
-        let none = || refused("the snapshot there is gone".into());
+        let none = || EngineError::Refused("the snapshot there is gone".into());
         let epoch = engine.epoch()?.ok_or_else(none)?;
         let bytes = engine.snapshot()?.ok_or_else(none)?;
-        let (mut state, admission, cursor) = snapshot::read(&bytes, limits).map_err(refused)?;
+        let (mut state, admission, cursor) = snapshot::read(&bytes, limits)?;
         drop(bytes);
         let mut replica = Self { epoch, cursor, last: None, admission };
         loop {
@@ -52,17 +50,12 @@ impl Replica {
     /// Begins an epoch with other limits, from the state that there is.
     pub(super) fn rebuild(engine: &mut Engine, before: &Charter, limits: &Limits) -> Result<Charter, EngineError> {
         let (replica, old) = Self::load(engine, before, &before.agreed_limits(limits))?;
-        let (mut state, mut refused) = (State::new(limits.clone(), super::super::FORM), 0);
-        let taken: Result<(), EngineError> = old.image(|entry| {
-            refused += u64::from(state.apply(entry).is_err());
-            Ok(())
-        });
-        taken?;
+        let mut state = State::new(limits.clone(), FORM);
+        let refused = old.image().filter_map(|entry| state.apply(entry).err()).count();
         let after = Charter::new(before.identity.clone(), limits);
-        let bytes = snapshot::write(&state, &replica.admission, StreamPosition::START);
-        let bytes = bytes.map_err(|error| EngineError::Refused(error.to_string()))?;
+        let bytes = snapshot::write(&state, &replica.admission, StreamPosition::START)?;
         let new = Epoch { number: replica.epoch.number + 1, run: engine.run() };
-        if engine.begin((Some(replica.epoch), new), &after.to_bytes(), &bytes)?.is_some() {
+        if engine.begin((Some(replica.epoch), new), &after, &bytes)?.is_some() {
             warn!("no other server lives: the chat has the limits of this one now; {refused} parts of it did not fit");
             return Ok(after);
         }

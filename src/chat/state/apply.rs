@@ -133,9 +133,9 @@ impl State {
             key: key.as_ref(),
         };
         let wire = (self.form.write)(&envelope, &content);
-        let before = room.bytes();
+        let before = room.history_bytes;
         room.keep(StoredMessage { id, stamp, time, origin, recipient, wire }, &self.limits);
-        self.history_bytes = self.history_bytes + room.bytes() - before;
+        self.history_bytes = self.history_bytes + room.history_bytes - before;
         self.free_memory();
     }
 
@@ -147,15 +147,15 @@ impl State {
             return;
         }
         let enough = limit - limit / 16;
-        let mut largest: BinaryHeap<_> = self.rooms.values().map(|room| (room.bytes(), room.id)).collect();
+        let mut largest: BinaryHeap<_> = self.rooms.values().map(|room| (room.history_bytes, room.id)).collect();
         while self.history_bytes > enough {
             let Some((_, id)) = largest.pop() else { return };
             let Some(room) = self.rooms.get_mut(&id) else { continue };
             let next = largest.peek().map_or(0, |(bytes, _)| *bytes);
-            while self.history_bytes > enough && room.bytes() > 0 && room.bytes() >= next {
+            while self.history_bytes > enough && room.history_bytes > 0 && room.history_bytes >= next {
                 self.history_bytes -= room.drop_oldest(&self.limits);
             }
-            largest.push((room.bytes(), id));
+            largest.push((room.history_bytes, id));
         }
     }
 
@@ -180,7 +180,7 @@ impl State {
         let Some(room) = self.rooms.remove(&id) else { return };
         self.room_names.remove(room.name.key());
         self.removed_rooms -= 1;
-        self.history_bytes -= room.bytes();
+        self.history_bytes -= room.history_bytes;
     }
 
     /// Applies a part of a snapshot.

@@ -173,10 +173,12 @@ impl NewFile {
         for _ in 0..2 {
             record::write(&mut bytes, 0, &head);
         }
-        state.image(|entry| {
+        for entry in state.image() {
             Payload::new(&entry)?.write(&mut bytes, &mut new.position);
-            if bytes.len() >= PIECE { new.flush(&mut bytes) } else { Ok(()) }
-        })?;
+            if bytes.len() >= PIECE {
+                new.flush(&mut bytes)?;
+            }
+        }
         new.flush(&mut bytes)?;
         new.file.sync_data()?;
         Ok(new)
