@@ -172,8 +172,9 @@ impl Shared {
             if self.is_draining.load(Ordering::SeqCst) {
                 return;
             }
-            let is_short = self.open() + OTHER_DESCRIPTORS >= self.limits.descriptors;
-            if is_short && !self.make_room() {
+            // The one that was accepted last may be one too many. None goes before there is one.
+            let is_over = self.open() + OTHER_DESCRIPTORS > self.limits.descriptors;
+            if is_over && !self.make_room() {
                 own.paused_until = Some(Instant::now() + PAUSE);
                 return;
             }
@@ -188,10 +189,6 @@ impl Shared {
                     }
                     // Any other concerns that one connection, which is gone already.
                 }
-            }
-            if is_short {
-                // It is not known whether there is another descriptor.
-                return;
             }
         }
     }

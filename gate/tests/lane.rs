@@ -5,6 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gate::{Exchange, Gate, GateLimits};
@@ -14,6 +15,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gate, the listener of the HTTP server, and the address of the gate's own.
 fn gate() -> (Gate, UnixListener, String) {
+    gate_with(2000)
+}
+
+fn gate_with(descriptors: usize) -> (Gate, UnixListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listen(&listener, Backlog::new(1000).unwrap()).unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -21,7 +26,7 @@ fn gate() -> (Gate, UnixListener, String) {
         body_bytes: 1000,
         connections: 1000,
         connections_per_address: 0,
-        descriptors: 2000,
+        descriptors,
         idle: TIMEOUT,
         trusted: Vec::new(),
     };
@@ -84,6 +89,17 @@ fn newcomers_are_accepted_before_the_first_of_them_is_served() {
     let peers: Vec<_> = (0..300).map(|_| ask(&address, "GET / HTTP/1.1\r\n\r\n")).collect();
     head(&mut lane(&lanes));
     assert_eq!(gate.connections(), peers.len());
+}
+
+#[test]
+fn where_descriptors_are_few_one_goes_for_each_newcomer() {
+    // 10, beside those for everything else in the process.
+    let (gate, lanes, address) = gate_with(42);
+    let _silent: Vec<_> = (0..14).map(|_| ask(&address, "")).collect();
+    let _peer = ask(&address, "GET / HTTP/1.1\r\n\r\n");
+    head(&mut lane(&lanes));
+    assert_eq!(gate.connections(), 10);
+    assert_eq!(gate.counters().evicted.load(Ordering::Relaxed), 5);
 }
 
 #[test]
