@@ -51,42 +51,30 @@ mod absent {
     use super::Found;
     use crate::program::Failure;
 
-    /// There is none.
-    #[derive(Debug)]
-    pub enum Announcer {}
+    pub(crate) enum Announcer {}
 
     impl Announcer {
-        /// Announces nothing.
-        ///
-        /// # Errors
-        /// Never.
-        pub fn start(_: SocketAddr) -> Result<Option<Self>, Failure> {
+        pub(crate) fn start(_: SocketAddr) -> Result<Option<Self>, Failure> {
             Ok(None)
         }
 
-        /// Stops nothing.
-        pub fn stop(self) {
+        pub(crate) fn stop(self) {
             match self {}
         }
     }
 
-    /// It finds nothing.
-    #[derive(Debug)]
-    pub struct Browser;
+    pub(crate) struct Browser;
 
     impl Browser {
-        /// Listens to nothing.
-        #[must_use]
-        pub fn open() -> Self {
+        pub(crate) fn open() -> Self {
             Self
         }
 
-        /// Returns nothing, at once.
-        pub fn look(&mut self, _: Duration, _: bool) -> Vec<Found> {
+        pub(crate) fn look(&mut self, _: Duration, _: bool) -> Vec<Found> {
             Vec::new()
         }
     }
 }
 
 #[cfg(not(feature = "discovery"))]
-pub use absent::{Announcer, Browser};
+pub(crate) use absent::{Announcer, Browser};

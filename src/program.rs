@@ -172,7 +172,7 @@ pub fn log_panics() {
         let mut lines = String::new();
         for frame in trace.frames() {
             let _ = write!(lines, "\n  at {:p}", frame.ip());
-            // What writes a name is 15 KB.
+            // The code that writes a name is 15 KB.
             if cfg!(debug_assertions)
                 && let Some(name) = frame.symbols().first().and_then(|symbol| symbol.name())
             {

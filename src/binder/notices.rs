@@ -55,7 +55,7 @@ impl Notices {
         if self.said.len() < MAX_NOTICES && self.lost > 0 {
             due.push(format!("{} further changes are not shown", std::mem::take(&mut self.lost)));
         }
-        // These hold back the next ones in turn.
+        // These notices hold back the next ones in turn.
         for thing in again {
             self.said.insert(thing, Notice { until: now + QUIET, further: 0, latest: String::new() });
         }

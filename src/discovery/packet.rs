@@ -15,7 +15,7 @@ const SERVICE: &str = "_chat-rpc._tcp.local";
 const ALL_SERVICES: &str = "_services._dns-sd._udp.local";
 /// The lifetime of the records with others, in seconds. A binder that crashed is forgotten after this.
 pub(super) const LIFETIME: u32 = 120;
-/// The same for programs that take no part in multicast DNS (RFC 6762, section 6.7).
+/// The lifetime of the records with programs that take no part in multicast DNS (RFC 6762, section 6.7).
 const LEGACY_LIFETIME: u32 = 10;
 /// The most questions and records of a packet that is read. simple-dns sets memory apart for as many as a packet claims to
 /// have, before it reads one.

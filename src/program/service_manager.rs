@@ -13,7 +13,7 @@ use log::{debug, warn};
 
 use super::Failure;
 
-/// The program answers now.
+/// The program serves now.
 pub(super) const READY: &str = "READY=1";
 /// The program is about to end.
 pub(super) const STOPPING: &str = "STOPPING=1";
@@ -32,13 +32,13 @@ pub(super) fn notify(state: &str) {
     }
 }
 
-/// Tells the service manager that the program serves, as often as `$WATCHDOG_USEC` wants it: each time after a request to
-/// `address` was answered. If that is not so any more, the manager starts it anew.
+/// Tells the service manager that the program serves, as often as `$WATCHDOG_USEC` wants it, each time after a reply from
+/// `address`. Without that the manager starts the program anew.
 pub(super) fn keep_watch(address: std::net::SocketAddr) {
     let micros = std::env::var("WATCHDOG_USEC").ok().and_then(|micros| micros.parse().ok());
     let meant_for_other = std::env::var("WATCHDOG_PID").is_ok_and(|id| id != std::process::id().to_string());
     let Some(micros) = micros.filter(|&micros| micros > 0 && !meant_for_other) else { return };
-    // Twice in its time, so that one answer may be late.
+    // Twice in that time, so that one reply may be late.
     let pause = Duration::from_micros(micros) / 2;
     let watch = move || {
         loop {

@@ -38,14 +38,14 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
 pub(crate) fn keep_running(name: &str, run: impl Fn() + Send + 'static) -> io::Result<JoinHandle<()>> {
     spawn(name, move || {
         while catch_unwind(AssertUnwindSafe(&run)).is_err() {
-            // What panics at once must not take all of the processor.
+            // A thread that panics at once must not take all of the processor.
             std::thread::sleep(Duration::from_millis(10));
         }
     })
 }
 
 /// Sets the stack of every thread, if [`THREAD_STACK`] is given. The HTTP library's threads can be told only by the
-/// environment, which a process may not change for itself: this one is replaced by itself in another environment, and keeps
+/// environment, which a process may not change for itself. So this one is replaced by itself in another environment, and keeps
 /// its id and its descriptors.
 ///
 /// # Errors
@@ -65,7 +65,8 @@ pub(super) fn set_stack(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Replaces this process by the same program with the same arguments, where `variable` has this `value`. Returns only if that fails.
+/// Replaces this process by the same program with the same arguments, where `variable` has this `value`. Returns only if that
+/// fails.
 fn start_anew(variable: &str, value: &str) -> io::Error {
     let environment = std::env::vars_os().filter(|(name, _)| name != variable);
     let environment = environment.chain([(variable.into(), value.into())]).map(|(mut text, value)| {

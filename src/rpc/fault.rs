@@ -5,7 +5,7 @@ use std::fmt;
 /// A fault: a code for programs, a message for people. It means that the call changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// One of the constants of this type, or whatever a foreign server chose.
+    /// One of the constants of this type, or another one that a foreign server chose.
     pub code: i32,
     /// The error, and where it helps the right way.
     pub message: String,

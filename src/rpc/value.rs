@@ -54,14 +54,6 @@ impl Value {
         }
     }
 
-    /// Returns the truth value, if this is a boolean.
-    pub fn as_bool(&self) -> Option<bool> {
-        match self {
-            Value::Boolean(truth) => Some(*truth),
-            _ => None,
-        }
-    }
-
     /// Returns the items, if this is an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         match self {

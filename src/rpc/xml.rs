@@ -151,8 +151,8 @@ struct Guarded<'d> {
 }
 
 impl<'d> Guarded<'d> {
-    /// Some peers write `<ex:nil/>` without saying what `ex` is, so it is said for them on the root element. Where the peer did
-    /// bind it, xml-rs stays with this first binding.
+    /// Binds `ex` on the root element, because some peers write `<ex:nil/>` without a binding. If the peer did bind it, xml-rs
+    /// stays with this first binding.
     const BINDING: &'static [u8] = b" xmlns:ex=\"http://ws.apache.org/xmlrpc/namespaces/extensions\"";
     const ROOTS: [&'static [u8]; 2] = [b"<methodCall", b"<methodResponse"];
     /// The beginning of a document type declaration in all encodings but UTF-16, and in UTF-16.

@@ -82,34 +82,31 @@ impl Timed {
         self.stream.socket().set_nodelay(true)?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            self.set_timeouts()?;
-            match self.stream.write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) => unless_transient(error)?,
-            }
+            let written = self.in_time(|stream| stream.write(rest))?;
+            rest = &rest[written..];
         }
         // TLS may still have some of it.
+        self.in_time(|stream| stream.flush())
+    }
+
+    /// Does one `step`, before the deadline. Both times are set, because with TLS reading can write and writing can read.
+    fn in_time<T>(&mut self, mut step: impl FnMut(&mut dyn TcpBased) -> io::Result<T>) -> io::Result<T> {
         loop {
-            self.set_timeouts()?;
-            match self.stream.flush() {
-                Ok(()) => return Ok(()),
+            let left = left(self.deadline);
+            if left.is_zero() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("not within {:?}", self.time)));
+            }
+            self.stream.socket().set_write_timeout(Some(left))?;
+            self.stream.socket().set_read_timeout(Some(left))?;
+            match step(&mut *self.stream) {
+                Ok(done) => return Ok(done),
                 Err(error) => unless_transient(error)?,
             }
         }
-    }
-
-    /// Sets both, because with TLS reading can write and writing can read.
-    fn set_timeouts(&self) -> io::Result<()> {
-        let left = left(self.deadline);
-        if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("not within {:?}", self.time)));
-        }
-        self.stream.socket().set_write_timeout(Some(left))?;
-        self.stream.socket().set_read_timeout(Some(left))
     }
 }
 
-/// Fails with `error` unless the call can be made again: [`Timed::set_timeouts`] notices an expired deadline.
+/// Fails with `error` unless the step can be made again, if the deadline allows it.
 pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
@@ -119,13 +116,7 @@ pub(super) fn unless_transient(error: io::Error) -> io::Result<()> {
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.set_timeouts()?;
-            match self.stream.read(buffer) {
-                Ok(count) => return Ok(count),
-                Err(error) => unless_transient(error)?,
-            }
-        }
+        self.in_time(|stream| stream.read(buffer))
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) struct HttpRequest<'a> {
 }
 
 impl HttpRequest<'_> {
-    /// Sends the request, and reads the head of the reply. Both and the body take at most `time` together. Returns the body, which
-    /// [`Timed::allow`] gives more time, and its content type.
+    /// Sends the request, and reads the head of the reply. Both and the body take at most `time` together. Returns the body, for
+    /// which [`Timed::allow`] can give more time, and its content type.
     pub(super) fn send(&self, time: Duration) -> Result<(Body<BufReader<Timed>>, Option<String>), CallError> {
         let deadline = Instant::now() + time;
         let Self { server, line, headers, body } = self;
@@ -122,28 +122,19 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<ReplyHead> {
     let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else {
         return Err(malformed("it is not HTTP"));
     };
-    let mut head = ReplyHead { status, end: BodyEnd::UntilClosed, content_type: None, retry_after: None };
-    for header in &*response.headers {
-        let value = header.value.trim_ascii();
-        let text = std::str::from_utf8(value).ok();
-        if header.name.eq_ignore_ascii_case("Transfer-Encoding") {
-            if !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(malformed("it has a transfer encoding other than chunked"));
-            }
-            head.end = BodyEnd::Chunked;
-        } else if header.name.eq_ignore_ascii_case("Content-Length") {
-            let size =
-                text.and_then(|text| text.parse().ok()).ok_or_else(|| malformed("its length is not a number"))?;
-            if !matches!(head.end, BodyEnd::Chunked) {
-                head.end = BodyEnd::Sized(size);
-            }
-        } else if header.name.eq_ignore_ascii_case("Content-Type") {
-            head.content_type = text.map(str::to_owned);
-        } else if header.name.eq_ignore_ascii_case("Retry-After") {
-            head.retry_after = text.and_then(|text| text.parse().ok());
+    let header = |name: &str| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let text = |name| header(name).and_then(|header| std::str::from_utf8(header.value.trim_ascii()).ok());
+    let end = match (header("Transfer-Encoding"), header("Content-Length")) {
+        (Some(coding), _) if coding.value.trim_ascii().eq_ignore_ascii_case(b"chunked") => BodyEnd::Chunked,
+        (Some(_), _) => return Err(malformed("it has a transfer encoding other than chunked")),
+        (None, Some(_)) => {
+            let size = text("Content-Length").and_then(|text| text.parse().ok());
+            BodyEnd::Sized(size.ok_or_else(|| malformed("its length is not a number"))?)
         }
-    }
-    Ok(head)
+        (None, None) => BodyEnd::UntilClosed,
+    };
+    let content_type = text("Content-Type").map(str::to_owned);
+    Ok(ReplyHead { status, end, content_type, retry_after: text("Retry-After").and_then(|text| text.parse().ok()) })
 }
 
 /// The body of a reply. An end that comes too soon is an error.
@@ -192,7 +183,7 @@ impl<R: BufRead> Body<R> {
         };
         self.left = size;
         if size == 0 {
-            // What may follow the last chunk says nothing that matters here.
+            // Trailers may follow, of which none matters here.
             self.end = BodyEnd::Sized(0);
         }
         Ok(())

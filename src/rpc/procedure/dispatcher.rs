@@ -44,7 +44,7 @@ impl Deferred {
     fn fail(&mut self, fault: &Fault) {
         if let Some(responder) = self.responder.take() {
             self.counts.faults.fetch_add(1, Ordering::Relaxed);
-            responder.xml(write::fault_document(fault).as_bytes());
+            reply_with(fault, responder);
         }
     }
 }
@@ -53,6 +53,10 @@ impl Drop for Deferred {
     fn drop(&mut self) {
         self.fail(&internal_error());
     }
+}
+
+fn reply_with(fault: &Fault, responder: Responder) {
+    responder.xml(write::fault_document(fault).as_bytes());
 }
 
 fn internal_error() -> Fault {
@@ -93,7 +97,6 @@ pub struct Dispatcher {
     pub(super) published: Vec<(String, i64)>,
     /// Its `server_id`.
     pub(super) server_id: Option<String>,
-    limits: DocumentLimits,
     on_pipelined: Box<dyn Fn(ConnectionId) + Send + Sync>,
     on_events: Option<Box<OnEvents>>,
     extra_metrics: Box<dyn Fn(&mut Metrics) + Send + Sync>,
@@ -105,11 +108,6 @@ impl Default for Dispatcher {
     }
 }
 
-impl std::fmt::Debug for Dispatcher {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Dispatcher").field("procedures", &self.procedures.len()).finish_non_exhaustive()
-    }
-}
 impl Dispatcher {
     /// Returns a dispatcher of the `system.*` procedures.
     #[must_use]
@@ -118,7 +116,6 @@ impl Dispatcher {
             procedures: Vec::new(),
             published: Vec::new(),
             server_id: None,
-            limits: DocumentLimits::default(),
             on_pipelined: Box::new(|_| {}),
             on_events: None,
             extra_metrics: Box::new(|_| {}),
@@ -161,13 +158,14 @@ impl Dispatcher {
 
     /// Publishes limits as the capability `limits`: `own`, and those that every server has.
     pub fn publish_limits(&mut self, config: &HttpConfig, own: Vec<(String, i64)>) {
+        let document = DocumentLimits::default();
         let common = [
             ("max_body_bytes", config.max_body_bytes),
             ("max_connections", config.max_connections),
             ("connections_per_address", config.connections_per_address),
             ("connection_idle", usize::try_from(config.connection_idle.as_secs()).unwrap_or(usize::MAX)),
-            ("max_nesting", self.limits.depth),
-            ("max_elements", self.limits.elements),
+            ("max_nesting", document.depth),
+            ("max_elements", document.elements),
             ("max_multicall_calls", MAX_MULTICALL),
             ("max_multicall_bytes", MAX_MULTICALL_BYTES),
         ];
@@ -248,33 +246,31 @@ impl Dispatcher {
 impl Dispatcher {
     /// Replies to the call in `body`, now or later and from any thread.
     pub(crate) fn call_document(&self, caller: Caller, body: &[u8], responder: Responder) {
-        let call = match read_call(body, &self.limits) {
-            Ok(call) => call,
-            Err(error) => return drop(responder.xml(write::fault_document(&error.to_fault()).as_bytes())),
-        };
-        let procedure = match self.find(&call.method) {
-            Ok(procedure) => procedure,
-            Err(fault) => return drop(responder.xml(write::fault_document(&fault).as_bytes())),
+        let call = read_call(body, &DocumentLimits::default()).map_err(|error| error.to_fault());
+        let found = call.and_then(|call| Ok((self.find(&call.method)?, call.params)));
+        let (procedure, params) = match found {
+            Ok(found) => found,
+            Err(fault) => return reply_with(&fault, responder),
         };
         match &procedure.run {
             BoundHandler::Now(run) => {
                 let mut document = String::with_capacity(256);
                 write::response_start(&mut document);
-                match self.run_now(run, &procedure.counts, &caller, call.params, &mut document) {
+                match self.run_now(run, &procedure.counts, &caller, params, &mut document) {
                     Ok(()) => {
                         write::response_end(&mut document);
                         responder.xml(document.as_bytes());
                     }
                     #[cfg(feature = "share")]
                     Err(fault) if fault.code == Fault::UNKNOWN => responder.unknown(&fault.message),
-                    Err(fault) => drop(responder.xml(write::fault_document(&fault).as_bytes())),
+                    Err(fault) => reply_with(&fault, responder),
                 }
             }
             BoundHandler::Later(run) => {
                 procedure.counts.calls.fetch_add(1, Ordering::Relaxed);
                 let deferred = Deferred { responder: Some(responder), counts: Arc::clone(&procedure.counts) };
                 // A panic drops the right to reply, and the reply is fault -32603.
-                let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, call.params, deferred)));
+                let _ = catch_unwind(AssertUnwindSafe(|| run(&caller, params, deferred)));
             }
         }
     }

@@ -20,8 +20,8 @@ use self::reader::Stream;
 use super::reply::{ConnectionId, Responder, Sent};
 use crate::program::keep_running;
 
-/// The head of every stream. The body has no length and no chunks, it ends with the connection: so each event is one write,
-/// and the clients of HTTP/1.0 can read it too.
+/// The head of every stream. The body has no length and no chunks, and ends with the connection. So each event is one
+/// write, and clients of HTTP/1.0 can read it too.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
                     X-Accel-Buffering: no\r\nConnection: close\r\n\r\n";
 
@@ -161,7 +161,7 @@ struct Mailbox {
     inbox: Mutex<Inbox>,
     /// Wakes the thread that writes.
     condvar: Condvar,
-    /// Wakes those who wait for room to open a stream.
+    /// Wakes the callers of [`Streams::wait_for_room`].
     has_room: Condvar,
 }
 
@@ -173,7 +173,7 @@ pub struct Streams {
 
 impl std::fmt::Debug for Streams {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Streams").finish_non_exhaustive()
+        formatter.write_str("Streams")
     }
 }
 

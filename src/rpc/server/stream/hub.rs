@@ -2,9 +2,9 @@
 //!
 //! A reader who does not read holds up nobody: writes never block, and a stream whose connection takes no more is stuck. Its
 //! feed keeps the events that it has not got, up to [`MAX_KEPT`] bytes for all streams together; the stream that has been
-//! stuck longest is ended to make room. Nothing is kept where nobody is stuck.
+//! stuck longest is ended to make room. Nothing is kept while no stream of a feed is stuck.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,18 +21,16 @@ const MAX_KEPT: usize = 4 << 20;
 struct Feed<W> {
     log: EventLog,
     streams: Vec<Stream<W>>,
-    /// If there are entries that have not been written yet.
-    is_due: bool,
 }
 
 /// All feeds that have streams.
 pub(super) struct Hub<W> {
     feeds: HashMap<u64, Feed<W>>,
     next_keep_alive: Instant,
-    /// When the first of the streams that are stuck is tried again.
+    /// The time of the next attempt to write to a stream that is stuck.
     retry_at: Option<Instant>,
     /// The feeds that have something to write.
-    due: Vec<u64>,
+    due: BTreeSet<u64>,
     /// The last event of every stream, once there is one.
     farewell: Option<Arc<[u8]>>,
 }
@@ -43,7 +41,7 @@ impl<W: Write> Hub<W> {
             feeds: HashMap::new(),
             next_keep_alive: now + KEEP_ALIVE,
             retry_at: None,
-            due: Vec::new(),
+            due: BTreeSet::new(),
             farewell: None,
         }
     }
@@ -61,13 +59,13 @@ impl<W: Write> Hub<W> {
         if let Some(event) = &self.farewell {
             feed.log.push(LoggedEvent { event: Arc::clone(event), to: Audience::All, is_last: true });
         }
-        self.due.extend(feed.becomes_due().then_some(id));
+        self.due.insert(id);
     }
 
     pub(super) fn publish(&mut self, id: u64, entry: LoggedEvent) {
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.log.push(entry);
-            self.due.extend(feed.becomes_due().then_some(id));
+            self.due.insert(id);
         }
     }
 
@@ -76,7 +74,7 @@ impl<W: Write> Hub<W> {
         self.farewell = Some(Arc::clone(event));
         for (id, feed) in &mut self.feeds {
             feed.log.push(LoggedEvent { event: Arc::clone(event), to: Audience::All, is_last: true });
-            self.due.extend(feed.becomes_due().then_some(*id));
+            self.due.insert(*id);
         }
     }
 
@@ -139,8 +137,7 @@ impl<W: Write> Hub<W> {
 
     /// Ends streams that have been stuck longest until no more is kept than may be.
     fn shrink(&mut self) {
-        let mut kept: usize = self.feeds.values().map(Feed::kept).sum();
-        while kept > MAX_KEPT {
+        while self.feeds.values().map(Feed::kept).sum::<usize>() > MAX_KEPT {
             let since = |stream: &Stream<W>| stream.stuck.as_ref().map(|stuck| stuck.since);
             let longest = self.feeds.values().flat_map(|feed| feed.streams.iter().filter_map(since)).min();
             let Some(longest) = longest else { return };
@@ -152,32 +149,22 @@ impl<W: Write> Hub<W> {
                 }
                 !feed.streams.is_empty()
             });
-            kept = self.feeds.values().map(Feed::kept).sum();
         }
     }
 }
 
 impl<W: Write> Feed<W> {
     fn new() -> Self {
-        Self { log: EventLog::default(), streams: Vec::new(), is_due: false }
-    }
-
-    /// Notes that there is something to write. Returns whether that is news.
-    fn becomes_due(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_due, true)
+        Self { log: EventLog::default(), streams: Vec::new() }
     }
 
     /// Writes to all streams that are not stuck, and to those whose pause is over. Returns whether one is stuck.
     fn deliver(&mut self, now: Instant, is_ending: bool) -> bool {
-        let Self { log, streams, is_due } = self;
-        let is_due = std::mem::take(is_due);
+        let Self { log, streams } = self;
         let mut joined = None;
         let mut is_stuck = false;
         streams.retain_mut(|stream| {
-            let is_tried = match &stream.stuck {
-                Some(stuck) => stuck.retry_at <= now || is_ending,
-                None => is_due,
-            };
+            let is_tried = is_ending || stream.stuck.as_ref().is_none_or(|stuck| stuck.retry_at <= now);
             if is_tried && stream.advance(log, &mut joined, now) == Standing::Ended
                 || stream.confirm(now) == Standing::Ended
             {

@@ -25,11 +25,12 @@ pub(super) struct EventLog {
     pub(super) bytes: usize,
 }
 
-/// Several entries in one text, for all readers whom none of them mentions.
+/// The text of the entries from one position to another, for all readers whom none of them mentions.
 pub(super) struct JoinedEvents {
-    position: u64,
     text: Arc<[u8]>,
-    next: u64,
+    from: u64,
+    to: u64,
+    is_last: bool,
 }
 
 impl EventLog {
@@ -67,14 +68,20 @@ impl EventLog {
     /// Returns the text of the entries from `position` on that `reader` may see, up to [`MAX_JOINED`] bytes or the last entry
     /// of the reader; the position after them; and whether that entry is among them.
     pub(super) fn text(&self, position: u64, reader: u64, cache: &mut Option<JoinedEvents>) -> (Arc<[u8]>, u64, bool) {
-        let mut bytes = 0;
-        let mut count = 0;
-        let mut is_last = false;
-        let mut is_mentioned = false;
+        let mentions =
+            |to| self.entries.range(self.index(position)..self.index(to)).any(|entry| entry.to.mentions(reader));
+        if let Some(JoinedEvents { text, from, to, is_last }) = cache
+            && *from == position
+            && !mentions(*to)
+        {
+            return (Arc::clone(text), *to, *is_last);
+        }
+        let (mut to, mut bytes, mut is_last) = (position, 0, false);
+        let mut events = Vec::new();
         for entry in self.entries.range(self.index(position)..) {
-            is_mentioned |= entry.to.mentions(reader);
-            count += 1;
+            to += 1;
             if entry.to.includes(reader) {
+                events.push(&entry.event);
                 bytes += entry.event.len();
                 is_last = entry.is_last;
             }
@@ -82,29 +89,19 @@ impl EventLog {
                 break;
             }
         }
-        let next = position + count;
-        let entries =
-            || self.entries.range(self.index(position)..self.index(next)).filter(|entry| entry.to.includes(reader));
-        if let Some(JoinedEvents { position: at, text, next: end }) = cache
-            && (*at, *end) == (position, next)
-            && !is_mentioned
-        {
-            return (Arc::clone(text), next, is_last);
-        }
-        let mut seen = entries();
-        let text = match (seen.next(), seen.next()) {
-            (None, _) => return (Arc::default(), next, false),
-            (Some(only), None) => Arc::clone(&only.event),
-            (Some(_), Some(_)) => {
+        let text = match events[..] {
+            [] => Arc::default(),
+            [only] => Arc::clone(only),
+            _ => {
                 let mut joined = Vec::with_capacity(bytes);
-                entries().for_each(|entry| joined.extend_from_slice(&entry.event));
-                Arc::from(joined)
+                events.iter().for_each(|event| joined.extend_from_slice(event));
+                joined.into()
             }
         };
-        if !is_mentioned {
-            *cache = Some(JoinedEvents { position, text: Arc::clone(&text), next });
+        if !mentions(to) {
+            *cache = Some(JoinedEvents { text: Arc::clone(&text), from: position, to, is_last });
         }
-        (text, next, is_last)
+        (text, to, is_last)
     }
 
     /// Returns the place of a reader after `sent` bytes of the text from `position` on: the entry of which the next byte is, and

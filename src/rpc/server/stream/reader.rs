@@ -28,11 +28,11 @@ pub(super) struct Stream<W> {
     /// The bytes that were written of `first`, or else of that entry.
     offset: usize,
     pub(super) stuck: Option<Stuck>,
-    /// When the second comment to a reader who may be gone is due.
+    /// The time of the second comment to a reader who may be gone.
     suspect: Option<Instant>,
 }
 
-/// When a stream is tried again whose connection took no more.
+/// A stream whose connection took no more, and the time of the next attempt.
 pub(super) struct Stuck {
     pub(super) since: Instant,
     pause: Duration,
