@@ -208,8 +208,13 @@ impl Conversation<'_> {
             },
             Command::Me if !self.is_in_room() => self.fail(locale.in_no_room),
             Command::Me => self.screen.send(&command::action(one), None),
-            Command::List => outcome = self.rooms(),
-            Command::Users => outcome = self.users(first.as_deref()),
+            Command::List => {
+                outcome = self.session().rooms().map(|rooms| self.list(&rooms, locale.rooms, locale.no_rooms));
+            }
+            Command::Users => {
+                let users = self.session().users(first.as_deref());
+                outcome = users.map(|users| self.list(&users, locale.users, locale.no_users));
+            }
             Command::History => match first.as_deref().map_or(Ok(HISTORY), str::parse) {
                 Ok(count) => outcome = self.history(count),
                 Err(_) => self.fail(locale.not_a_number),
@@ -262,18 +267,9 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn rooms(&mut self) -> Result<(), SessionError> {
-        let rooms = self.session().rooms()?;
-        let text = if rooms.is_empty() { self.locale.no_rooms.into() } else { (self.locale.rooms)(&list(&rooms)) };
+    fn list(&mut self, names: &[String], some: fn(&str) -> String, none: &str) {
+        let text = if names.is_empty() { none.to_owned() } else { some(&list(names)) };
         self.say(&text);
-        Ok(())
-    }
-
-    fn users(&mut self, room: Option<&str>) -> Result<(), SessionError> {
-        let users = self.session().users(room)?;
-        let text = if users.is_empty() { self.locale.no_users.into() } else { (self.locale.users)(&list(&users)) };
-        self.say(&text);
-        Ok(())
     }
 
     fn history(&mut self, count: usize) -> Result<(), SessionError> {

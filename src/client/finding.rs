@@ -11,9 +11,9 @@ use crate::endpoint::Endpoint;
 use crate::program::{Failure, Options};
 use crate::rpc::{CallError, Client, Value};
 
-/// How long the network is asked.
+/// The time in which binders in the network reply.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long a program on a port may take to identify itself.
+/// The time for a program on a port to identify itself.
 const INTRODUCTION: Duration = Duration::from_secs(2);
 
 /// The program that listens on a port.
@@ -72,11 +72,6 @@ pub(super) fn with_chat(binders: &[Found]) -> Vec<Found> {
     })
 }
 
-/// Returns whether a binder replies there.
-pub(super) fn looked_up_at(binder: &Endpoint) -> bool {
-    Occupant::of_binder_port(binder) == Occupant::Expected
-}
-
 /// Returns `options` with a binder: if they do not say where the chat is, the one on this machine, or else one in the network,
 /// which a person at a terminal can choose.
 ///
@@ -88,7 +83,7 @@ pub(super) fn with_binder(options: &Options, locale: &'static Locale) -> Result<
     if given.into_iter().any(|name| options.has(name)) {
         return Ok(options.clone());
     }
-    if looked_up_at(&here) {
+    if Occupant::of_binder_port(&here) == Occupant::Expected {
         return Ok(options.clone().with("binder", here.to_string()));
     }
     let is_terminal = std::io::stdin().is_terminal();

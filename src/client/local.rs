@@ -21,9 +21,9 @@ use crate::random;
 pub(super) const BINDER_PORT: u16 = 5000;
 /// The port of the server.
 pub(super) const SERVER_PORT: u16 = 9000;
-/// How long the server may take to be known at the binder.
+/// The time for the server to be known at the binder.
 const REGISTRATION: Duration = Duration::from_secs(5);
-/// How long an announcement may take from one machine to the others.
+/// The time for an announcement to get from one machine to the others.
 const SIMULTANEOUS: Duration = Duration::from_millis(500);
 /// The number of looks around in vain after which a guest whose host is gone becomes the host. An interruption of the network
 /// must not end in two chats.

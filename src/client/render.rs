@@ -249,31 +249,36 @@ impl Renderer {
             return;
         }
         let is_call = self.is_call(message);
-        let to = message.destination.as_deref();
-        if is_call && to.is_some() {
+        if is_call && message.destination.is_some() {
             self.last_private = Some(message.origin.clone());
         }
         let said_at = message.said_at();
-        let clock = said_at.map(time).unwrap_or_default();
-        let mark = if is_call && to.is_none() { Mark::Mention } else { Mark::None };
-        let is_mine = self.is_me(&message.origin);
-        let said = Said { clock: &clock, mark, origin: &message.origin, to, text: &message.content, is_mine };
         let mut lines = if self.style.json {
             self.object(message, false)
         } else {
             if let Some(said_at) = said_at {
                 self.begin_day(said_at.date(), true);
             }
+            let said = self.said(message, said_at.map(time).unwrap_or_default(), self.mark(message));
             self.lines(&said.line(self.style, self.locale), None)
         };
         lines.is_message = true;
         if logged {
-            lines.log = self.log_of(&said, said_at.unwrap_or_default());
+            lines.log = self.log_of(message, said_at.unwrap_or_default());
         }
         if live && self.style.bell && is_call && !self.style.json {
             lines.text.insert(0, '\x07');
         }
         self.shown.push(lines);
+    }
+
+    fn said<'a>(&self, message: &'a Message, clock: String, mark: Mark) -> Said<'a> {
+        Said { message, clock, mark, is_mine: self.is_me(&message.origin) }
+    }
+
+    /// Returns the mark of a message that was received.
+    fn mark(&self, message: &Message) -> Mark {
+        if message.destination.is_none() && self.is_call(message) { Mark::Mention } else { Mark::None }
     }
 
     fn presence(&mut self, came: &[String], went: &[String], now: NaiveDateTime) {

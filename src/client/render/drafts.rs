@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use super::layout::{Head, ScreenLine};
 use super::names::{name, sanitized};
-use super::said::{Mark, Said};
+use super::said::Mark;
 use super::style::RED;
 use super::{Rendered, Renderer, Topic, time};
 use crate::client::event::{Draft, Message};
@@ -32,7 +32,7 @@ impl Renderer {
         } else {
             return self.own(draft, Mark::Sent, now);
         };
-        self.shown.push(Rendered { log: self.log_of_own(draft, now), ..line });
+        self.shown.push(Rendered { log: self.log_of(&self.as_message(draft, now), now), ..line });
     }
 
     /// Shows that the server refuses a draft.
@@ -50,15 +50,14 @@ impl Renderer {
     /// Shows a line of the user's own, in the place of an earlier one about the same draft.
     fn own(&mut self, draft: &Draft, mark: Mark, now: NaiveDateTime) {
         self.begin_day(now.date(), false);
-        let (clock, to) = (time(now), draft.to.as_deref());
-        let said = Said { clock: &clock, mark, origin: &self.name, to, text: &draft.text, is_mine: true };
-        let line = said.line(self.style, self.locale);
-        let log = if mark == Mark::Sent { self.log_of_own(draft, now) } else { String::new() };
+        let message = self.as_message(draft, now);
+        let line = self.said(&message, time(now), mark).line(self.style, self.locale);
+        let log = if mark == Mark::Sent { self.log_of(&message, now) } else { String::new() };
         let lines = self.lines(&line, Some(Topic::Own(draft.id)));
         self.shown.push(Rendered { log, is_message: true, ..lines });
     }
 
-    /// Returns the message that a confirmed draft has become. Its number is not known.
+    /// Returns the message that a draft becomes. Its number is not known.
     fn as_message(&self, draft: &Draft, now: NaiveDateTime) -> Message {
         Message {
             origin: self.name.clone(),

@@ -7,39 +7,28 @@ use crate::client::event::Message;
 /// Returns the object, with the members that the server sends and the room. `room_id` and `id` together are unique. A
 /// `confirmed` message is the user's own, and has neither of them.
 pub(super) fn message(room: &str, message: &Message, confirmed: bool) -> String {
-    let mut out = String::from("{\"room\":");
-    string(&mut out, room);
-    out.push_str(",\"room_id\":");
-    string_or_null(&mut out, message.room_id.as_deref());
-    let _ = match message.id {
-        Some(id) => write!(out, ",\"id\":{id}"),
-        None => write!(out, ",\"id\":null"),
-    };
-    out.push_str(",\"origin\":");
-    string(&mut out, &message.origin);
-    out.push_str(",\"destination\":");
-    string_or_null(&mut out, message.destination.as_deref());
-    out.push_str(",\"content\":");
-    string(&mut out, &message.content);
-    out.push_str(",\"time\":");
-    string_or_null(&mut out, message.time.as_deref());
-    out.push_str(",\"timestamp\":");
-    string(&mut out, &message.timestamp);
-    out.push_str(if confirmed { ",\"confirmed\":true}\n" } else { "}\n" });
-    out
-}
-
-fn string_or_null(out: &mut String, text: Option<&str>) {
-    match text {
-        Some(text) => string(out, text),
-        None => out.push_str("null"),
+    let optional = |text: Option<&String>| text.map_or_else(|| "null".to_owned(), |text| string(text));
+    let mut members = vec![
+        ("room", string(room)),
+        ("room_id", optional(message.room_id.as_ref())),
+        ("id", message.id.map_or_else(|| "null".to_owned(), |id| id.to_string())),
+        ("origin", string(&message.origin)),
+        ("destination", optional(message.destination.as_ref())),
+        ("content", string(&message.content)),
+        ("time", optional(message.time.as_ref())),
+        ("timestamp", string(&message.timestamp)),
+    ];
+    if confirmed {
+        members.push(("confirmed", "true".to_owned()));
     }
+    let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}\n", members.join(","))
 }
 
-/// Writes a string that is exact for a program and harmless for a terminal: characters beyond ASCII other than letters and
+/// Returns a string that is exact for a program and harmless for a terminal: characters beyond ASCII other than letters and
 /// digits are escaped.
-fn string(out: &mut String, text: &str) {
-    out.push('"');
+fn string(text: &str) -> String {
+    let mut out = String::from('"');
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
@@ -53,6 +42,7 @@ fn string(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+    out
 }
 
 #[cfg(test)]
@@ -68,9 +58,7 @@ mod tests {
             ("\u{202e}\u{9b}\u{7f}", r#""\u202e\u009b\u007f""#),
             ("🚀", r#""\ud83d\ude80""#),
         ] {
-            let mut out = String::new();
-            string(&mut out, text);
-            assert_eq!(out, json);
+            assert_eq!(string(text), json);
         }
     }
 }

@@ -11,23 +11,24 @@ const MAX_LINES: usize = 100;
 /// The indent of further lines without a screen.
 const PLAIN_INDENT: &str = "      ";
 
-/// The beginning of a line, without and with colours.
+/// The beginning of a line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Head {
-    pub(super) plain: String,
-    pub(super) colored: String,
+    /// With its colours.
+    text: String,
+    width: usize,
 }
 
 impl Head {
     /// Returns a head without colours.
     pub(super) fn plain(text: &str) -> Self {
-        Self { plain: text.to_owned(), colored: text.to_owned() }
+        Self { text: text.to_owned(), width: text.width() }
     }
 
     /// Adds `text` in the rendition `sgr`.
     pub(super) fn with(mut self, style: Style, sgr: &str, text: &str) -> Self {
-        self.plain.push_str(text);
-        self.colored.push_str(&style.paint(sgr, text));
+        self.text.push_str(&style.paint(sgr, text));
+        self.width += text.width();
         self
     }
 }
@@ -65,22 +66,22 @@ pub(super) fn layout(style: Style, size: Option<Size>, line: &ScreenLine) -> Lin
     let mut lines = Lines::default();
     let Some(size) = size.filter(|_| !style.plain) else {
         for (index, line) in text.split('\n').enumerate() {
-            let start = if index == 0 { &head.colored } else { PLAIN_INDENT };
+            let start = if index == 0 { &head.text } else { PLAIN_INDENT };
             lines.push(&format!("{start}{}", style.paint(sgr, line)), 1);
         }
         return lines;
     };
     // The last column stays free, because terminals differ in their handling of it.
     let columns = size.columns.saturating_sub(1).max(8);
-    let width = head.plain.width();
+    let width = head.width;
     let indent = width.min(columns / if *is_entry { 2 } else { 4 });
     for (index, paragraph) in text.split('\n').enumerate() {
         let rows = wrap(paragraph, columns, if index == 0 { width } else { indent }, indent);
         for (at, row) in rows.into_iter().enumerate() {
             let text = style.paint(sgr, row.text);
             let (line, width) = match (index + at, row.is_flush) {
-                (0, _) if row.text.is_empty() => (head.colored.trim_end().to_owned(), width),
-                (0, _) => (format!("{}{text}", head.colored), width + row.text.width()),
+                (0, _) if row.text.is_empty() => (head.text.trim_end().to_owned(), width),
+                (0, _) => (format!("{}{text}", head.text), width + row.text.width()),
                 (_, true) => (text, row.text.width()),
                 (_, false) if row.text.is_empty() => (text, 0),
                 (_, false) => (format!("{:indent$}{text}", ""), indent + row.text.width()),

@@ -2,9 +2,8 @@
 
 use chrono::NaiveDateTime;
 
-use super::super::event::Draft;
+use super::super::event::Message;
 use super::layout::layout;
-use super::said::{Mark, Said};
 use super::{Renderer, Style};
 use crate::stamp::Stamp;
 
@@ -14,19 +13,14 @@ impl Renderer {
         if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
     }
 
-    pub(super) fn log_of(&self, said: &Said<'_>, when: NaiveDateTime) -> String {
+    /// Returns a message for the log; empty without a log.
+    pub(super) fn log_of(&self, message: &Message, when: NaiveDateTime) -> String {
         if !self.style.log {
             return String::new();
         }
         let style = Style { plain: true, ..Style::default() };
-        let line = Said { clock: &date_and_time(when), ..said.clone() }.line(style, self.locale);
-        layout(style, None, &line).text
-    }
-
-    pub(super) fn log_of_own(&self, draft: &Draft, now: NaiveDateTime) -> String {
-        let to = draft.to.as_deref();
-        let said = Said { clock: "", mark: Mark::None, origin: &self.name, to, text: &draft.text, is_mine: true };
-        self.log_of(&said, now)
+        let said = self.said(message, date_and_time(when), self.mark(message));
+        layout(style, None, &said.line(style, self.locale)).text
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::layout::{Head, ScreenLine, readable};
 use super::names::name;
-use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style};
+use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style, color};
 use crate::client::command::as_action;
+use crate::client::event::Message;
 use crate::client::locale::Locale;
 
 /// A mark of a message, which is a sign on the screen and words in plain lines.
@@ -20,16 +21,13 @@ pub(super) enum Mark {
     Mention,
 }
 
-/// A message, of the user or another one.
-#[derive(Debug, Clone)]
+/// A message to show.
+#[derive(Debug)]
 pub(super) struct Said<'a> {
-    /// The time of day.
-    pub(super) clock: &'a str,
+    pub(super) message: &'a Message,
+    /// The time of day, perhaps with the date.
+    pub(super) clock: String,
     pub(super) mark: Mark,
-    pub(super) origin: &'a str,
-    /// The only recipient; `None` for the whole room.
-    pub(super) to: Option<&'a str>,
-    pub(super) text: &'a str,
     /// If set, it is the user's own.
     pub(super) is_mine: bool,
 }
@@ -37,10 +35,19 @@ pub(super) struct Said<'a> {
 impl Said<'_> {
     /// Returns the line in a style.
     pub(super) fn line(&self, style: Style, locale: &Locale) -> ScreenLine {
-        if style.plain { self.in_words(locale) } else { self.on_screen(style) }
+        let action = as_action(&self.message.content);
+        let head =
+            if style.plain { self.in_words(locale, action.is_some()) } else { self.on_screen(style, action.is_some()) };
+        let sgr = match (&self.message.destination, self.mark) {
+            _ if style.plain => "",
+            (Some(_), _) => PRIVATE,
+            (None, Mark::Mention) => BOLD,
+            _ => "",
+        };
+        ScreenLine { head, text: readable(action.unwrap_or(&self.message.content)), sgr, is_entry: false }
     }
 
-    fn on_screen(&self, style: Style) -> ScreenLine {
+    fn on_screen(&self, style: Style, is_action: bool) -> Head {
         let (sign, sign_style) = match self.mark {
             Mark::None => (" ", DIM),
             Mark::Sent => ("✓", GREEN),
@@ -48,41 +55,28 @@ impl Said<'_> {
             Mark::Refused => ("✗", RED),
             Mark::Mention => ("!", MENTIONED),
         };
-        let user = |head: Head, user: &str| Head {
-            plain: head.plain + &name(user),
-            colored: head.colored + &style.user(user),
+        let between = |head: Head, before: &str, user: &str, after: &str| {
+            head.with(style, "", before).with(style, color(user), &name(user)).with(style, "", after)
         };
-        let mut head = Head::default().with(style, DIM, self.clock).with(style, sign_style, sign);
-        let action = as_action(self.text);
-        if let Some(to) = self.to {
-            head = user(user(head.with(style, "", "["), self.origin).with(style, "", " → "), to).with(style, "", "] ");
-        } else if action.is_none() {
-            head = user(head.with(style, "", "<"), self.origin).with(style, "", "> ");
+        let Message { origin, destination, .. } = self.message;
+        let mut head = Head::default().with(style, DIM, &self.clock).with(style, sign_style, sign);
+        if let Some(to) = destination {
+            head = between(between(head, "[", origin, " → "), "", to, "] ");
+        } else if !is_action {
+            head = between(head, "<", origin, "> ");
         }
-        if action.is_some() {
-            head = user(head.with(style, "", "* "), self.origin).with(style, "", " ");
-        }
-        let sgr = match (self.to, self.mark) {
-            (Some(_), _) => PRIVATE,
-            (None, Mark::Mention) => BOLD,
-            _ => "",
-        };
-        ScreenLine { head, text: readable(action.unwrap_or(self.text)), sgr, is_entry: false }
+        if is_action { between(head, "* ", origin, " ") } else { head }
     }
 
-    fn in_words(&self, locale: &Locale) -> ScreenLine {
-        let note = match self.to {
+    fn in_words(&self, locale: &Locale, is_action: bool) -> Head {
+        let note = match &self.message.destination {
             Some(to) if self.is_mine => (locale.private_to)(&name(to)),
             Some(_) => locale.private.to_owned(),
             None if self.mark == Mark::Mention => locale.mentions_you.to_owned(),
             None => String::new(),
         };
         let note = if note.is_empty() { note } else { format!(" ({note})") };
-        let (origin, action) = (name(self.origin), as_action(self.text));
-        let head = match action {
-            Some(_) => format!("{} * {origin}{note} ", self.clock),
-            None => format!("{} {origin}{note}: ", self.clock),
-        };
-        ScreenLine { head: Head::plain(&head), text: readable(action.unwrap_or(self.text)), ..ScreenLine::default() }
+        let (clock, origin) = (&self.clock, name(&self.message.origin));
+        Head::plain(&if is_action { format!("{clock} * {origin}{note} ") } else { format!("{clock} {origin}{note}: ") })
     }
 }

@@ -1,7 +1,5 @@
 //! The look of lines: colours, and the size of the screen.
 
-use super::names::name;
-
 // Select Graphic Rendition (ECMA-48).
 pub(super) const BOLD: &str = "1";
 pub(super) const DIM: &str = "2";
@@ -36,11 +34,6 @@ impl Style {
             text.to_owned()
         }
     }
-
-    /// Returns the name of `user` in their colour.
-    pub(super) fn user(self, user: &str) -> String {
-        self.paint(color(user), &name(user))
-    }
 }
 
 /// The size of a terminal, in characters.
@@ -53,7 +46,7 @@ pub(crate) struct Size {
 }
 
 /// Returns the colour of a user, which is the same in every client: FNV-1a of the name in small letters.
-fn color(user: &str) -> &'static str {
+pub(super) fn color(user: &str) -> &'static str {
     let hash = user
         .to_lowercase()
         .bytes()

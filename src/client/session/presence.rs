@@ -23,18 +23,13 @@ pub(super) struct Members {
     names: Vec<String>,
     /// If set, the server reports every change.
     is_told: bool,
-    /// When to ask for them.
-    look_at: Option<Instant>,
+    /// When to ask for them; `None` if the server reports every change.
+    pub(super) look_at: Option<Instant>,
 }
 
 impl Members {
     pub(super) fn new(names: Vec<String>, now: Instant) -> Self {
         Self { names: sorted(names), is_told: false, look_at: Some(now + INTERVAL) }
-    }
-
-    /// Returns when to ask for them; `None` if the server reports every change.
-    pub(super) fn look_at(&self) -> Option<Instant> {
-        self.look_at
     }
 
     /// Gives the others time to come back too.

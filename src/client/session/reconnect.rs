@@ -19,7 +19,7 @@ use crate::rpc::{CallError, Fault};
 
 /// After a connection shorter than this, retry pauses keep growing.
 const STABLE: Duration = Duration::from_secs(20);
-/// How long a server may refuse to have the user back before the session gives up.
+/// The time for which a server may refuse to have the user back before the session gives up.
 const REFUSED_FOR: Duration = Duration::from_secs(120);
 
 impl Worker {
@@ -68,23 +68,16 @@ impl Worker {
     /// Continues at `server`, which may be another one than before, or another version of it.
     fn move_to(&mut self, server: Endpoint) -> Result<(), SessionError> {
         let capabilities = Capabilities::ask(&server)?;
-        let Some(login) = self.login.take() else { return Err(SessionError::Ended) };
+        let Some(login) = &self.login else { return Err(SessionError::Ended) };
         let is_same = match (&login.capabilities.server_id, &capabilities.server_id) {
             (None, None) => login.server == server,
             (before, now) => before == now,
         };
+        let name = login.name.clone();
         // The same server gets the same secret, even if its address is another one.
-        if is_same {
-            self.set_login(Login::new(login.name, server, capabilities, login.secret));
-            return Ok(());
-        }
-        match self.secret(&server, &capabilities, &login.name) {
-            Ok(secret) => self.set_login(Login::new(login.name, server, capabilities, secret)),
-            Err(error) => {
-                self.login = Some(login);
-                return Err(error);
-            }
-        }
+        let other = if is_same { None } else { Some(self.secret(&server, &capabilities, &name)?) };
+        let Some(secret) = other.or_else(|| Some(self.login.take()?.secret)) else { return Err(SessionError::Ended) };
+        self.set_login(Login::new(name, server, capabilities, secret));
         Ok(())
     }
 

@@ -157,7 +157,7 @@ impl Worker {
             return outage.next;
         }
         let outbox = if self.outbox.is_empty() { None } else { Some(self.outbox.due().unwrap_or(now)) };
-        let look = self.room.as_ref().and_then(|room| room.members.look_at());
+        let look = self.room.as_ref().and_then(|room| room.members.look_at);
         outbox.into_iter().chain(look).min().unwrap_or(idle)
     }
 
@@ -167,7 +167,7 @@ impl Worker {
             Some(outage) if outage.next <= now => self.attempt(now),
             Some(_) => true,
             None => {
-                if self.room.as_ref().and_then(|room| room.members.look_at()).is_some_and(|look_at| look_at <= now) {
+                if self.room.as_ref().and_then(|room| room.members.look_at).is_some_and(|look_at| look_at <= now) {
                     self.look(now);
                 }
                 true
