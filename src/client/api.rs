@@ -78,7 +78,7 @@ fn persist<T>(patience: Duration, call: impl Fn() -> Result<T, CallError>) -> Re
 pub(crate) struct Api {
     client: Client,
     user: String,
-    /// How long calls are repeated.
+    /// The time in which calls are repeated.
     patience: Duration,
     takes_keys: bool,
 }
@@ -86,7 +86,6 @@ pub(crate) struct Api {
 /// The reply of `join_room`.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// The users in the room.
     pub(crate) users: Vec<String>,
     /// The newest messages.
     pub(crate) messages: Vec<Message>,
@@ -145,7 +144,6 @@ impl Api {
         self.confirmed("unregister_user", &[self.user()])
     }
 
-    /// Creates a room.
     pub(crate) fn create_room(&self, room: &str) -> Result<(), CallError> {
         self.confirmed("create_room", &[room.into()])
     }
@@ -228,12 +226,10 @@ impl Api {
         Ok(RoomStream { events, room_id: room_id.to_owned() })
     }
 
-    /// Returns the names of all rooms.
     pub(crate) fn list_rooms(&self) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_rooms", &[])?)
     }
 
-    /// Returns the names of the users in a room.
     pub(crate) fn list_users(&self, room: &str) -> Result<Vec<String>, CallError> {
         texts(&self.call("list_users", &[room.into()])?)
     }

@@ -10,6 +10,7 @@ use super::render::{list, sanitized};
 use super::session::{Session, SessionError};
 use super::view::{End, SIGNAL_TIMEOUT, Screen};
 use crate::program::{Failure, Options};
+use crate::rpc::Fault;
 
 /// The number of messages that `history` shows by default.
 const HISTORY: usize = 20;
@@ -18,7 +19,7 @@ const FOUND: usize = 50;
 /// The most pasted lines that are sent without asking the user.
 pub(super) const PASTED_LINES: usize = 3;
 
-/// How long leaving waits for typed messages to be sent, for a person and for a program.
+/// The time for typed messages to be sent before a person or a program leaves.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 const END_OF_INPUT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -29,84 +30,10 @@ const END_OF_INPUT_TIMEOUT: Duration = Duration::from_secs(15);
 /// If the server cannot be reached, refuses a name or room from the options, or has ended the session. Without a person also
 /// if a message could not be sent.
 pub(super) fn run(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
-    let outcome = converse(screen, options);
-    outcome.and(close(screen))
-}
-
-fn converse(screen: &mut dyn Screen, options: &Options) -> Result<(), Failure> {
     let locale = screen.view().locale;
-    let Some(name) = register(screen, options)? else { return Ok(()) };
-    screen.renderer().name.clone_from(&name);
     let mut conversation = Conversation { screen, locale, offered: None };
-    conversation.say(&(locale.welcome)(&sanitized(&name)));
-    if let Some(room) = options.text("room") {
-        conversation.session().join(room).map_err(|error| Failure::Failed(locale.explain(&error)))?;
-    } else if conversation.is_interactive() {
-        conversation.say(locale.where_to);
-    }
-    while let Some(line) = conversation.screen.read(None) {
-        if !conversation.lines(&line) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Registers the name of the options, or what the user types until the server takes it. `None` if the user types nothing more.
-fn register(screen: &mut dyn Screen, options: &Options) -> Result<Option<String>, Failure> {
-    let (locale, is_interactive) = (screen.view().locale, screen.view().is_interactive);
-    let mut given = options.text("user").map(str::to_owned);
-    loop {
-        let is_given = given.is_some();
-        let Some(name) = given.take().or_else(|| screen.ask(locale.ask_name)) else {
-            return if is_interactive { Ok(None) } else { Err(Failure::Failed(locale.no_name.into())) };
-        };
-        let name = name.trim();
-        if name.is_empty() {
-            continue;
-        }
-        match screen.view().session.register(name) {
-            Ok(()) => return Ok(Some(name.to_owned())),
-            Err(SessionError::Refused(fault)) if fault.code == crate::rpc::Fault::NO_SUCH_PROCEDURE => {
-                let server = options.text("server").unwrap_or_default();
-                return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
-            }
-            // Without a person the next line of the input is not another name.
-            Err(error @ SessionError::Refused(_)) if is_interactive || !is_given => {
-                let text = (locale.error)(&locale.explain(&error));
-                screen.show(&mut |renderer| vec![renderer.note(&text)]);
-            }
-            Err(error) => return Err(Failure::Failed(locale.explain(&error))),
-        }
-    }
-}
-
-/// Waits until typed messages are sent, as long as the reason to end allows, and unregisters.
-fn close(screen: &mut dyn Screen) -> Result<(), Failure> {
-    let view = screen.view();
-    let (locale, is_interactive) = (view.locale, view.is_interactive);
-    let timeout = match view.end {
-        Some(End::Signal) => SIGNAL_TIMEOUT,
-        _ if is_interactive => EXIT_TIMEOUT,
-        _ => END_OF_INPUT_TIMEOUT,
-    };
-    let unsent = match view.session.close(timeout) {
-        Ok(unsent) => unsent,
-        Err(SessionError::Ended) => Vec::new(),
-        Err(_) if is_interactive => Vec::new(),
-        Err(error) => return Err(Failure::Failed(locale.explain(&error))),
-    };
-    screen.show(&mut |renderer| unsent.iter().map(|text| renderer.unsent(text)).collect());
-    let view = screen.view();
-    if is_interactive {
-        extras::save_positions(&view.renderer.unseen.positions);
-    }
-    let lost = view.lost + unsent.len();
-    match &view.end {
-        Some(End::Session(error)) => Err(Failure::Failed(locale.explain(error))),
-        _ if !is_interactive && lost > 0 => Err(Failure::Failed((locale.unsent_count)(lost))),
-        _ => Ok(()),
-    }
+    let outcome = conversation.converse(options);
+    outcome.and(conversation.close())
 }
 
 struct Conversation<'a> {
@@ -117,6 +44,81 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
+    fn converse(&mut self, options: &Options) -> Result<(), Failure> {
+        let Some(name) = self.register(options)? else { return Ok(()) };
+        self.screen.renderer().name.clone_from(&name);
+        self.say(&(self.locale.welcome)(&sanitized(&name)));
+        if let Some(room) = options.text("room") {
+            let outcome = self.session().join(room);
+            outcome.map_err(|error| self.screen.view().failed(&error))?;
+        } else if self.is_interactive() {
+            self.say(self.locale.where_to);
+        }
+        while let Some(line) = self.screen.read(None) {
+            if !self.lines(&line) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers the name of the options, or what the user types until the server takes it. `None` if the user types nothing
+    /// more.
+    fn register(&mut self, options: &Options) -> Result<Option<String>, Failure> {
+        let (locale, is_interactive) = (self.locale, self.is_interactive());
+        let mut given = options.text("user").map(str::to_owned);
+        loop {
+            let is_given = given.is_some();
+            let Some(name) = given.take().or_else(|| self.screen.ask(locale.ask_name)) else {
+                return if is_interactive { Ok(None) } else { Err(Failure::Failed(locale.no_name.into())) };
+            };
+            let name = name.trim();
+            if name.is_empty() {
+                continue;
+            }
+            match self.session().register(name) {
+                Ok(()) => return Ok(Some(name.to_owned())),
+                Err(SessionError::Refused(fault)) if fault.code == Fault::NO_SUCH_PROCEDURE => {
+                    let server = options.text("server").unwrap_or_default();
+                    return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
+                }
+                // Without a person the next line of the input is not another name.
+                refused @ Err(SessionError::Refused(_)) if is_interactive || !is_given => self.explain(refused),
+                Err(error) => return Err(self.screen.view().failed(&error)),
+            }
+        }
+    }
+
+    /// Waits until typed messages are sent, as long as the reason to end allows, and unregisters.
+    fn close(&mut self) -> Result<(), Failure> {
+        let view = self.screen.view();
+        let is_interactive = view.is_interactive;
+        let timeout = match view.end {
+            Some(End::Signal) => SIGNAL_TIMEOUT,
+            _ if is_interactive => EXIT_TIMEOUT,
+            _ => END_OF_INPUT_TIMEOUT,
+        };
+        let unsent = match view.session.close(timeout) {
+            Ok(unsent) => unsent,
+            Err(SessionError::Ended) => Vec::new(),
+            Err(_) if is_interactive => Vec::new(),
+            Err(error) => return Err(view.failed(&error)),
+        };
+        let renderer = self.screen.renderer();
+        let lines: Vec<_> = unsent.iter().map(|text| renderer.unsent(text)).collect();
+        self.screen.write(&lines);
+        let view = self.screen.view();
+        if is_interactive {
+            extras::save_positions(&view.renderer.unseen.positions);
+        }
+        let lost = view.lost + unsent.len();
+        match &view.end {
+            Some(End::Session(error)) => Err(view.failed(error)),
+            _ if !is_interactive && lost > 0 => Err(Failure::Failed((self.locale.unsent_count)(lost))),
+            _ => Ok(()),
+        }
+    }
+
     /// Executes a typed line, or several pasted ones. Returns whether to go on.
     fn lines(&mut self, typed: &str) -> bool {
         let offered = self.offered.take();
@@ -220,11 +222,12 @@ impl Conversation<'_> {
                 Err(_) => self.fail(locale.not_a_number),
             },
             Command::Search => outcome = self.search(one),
-            Command::Whoami => self.screen.show(&mut |renderer| {
+            Command::Whoami => {
+                let renderer = self.screen.renderer();
                 let room = renderer.room().map(sanitized);
                 let text = (locale.whoami)(&sanitized(&renderer.name), room.as_deref());
-                vec![renderer.note(&text)]
-            }),
+                self.say(&text);
+            }
             Command::Ignore => self.ignore(first.as_deref()),
             Command::Help => self.help(first.as_deref()),
             Command::Exit => return false,
@@ -277,7 +280,8 @@ impl Conversation<'_> {
         if messages.is_empty() {
             self.say(self.locale.no_history);
         }
-        self.screen.show(&mut |renderer| renderer.messages(&messages));
+        let lines = self.screen.renderer().messages(&messages);
+        self.screen.write(&lines);
         Ok(())
     }
 
@@ -288,50 +292,44 @@ impl Conversation<'_> {
         found.retain(|message| message.content.to_lowercase().contains(&wanted));
         self.say(&(self.locale.found)(&sanitized(text), found.len()));
         let newest = found.get(found.len().saturating_sub(FOUND)..).unwrap_or_default();
-        self.screen.show(&mut |renderer| renderer.messages(newest));
+        let lines = self.screen.renderer().messages(newest);
+        self.screen.write(&lines);
         Ok(())
     }
 
     fn ignore(&mut self, name: Option<&str>) {
-        let locale = self.locale;
-        self.screen.show(&mut |renderer| {
-            let text = match name {
-                Some(name) if renderer.ignore(name) => (locale.ignored)(&sanitized(name)),
-                Some(name) => (locale.unignored)(&sanitized(name)),
-                None if renderer.ignored.is_empty() => locale.ignoring_nobody.to_owned(),
-                None => (locale.ignoring)(&list(&renderer.ignored)),
-            };
-            vec![renderer.note(&text)]
-        });
+        let (locale, renderer) = (self.locale, self.screen.renderer());
+        let text = match name {
+            Some(name) if renderer.ignore(name) => (locale.ignored)(&sanitized(name)),
+            Some(name) => (locale.unignored)(&sanitized(name)),
+            None if renderer.ignored.is_empty() => locale.ignoring_nobody.to_owned(),
+            None => (locale.ignoring)(&list(&renderer.ignored)),
+        };
+        self.say(&text);
     }
 
     fn help(&mut self, name: Option<&str>) {
-        let locale = self.locale;
-        let Some(name) = name else {
-            self.screen.show(&mut |renderer| {
-                let left = |spec: &CommandSpec| format!("  {:<20} ", locale.usage(spec));
-                let mut lines: Vec<_> =
-                    COMMANDS.iter().map(|spec| renderer.entry(&left(spec), locale.explanation(spec.command))).collect();
-                lines.push(renderer.note(locale.help_more));
-                lines
-            });
-            return;
-        };
-        let name = name.trim_start_matches('/');
-        let Some(spec) = line::named(name) else {
-            return self.say(&(locale.unknown)(&sanitized(name), line::nearest(name)));
-        };
-        self.screen.show(&mut |renderer| {
-            let mut lines =
-                vec![renderer.entry(&format!("/{}: ", locale.usage(spec)), locale.explanation(spec.command))];
+        let (locale, renderer) = (self.locale, self.screen.renderer());
+        let mut lines = Vec::new();
+        if let Some(name) = name.map(|name| name.trim_start_matches('/')) {
+            let Some(spec) = line::named(name) else {
+                return self.say(&(locale.unknown)(&sanitized(name), line::nearest(name)));
+            };
+            lines.push(renderer.entry(&format!("/{}: ", locale.usage(spec)), locale.explanation(spec.command)));
             let shown = locale.name(spec.command);
             let others: Vec<_> = all_names(spec.command).filter(|name| *name != shown).collect();
             if !others.is_empty() {
                 lines.push(renderer.note(&format!("{}: {}", locale.also, others.join(", "))));
             }
             lines.push(renderer.note(&format!("{}: {}", locale.example, spec.example)));
-            lines
-        });
+        } else {
+            for spec in COMMANDS {
+                let left = format!("  {:<20} ", locale.usage(spec));
+                lines.push(renderer.entry(&left, locale.explanation(spec.command)));
+            }
+            lines.push(renderer.note(locale.help_more));
+        }
+        self.screen.write(&lines);
     }
 
     fn session(&mut self) -> &Session {
@@ -351,7 +349,8 @@ impl Conversation<'_> {
     }
 
     fn say(&mut self, text: &str) {
-        self.screen.show(&mut |renderer| vec![renderer.note(text)]);
+        let line = self.screen.renderer().note(text);
+        self.screen.write(&[line]);
     }
 
     fn explain(&mut self, outcome: Result<(), SessionError>) {

@@ -14,7 +14,6 @@ use crate::stamp::{Stamp, Time};
 pub(crate) struct Message {
     /// Its number in the room; `None` from a server that does not number messages.
     pub(crate) id: Option<u64>,
-    /// The user who sent it.
     pub(crate) origin: String,
     /// The only recipient; `None` for the whole room.
     pub(crate) destination: Option<String>,

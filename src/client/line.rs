@@ -18,7 +18,6 @@ pub(super) enum Line {
     Say {
         /// The only recipient; `None` for the whole room.
         to: Option<String>,
-        /// The message.
         text: String,
     },
     /// A command with the rest of the line.

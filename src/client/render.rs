@@ -202,7 +202,7 @@ impl Renderer {
             let was_read = read.as_ref().is_some_and(|read| *read >= message.timestamp);
             // The user has seen their own messages, which were logged when the server had them.
             let is_new = !was_read && !self.is_me(&message.origin);
-            if read.is_some() && is_new && !self.unseen.is_divided() {
+            if read.is_some() && is_new && !self.unseen.is_divided {
                 self.divide(read.as_deref(), now);
             }
             self.message(message, false, is_new);

@@ -37,7 +37,7 @@ use modes::{Modes, size, write};
 use prompt::Prompt;
 use threads::{read_keys, watch_signals};
 
-/// How long sending waits before the prompt returns, so that a message refused at once reappears in it.
+/// The time for the reply to a message before the prompt returns, so that a message refused at once reappears in it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Runs the client until the user leaves, or a signal.

@@ -73,12 +73,6 @@ pub(super) trait Screen {
         &mut self.view().renderer
     }
 
-    /// Shows the lines that `make` returns.
-    fn show(&mut self, make: &mut dyn FnMut(&mut Renderer) -> Vec<Rendered>) {
-        let lines = make(self.renderer());
-        self.write(&lines);
-    }
-
     /// Sends a typed message.
     fn send(&mut self, text: &str, to: Option<&str>) {
         self.catch_up();
@@ -101,7 +95,7 @@ pub(super) struct View {
     extras: Extras,
     /// Set while the chat server runs in this process.
     is_host: Arc<AtomicBool>,
-    /// When Ctrl-C was pressed last.
+    /// The time of the last Ctrl-C.
     interrupted: Option<Instant>,
 }
 

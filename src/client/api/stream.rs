@@ -16,12 +16,10 @@ pub(crate) enum ApiEvent {
     Room {
         /// Names this life of the room.
         room_id: String,
-        /// The users in it.
         users: Vec<String>,
         /// The number of messages past the cursor that were dropped before they could be read.
         missed: u64,
     },
-    /// A message.
     Message(Message),
     /// Another user has joined.
     Joined(String),

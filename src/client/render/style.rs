@@ -39,9 +39,7 @@ impl Style {
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Its width.
     pub(crate) columns: usize,
-    /// Its height.
     pub(crate) rows: usize,
 }
 

@@ -6,7 +6,7 @@ use super::{Renderer, time};
 use crate::client::event::Message;
 use crate::stamp::Stamp;
 
-/// How long a user who presses no key is still assumed to be reading.
+/// The time for which a user who presses no key is still assumed to be reading.
 const IDLE: TimeDelta = TimeDelta::minutes(5);
 /// The most rooms that are remembered.
 const MAX_ROOMS: usize = 100;
@@ -14,9 +14,7 @@ const MAX_ROOMS: usize = 100;
 /// The position up to which a user has read a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadPosition {
-    /// The user.
     pub(crate) user: String,
-    /// The room.
     pub(crate) room: String,
     /// The timestamp of the newest message that was shown.
     pub(crate) timestamp: String,
@@ -25,9 +23,10 @@ pub(crate) struct ReadPosition {
 /// The read positions, and whether the line has been drawn.
 #[derive(Debug, Default)]
 pub(crate) struct Unseen {
-    /// When the user did something last; `None` if nobody is at a keyboard.
+    /// The time when the user did something last; `None` if nobody is at a keyboard.
     last_active: Option<NaiveDateTime>,
-    is_divided: bool,
+    /// If set, the line has been drawn since the user did something.
+    pub(super) is_divided: bool,
     /// The last one is that of the room read last.
     pub(crate) positions: Vec<ReadPosition>,
 }
@@ -42,16 +41,6 @@ impl Unseen {
     /// Returns when the user did something last, if that is long ago and the line has not been drawn since.
     pub(super) fn idle_since(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
         self.last_active.filter(|since| !self.is_divided && now.signed_duration_since(*since) >= IDLE)
-    }
-
-    /// Records that the line is drawn.
-    pub(super) fn divide(&mut self) {
-        self.is_divided = true;
-    }
-
-    /// Returns whether the line has been drawn since the user did something.
-    pub(super) fn is_divided(&self) -> bool {
-        self.is_divided
     }
 
     /// Records that a message was shown.
@@ -88,7 +77,7 @@ impl Renderer {
 
     /// Shows the line between messages up to a time and newer ones.
     pub(super) fn divide(&mut self, since: Option<&str>, now: NaiveDateTime) {
-        self.unseen.divide();
+        self.unseen.is_divided = true;
         let since = since.and_then(Stamp::parse).map(|Stamp(since)| since);
         let text = match since {
             Some(since) if since.date() == now.date() => (self.locale.new_since)(&time(since)),

@@ -37,7 +37,7 @@ pub(in crate::client) const COMMAND: Subcommand = Subcommand {
 const SENDING: Duration = Duration::from_secs(30);
 /// The longest line that is read, in bytes. Servers take less.
 const MAX_LINE: usize = 64 << 10;
-/// When the progress is first shown on a terminal, and its interval after that.
+/// The time before the progress is first shown on a terminal, and the interval after that.
 const SILENCE: Duration = Duration::from_secs(2);
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -208,7 +208,7 @@ impl Sending<'_> {
 
 /// A line on the terminal about the progress.
 struct Progress {
-    /// When to show it next; `None` if standard error is not a terminal.
+    /// The time to show it next; `None` if standard error is not a terminal.
     next: Option<Instant>,
     is_shown: bool,
 }

@@ -23,7 +23,7 @@ pub(super) struct Members {
     names: Vec<String>,
     /// If set, the server reports every change.
     is_told: bool,
-    /// When to ask for them; `None` if the server reports every change.
+    /// The time to ask for them; `None` if the server reports every change.
     pub(super) look_at: Option<Instant>,
 }
 

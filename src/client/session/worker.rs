@@ -50,9 +50,9 @@ impl Login {
 
 /// The time without a connection.
 pub(super) struct Outage {
-    /// When to try again.
+    /// The time of the next attempt.
     pub(super) next: Instant,
-    /// When a server began to refuse to have the user back.
+    /// The time when a server began to refuse to have the user back.
     pub(super) refused_since: Option<Instant>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Worker {
     pub(super) room: Option<JoinedRoom>,
     pub(super) outage: Option<Outage>,
     pub(super) backoff: Backoff,
-    /// When the session last came back.
+    /// The time when the session last came back.
     pub(super) back_since: Option<Instant>,
     pub(super) outbox: Outbox,
     /// Work that has to wait until everything typed before it was sent.

@@ -32,7 +32,7 @@ pub(super) enum Action {
 #[derive(Debug, Default)]
 pub(super) struct Editor {
     text: String,
-    /// Where the next character goes: a byte index at the edge of a cluster.
+    /// The place of the next character: a byte index at the edge of a cluster.
     cursor: usize,
     /// The text that was cut last, for Ctrl-Y.
     cut: String,

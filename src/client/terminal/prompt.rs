@@ -43,7 +43,7 @@ struct Painted {
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
     painted: Option<Painted>,
-    /// Whether the terminal wraps lines anew when it gets another width; `None` until it has shown it.
+    /// If set, the terminal wraps lines anew when it gets another width; `None` until it has shown its kind.
     reflows: Option<bool>,
 }
 
