@@ -56,13 +56,13 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         log::set_max_level(log::LevelFilter::Off);
     }
     let view = View::start(options, locale, style, Extras::open(options)?, true)?;
-    let is_busy = Arc::new(AtomicBool::new(true));
+    let is_reading = Arc::new(AtomicBool::new(false));
     let (history, lines) = History::load();
     let mut terminal = Terminal {
         view,
         keys: {
-            let is_busy = Arc::clone(&is_busy);
-            start("keys", unbounded(), move |sender| read_keys(&sender, &is_busy))?
+            let is_reading = Arc::clone(&is_reading);
+            start("keys", unbounded(), move |sender| read_keys(&sender, &is_reading))?
         },
         signals: {
             let modes = modes.clone();
@@ -74,8 +74,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         history,
         prompt: Prompt::default(),
         question: None,
-        is_reading: false,
-        is_busy,
+        is_reading,
         given_back: None,
         answers: true,
         is_away: false,
@@ -105,10 +104,8 @@ struct Terminal {
     prompt: Prompt,
     /// The question in place of the prompt, if there is one.
     question: Option<String>,
-    /// If set, the prompt is on the screen.
-    is_reading: bool,
-    /// Set while a call waits for the server, and nobody takes keys.
-    is_busy: Arc<AtomicBool>,
+    /// If set, the prompt is on the screen, and keys are taken. Otherwise a call may wait for the server.
+    is_reading: Arc<AtomicBool>,
     /// The line for the next prompt.
     given_back: Option<String>,
     /// Cleared if the terminal does not report its cursor.
@@ -131,13 +128,11 @@ impl Screen for Terminal {
         {
             self.editor.set(&line);
         }
-        self.is_reading = true;
-        self.is_busy.store(false, Ordering::Relaxed);
+        self.is_reading.store(true, Ordering::Relaxed);
         self.fit();
         let line = self.read_line();
         self.question = None;
-        self.is_reading = false;
-        self.is_busy.store(true, Ordering::Relaxed);
+        self.is_reading.store(false, Ordering::Relaxed);
         let line = line?;
         if question.is_none() && self.editor.remember(&line) {
             self.history.add(&line);
@@ -159,7 +154,7 @@ impl Screen for Terminal {
             // A line that the user has begun since must stay as it is.
             if !self.editor.is_empty() || self.given_back.is_some() {
                 lines.push(self.view.renderer.note(self.view.locale.given_back));
-            } else if self.is_reading && self.question.is_none() {
+            } else if self.is_reading.load(Ordering::Relaxed) && self.question.is_none() {
                 self.editor.set(&line_of(draft));
             } else {
                 self.given_back = Some(line_of(draft));

@@ -1,7 +1,6 @@
 //! Completes the word before the cursor when the user presses Tab.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Terminal;
@@ -18,23 +17,21 @@ impl Terminal {
     /// Completes the word before the cursor as far as possible, or lists the candidates.
     pub(super) fn complete(&mut self) {
         let (typed, _) = self.editor.parts();
-        let typed = typed.to_owned();
-        let in_room = self.view.renderer.room().is_some();
-        let rooms = if takes_room(&typed, in_room) {
-            self.view.session.rooms_within(ROOMS_TIMEOUT).unwrap_or_default()
-        } else {
-            Vec::new()
+        let length = typed.len();
+        let known = Known {
+            // A server that is slow must not hold up typing.
+            rooms: &|| self.view.session.rooms_within(ROOMS_TIMEOUT).unwrap_or_default(),
+            users: &self.view.renderer.presence.others,
+            in_room: self.view.renderer.room().is_some(),
+            locale: self.view.locale,
         };
-        let (start, found) = complete(
-            &typed,
-            &Known { rooms, users: self.view.renderer.presence.others.clone(), in_room, locale: self.view.locale },
-        );
+        let (start, found) = complete(typed, &known);
         let common = common_beginning(&found);
-        if found.len() == 1 || common.len() > typed.len() - start {
+        if found.len() == 1 || common.len() > length - start {
             self.editor.replace_before(start, &common);
             self.repaint();
         } else if !found.is_empty() {
-            let names: Vec<_> = found.iter().map(|name| name.trim_end().to_owned()).collect();
+            let names: Vec<_> = found.iter().map(|name| name.trim_end()).collect();
             let line = self.view.renderer.note(&sanitized(&names.join("  ")));
             self.write(&[line]);
         }
@@ -51,79 +48,61 @@ fn common_beginning(texts: &[String]) -> String {
 }
 
 /// Candidates to complete a line with.
-#[derive(Debug, Clone)]
-struct Known {
-    /// All rooms.
-    rooms: Vec<String>,
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// Asks for all rooms.
+    rooms: &'a dyn Fn() -> Vec<String>,
     /// The users in the room.
-    users: Vec<String>,
-    /// If set, the user is in a room.
+    users: &'a [String],
     in_room: bool,
     /// The language whose names of commands are candidates, beside the English ones.
     locale: &'static Locale,
 }
 
-/// Returns whether the beginning `typed` of a line is completed with rooms.
-fn takes_room(typed: &str, in_room: bool) -> bool {
-    typed.contains(char::is_whitespace)
-        && spec_in(typed, in_room).is_some_and(|spec| spec.takes.first() == Some(&Argument::Room))
-}
-
-/// Returns the row of the command at the beginning of a line.
-fn spec_in(typed: &str, in_room: bool) -> Option<&'static CommandSpec> {
-    let (first, _) = first_word(typed);
-    let slashed = first.strip_prefix('/');
-    named(slashed.unwrap_or(first)).filter(|spec| slashed.is_some() || !in_room || spec.slash_optional)
-}
-
 /// Returns the candidates to complete the beginning `typed` of a line, and the byte at which they begin.
-fn complete(typed: &str, known: &Known) -> (usize, Vec<String>) {
+fn complete(typed: &str, known: &Known<'_>) -> (usize, Vec<String>) {
     let commands = |slash: &str, beginning: &str| {
         let names = |spec: &CommandSpec| [ENGLISH.names(spec.command), known.locale.names(spec.command)].concat();
-        let names: BTreeSet<_> = COMMANDS.iter().flat_map(names).filter(|name| name.len() > 2).collect();
-        matching(names.into_iter(), beginning).map(|name| format!("{slash}{name} ")).collect::<Vec<_>>()
+        let names: Vec<_> = COMMANDS.iter().flat_map(names).filter(|name| name.len() > 2).collect();
+        matching(&names, beginning, slash, " ")
     };
+    let users = |beginning: &str, before: &str, after: &str| matching(known.users, beginning, before, after);
     let word_at = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let word = typed.get(word_at..).unwrap_or_default();
-    let users = |beginning: &str| matching(known.users.iter().map(String::as_str), beginning).map(str::to_owned);
     if let Some(beginning) = word.strip_prefix('@') {
-        return (word_at, users(beginning).map(|name| format!("@{name} ")).collect());
-    }
-    if word_at == 0 {
-        return match word.strip_prefix('/') {
-            Some(beginning) => (0, commands("/", beginning)),
-            None if known.in_room => {
-                let mut all: Vec<_> = users(word).map(|name| format!("{name}: ")).collect();
-                if all.is_empty() {
-                    all = commands("", word);
-                }
-                (0, all)
-            }
-            None => (0, commands("", word)),
-        };
+        return (word_at, users(beginning, "@", " "));
     }
     let (first, _) = first_word(typed);
-    match spec_in(typed, known.in_room).and_then(|spec| spec.takes.first()) {
+    let slashed = first.strip_prefix('/');
+    if word_at == 0 {
+        let names = if known.in_room && slashed.is_none() { users(word, "", ": ") } else { Vec::new() };
+        let slash = if slashed.is_some() { "/" } else { "" };
+        return (0, if names.is_empty() { commands(slash, slashed.unwrap_or(word)) } else { names });
+    }
+    let spec = named(slashed.unwrap_or(first));
+    let spec = spec.filter(|spec| slashed.is_some() || !known.in_room || spec.slash_optional);
+    match spec.and_then(|spec| spec.takes.first()) {
         Some(Argument::Room) => {
-            let at = typed.len() - typed.get(first.len()..).unwrap_or_default().trim_start().len();
-            let beginning = typed.get(at..).unwrap_or_default();
-            let rooms = matching(known.rooms.iter().map(String::as_str), beginning);
-            (at, rooms.map(str::to_owned).collect())
+            let beginning = typed.get(first.len()..).unwrap_or_default().trim_start();
+            (typed.len() - beginning.len(), matching(&(known.rooms)(), beginning, "", ""))
         }
-        Some(Argument::User) if first.len() + 1 == word_at => (word_at, users(word).map(|name| name + " ").collect()),
+        Some(Argument::User) if first.len() + 1 == word_at => (word_at, users(word, "", " ")),
         Some(Argument::Command) => (word_at, commands("", word)),
         // Within a text, a name is just a word.
-        _ if !word.is_empty() => (word_at, users(word).collect()),
+        _ if !word.is_empty() => (word_at, users(word, "", "")),
         _ => (word_at, Vec::new()),
     }
 }
 
-/// Returns the names that begin with `beginning`, whatever its capitals. Those with the same capitals come first.
-fn matching<'a>(names: impl Iterator<Item = &'a str>, beginning: &str) -> std::vec::IntoIter<&'a str> {
-    let beginning = beginning.to_lowercase();
-    let mut found: Vec<_> = names.filter(|name| name.to_lowercase().starts_with(&beginning)).collect();
-    found.sort_by_key(|name| (Reverse(name.starts_with(&beginning)), *name));
-    found.into_iter()
+/// Returns the names that begin with `beginning`, whatever its capitals, each between `before` and `after`. Those with the same
+/// capitals come first.
+fn matching(names: &[impl AsRef<str>], beginning: &str, before: &str, after: &str) -> Vec<String> {
+    let lower = beginning.to_lowercase();
+    let mut found: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    found.retain(|name| name.to_lowercase().starts_with(&lower));
+    found.sort_unstable_by_key(|name| (Reverse(name.starts_with(beginning)), *name));
+    found.dedup();
+    found.into_iter().map(|name| format!("{before}{name}{after}")).collect()
 }
 
 #[cfg(test)]
@@ -144,11 +123,11 @@ mod tests {
     fn completion_knows_commands_rooms_and_users() {
         let known = Known {
             locale: &ENGLISH,
-            rooms: vec!["lobby".into(), "my room".into(), "my other room".into()],
-            users: vec!["ana".into(), "Ângela".into(), "bob".into()],
+            rooms: &|| ["lobby", "my room", "my other room"].map(str::to_owned).to_vec(),
+            users: &["ana", "Ângela", "bob"].map(str::to_owned),
             in_room: true,
         };
-        let nowhere = Known { in_room: false, ..known.clone() };
+        let nowhere = Known { in_room: false, ..known };
         for (typed, known, at, with) in [
             ("/jo", &known, 0, &["/join "][..]),
             ("/h", &known, 0, &["/help ", "/history "]),

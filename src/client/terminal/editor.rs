@@ -3,8 +3,8 @@
 use super::keys::Key;
 use crate::client::cluster::clusters;
 
-/// The lines that are kept for Up.
-const MAX_HISTORY: usize = 1000;
+/// The most lines that are kept for Up.
+pub(super) const MAX_HISTORY: usize = 1000;
 /// The states of a line that Ctrl-_ can return to, and the longest line that they are kept of, in bytes.
 const MAX_UNDO: usize = 100;
 const MAX_UNDO_LINE: usize = 16 * 1024;

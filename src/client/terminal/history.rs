@@ -1,9 +1,7 @@
 //! The file of typed lines, which Up brings back.
 
+use super::editor::MAX_HISTORY;
 use crate::client::private::StateFile;
-
-/// The most lines that are kept.
-const MAX_LINES: usize = 1000;
 
 /// The file of typed lines.
 #[derive(Debug)]
@@ -14,9 +12,9 @@ impl History {
     pub(super) fn load() -> (Self, Vec<String>) {
         let file = StateFile::find("history");
         let lines: Vec<_> = file.read().lines().map(unescaped).collect();
-        let kept = lines.get(lines.len().saturating_sub(MAX_LINES)..).unwrap_or_default().to_vec();
+        let kept = lines.get(lines.len().saturating_sub(MAX_HISTORY)..).unwrap_or_default().to_vec();
         // Twice as many are left in the file, so that it is not rewritten at each start.
-        if lines.len() > 2 * MAX_LINES {
+        if lines.len() > 2 * MAX_HISTORY {
             file.replace(&kept.iter().map(|line| escaped(line)).collect::<String>());
         }
         (Self(file), kept)

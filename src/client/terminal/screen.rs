@@ -1,5 +1,6 @@
 //! The screen, with the prompt below everything else.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -29,7 +30,7 @@ impl Terminal {
             text.push_str(&format!("{colored}{}{mark}\n", echo.join("\n")));
             self.view.renderer.scrolled();
         }
-        self.is_reading = false;
+        self.is_reading.store(false, Ordering::Relaxed);
         write(&text);
     }
 
@@ -61,7 +62,7 @@ impl Terminal {
 
     /// Writes `text`, and below it the prompt, if a line is being read.
     pub(super) fn paint(&mut self, mut text: String) {
-        if self.is_reading {
+        if self.is_reading.load(Ordering::Relaxed) {
             let (plain, colored) = self.prompt_text();
             text.push_str(&self.prompt.paint(&colored, &plain, self.editor.parts(), size()));
         }

@@ -15,8 +15,9 @@ use crate::client::view::SECOND_INTERRUPT;
 /// The time after a signal in which the program ends, even if it is stuck.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads keys until the terminal is gone. Pressing Ctrl-C twice ends the client even while it waits for a server.
-pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
+/// Reads keys until the terminal is gone. Pressing Ctrl-C twice ends the client even while it waits for a server and takes no
+/// keys.
+pub(super) fn read_keys(keys: &Sender<Key>, is_reading: &AtomicBool) {
     let mut interrupted: Option<Instant> = None;
     let mut decoder = Decoder::default();
     let mut bytes = [0; 1024];
@@ -25,7 +26,7 @@ pub(super) fn read_keys(keys: &Sender<Key>, is_busy: &AtomicBool) {
         for key in bytes.iter().take(count).filter_map(|byte| decoder.feed(*byte)) {
             if key == Key::Char('\x03') {
                 let is_second = interrupted.is_some_and(|at| at.elapsed() < SECOND_INTERRUPT);
-                if is_second && is_busy.load(Ordering::Relaxed) {
+                if is_second && !is_reading.load(Ordering::Relaxed) {
                     let _ = kill(Pid::this(), Signal::SIGINT);
                 }
                 interrupted = Some(Instant::now());
