@@ -6,20 +6,9 @@
 mod support;
 
 use chat_rpc::rpc::{Fault, write};
-use support::http::{Answer, Connection};
+use support::http::{Connection, ask};
 use support::peer::Peer;
-use support::{ANY_PORT, BINDER, Process, SERVER};
-
-fn programs(options: &[&str]) -> [Process; 2] {
-    let start = |line, own: &[&str]| Process::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
-    [start(SERVER, &["--no-binder"]), start(BINDER, &[])]
-}
-
-fn ask(program: &Process, request: &str) -> Answer {
-    let mut connection = Connection::open(program.address());
-    connection.send(request);
-    connection.answer().unwrap()
-}
+use support::{binder, server};
 
 /// A call that registers somebody, with these header lines beside the length.
 fn registration(user: &str, lines: &str) -> String {
@@ -29,7 +18,7 @@ fn registration(user: &str, lines: &str) -> String {
 
 #[test]
 fn only_xml_is_taken_because_a_page_can_send_everything_else_unasked() {
-    for program in programs(&[]) {
+    for program in [server(&[]), binder(&[])] {
         let status = |lines: &str| ask(&program, &registration("ana", &format!("Host: localhost\r\n{lines}"))).status;
         // The three types of a request that a browser sends without asking first, and none at all.
         for lines in [
@@ -58,7 +47,7 @@ fn only_xml_is_taken_because_a_page_can_send_everything_else_unasked() {
 
 #[test]
 fn no_answer_lets_a_page_of_another_origin_read_it_or_send_more() {
-    for program in programs(&[]) {
+    for program in [server(&[]), binder(&[])] {
         for request in [
             registration("ana", "Host: localhost\r\nOrigin: http://evil.example\r\nContent-Type: text/xml\r\n"),
             registration("ana", "Host: localhost\r\nOrigin: null\r\nContent-Type: text/plain\r\n"),
@@ -78,7 +67,7 @@ fn no_answer_lets_a_page_of_another_origin_read_it_or_send_more() {
 
 #[test]
 fn a_page_of_another_origin_opens_no_stream() {
-    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    let server = server(&[]);
     for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 404), ("none", 404)] {
         let request = format!(
             "GET /events?username=ana&room=lobby HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: {site}\r\n\r\n"
@@ -89,7 +78,7 @@ fn a_page_of_another_origin_opens_no_stream() {
 
 #[test]
 fn head_tells_the_length_of_what_get_gives() {
-    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    let server = server(&[]);
     let ask = |method: &str| {
         let end = "Host: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n";
         ask(&server, &format!("{method} / HTTP/1.1\r\n{end}")).head
@@ -135,7 +124,7 @@ fn a_foreign_name_in_host_is_refused_and_an_allowed_one_is_not() {
     ];
     let allowed = ["chat.example", "Chat.Example:80", "other.example."];
     for (options, extra) in [(&[][..], false), (&["--allow-host", "chat.example, other.example"], true)] {
-        for program in programs(options) {
+        for program in [server(options), binder(options)] {
             let status = |host: &str| {
                 ask(&program, &registration("ana", &format!("Host: {host}\r\nContent-Type: text/xml\r\n"))).status
             };
@@ -182,7 +171,7 @@ fn a_target_in_absolute_form_is_served_and_its_host_is_the_one_that_counts() {
 
 #[test]
 fn what_is_smuggled_behind_an_ambiguous_length_is_never_done() {
-    let [server, _] = programs(&[]);
+    let [server, _] = [server(&[]), binder(&[])];
     let peer = Peer::open(&server);
     let hidden = registration("smuggled", "Host: localhost\r\nContent-Type: text/xml\r\n");
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n";
@@ -223,7 +212,7 @@ fn what_is_smuggled_behind_an_ambiguous_length_is_never_done() {
 
 #[test]
 fn a_line_of_http_2_costs_no_more_than_its_own_connection() {
-    for program in programs(&[]) {
+    for program in [server(&[]), binder(&[])] {
         let lines = ["PRI * HTTP/2.0", "GET / HTTP/2.0", "POST / HTTP/3.0"];
         let silent: Vec<_> = lines
             .map(|line| {

@@ -8,18 +8,10 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chat_rpc::rpc::{Client, Value};
+use chat_rpc::rpc::Client;
 use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually};
-
-fn server() -> Process {
-    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
-}
-
-fn server_at(binder: &Process) -> Process {
-    Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
-}
+use support::{TIMEOUT, binder, eventually, server, server_at, wait_for_a_server};
 
 fn is_registered(server: &str, user: &str) -> bool {
     let outside = Client::new(server);
@@ -32,12 +24,9 @@ fn is_registered(server: &str, user: &str) -> bool {
 
 #[test]
 fn people_talk_to_all_and_in_private() {
-    let (home, binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
-    let server = server_at(&binder);
-    eventually("the server is registered", TIMEOUT, || {
-        let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
-        found.is_ok_and(|found| found != Value::Nil)
-    });
+    let (home, binder) = (Home::new(), binder(&[]));
+    let server = server_at(&binder, &[]);
+    wait_for_a_server(binder.address());
     let place = ["--binder", binder.address()];
     let mut ana = home.member(&place, "ana", "lobby");
     let mut bob = home.member(&place, "bob", "lobby");
@@ -76,7 +65,7 @@ fn people_talk_to_all_and_in_private() {
 
 #[test]
 fn a_refused_name_is_asked_for_again() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address()];
     let _ana = home.member(&place, "ana", "lobby");
     let mut other = home.client(&place);
@@ -96,7 +85,7 @@ fn a_refused_name_is_asked_for_again() {
 
 #[test]
 fn signals_and_the_end_of_input_unregister() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     for (user, signal) in [("ana", Some("INT")), ("bob", Some("TERM")), ("eva", None)] {
         let mut client = home.member(&["--server", server.address()], user, "lobby");
         assert!(is_registered(server.address(), user));
@@ -142,7 +131,7 @@ fn lines_from_a_pipe_that_are_not_utf8_are_sent_as_far_as_they_are() {
 
 #[test]
 fn commands_from_a_pipe_are_all_done_before_the_end() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let mut client = home.client(&["--server", server.address()]);
     for line in ["ana", "create", "lobby", "join lobby"] {
         client.send_line(line);
@@ -165,7 +154,7 @@ fn commands_from_a_pipe_are_all_done_before_the_end() {
 
 #[test]
 fn a_message_that_the_server_does_not_take_is_given_back_and_stops_no_other() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let mut client = home.member(&["--server", server.address()], "ana", "lobby");
     // Past the longest message, past the longest call, and to nobody.
     let (long, longer) = ("x".repeat(5000), "y".repeat(200_000));
@@ -183,7 +172,7 @@ fn a_message_that_the_server_does_not_take_is_given_back_and_stops_no_other() {
 #[test]
 fn where_too_many_wait_already_messages_still_come() {
     let home = Home::new();
-    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--waits-per-address", "1"]);
+    let server = server(&["--waits-per-address", "1"]);
     let place = ["--server", server.address()];
     let users = ["ana", "bob", "eva"];
     let mut clients = users.map(|user| home.member(&place, user, "lobby"));
@@ -200,7 +189,7 @@ fn where_too_many_wait_already_messages_still_come() {
 
 #[test]
 fn joining_makes_the_room_or_says_why_not() {
-    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--max-rooms", "1"]);
+    let server = server(&["--max-rooms", "1"]);
     let home = Home::new();
     let mut ana = home.client(&["--server", server.address(), "--user", "ana", "--room", "lobby"]);
     ana.stderr.wait_for_line("There was no room lobby yet: it has been created.", TIMEOUT);
@@ -231,7 +220,7 @@ fn what_cannot_work_is_said_in_one_line() {
 
 #[test]
 fn whoever_comes_back_after_a_crash_gets_the_name_back() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address()];
     let mut ana = home.member(&place, "ana", "lobby");
     let elsewhere = Home::new();
@@ -253,7 +242,7 @@ fn whoever_comes_back_after_a_crash_gets_the_name_back() {
 
 #[test]
 fn the_same_server_under_another_address_knows_its_users() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let [one, other] = [(); 2].map(|()| Relay::start(server.address(), |_, _| Fate::Pass));
     let mut ana = home.member(&["--server", one.address()], "ana", "lobby");
     ana.kill();
@@ -267,7 +256,7 @@ fn the_same_server_under_another_address_knows_its_users() {
 
 #[test]
 fn a_message_whose_answer_was_lost_is_not_sent_twice() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
         ("send_message", 0) => Fate::LoseReply,
         _ => Fate::Pass,
@@ -285,7 +274,7 @@ fn a_message_whose_answer_was_lost_is_not_sent_twice() {
 
 #[test]
 fn messages_whose_delivery_was_cut_off_are_shown_once() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
         ("/events", 0) => Fate::CutBefore("two"),
         _ => Fate::Pass,
@@ -308,7 +297,7 @@ fn where_events_do_not_get_through_calls_that_wait_take_their_place() {
     const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     // A proxy that holds them back, and an older server.
     for fate in [Fate::Buffer, Fate::Refuse(NOT_FOUND)] {
-        let (home, server) = (Home::new(), server());
+        let (home, server) = (Home::new(), server(&[]));
         let relay = Relay::start(server.address(), move |procedure, _| match procedure {
             "/events" => fate,
             _ => Fate::Pass,
@@ -326,7 +315,7 @@ fn where_events_do_not_get_through_calls_that_wait_take_their_place() {
 
 #[test]
 fn joins_and_leaves_are_told_at_once_and_nobody_asks_for_them() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let relay = Relay::start(server.address(), |_, _| Fate::Pass);
     let bob = home.member(&["--server", relay.address()], "joão", "sala dois");
     eventually("the stream is open", TIMEOUT, || relay.count("/events") == 1);

@@ -23,10 +23,6 @@ fn server(home: &Home, listen: &str, options: &[&str]) -> Process {
     Process::serve(SERVER, &[&common, options].concat())
 }
 
-fn capability(peer: &Peer) -> Value {
-    peer.ok("system.getCapabilities", &[]).member("server_id").unwrap().clone()
-}
-
 #[test]
 fn users_rooms_history_and_the_identity_are_there_after_a_kill() {
     let home = Home::new();
@@ -46,12 +42,12 @@ fn users_rooms_history_and_the_identity_are_there_after_a_kill() {
     };
     say(&peer, "to all", "", "one");
     say(&peer, "to ana", "ana", "two");
-    let (before, identity) = (peer.ok("receive_messages", &["bob".into(), "lobby".into()]), capability(&peer));
+    let (before, identity) = (peer.ok("receive_messages", &["bob".into(), "lobby".into()]), peer.server_id());
     first.kill();
 
     let second = server(&home, ANY_PORT, &[]);
     let peer = Peer::open(&second);
-    assert_eq!(capability(&peer), identity);
+    assert_eq!(peer.server_id(), identity);
     assert_eq!(peer.ok("receive_messages", &["bob".into(), "lobby".into()]), before);
     // What was sent before is not sent again, and numbers go on.
     say(&peer, "to ana", "ana", "two");
@@ -266,9 +262,7 @@ fn a_disk_that_takes_nothing(options: &str, break_it: &str, mend_it: &str) {
     let home = Home::new();
     let Some(small) = OnSmallDisk::start(&home, options) else { return };
     let peer = Peer::open(&small.server);
-    peer.ok("register_user", &["ana".into()]);
-    peer.ok("create_room", &["lobby".into()]);
-    peer.ok("join_room", &["ana".into(), "lobby".into()]);
+    peer.enter("lobby", &["ana"]);
     let say = |text: &str| peer.call("send_message", &["ana".into(), "lobby".into(), text.into()]);
     say("before").unwrap();
     let (broken, mended) = (break_it.replace("DATA", &small.data), mend_it.replace("DATA", &small.data));
@@ -327,9 +321,7 @@ fn the_files_stay_within_their_limit_and_what_is_new_is_kept() {
     let start = || server(&home, ANY_PORT, &["--data-limit", &limit.to_string()]);
     let mut server = start();
     let peer = Peer::open(&server);
-    peer.ok("register_user", &["ana".into()]);
-    peer.ok("create_room", &["lobby".into()]);
-    peer.ok("join_room", &["ana".into(), "lobby".into()]);
+    peer.enter("lobby", &["ana"]);
     let long = "x".repeat(4000);
     let mut largest = 0;
     for number in 0..1500 {

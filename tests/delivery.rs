@@ -8,15 +8,11 @@ use std::time::{Duration, Instant};
 
 use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
-use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, eventually, server};
 
 /// Starts a client that sends `text` as the user `bot`.
 fn sender(home: &Home, server: &str, text: &str) -> Process {
     home.client(&["send", "--user", "bot", "--room", "ops", "--server", server, text])
-}
-
-fn server() -> Process {
-    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
 }
 
 #[test]
@@ -24,7 +20,7 @@ fn what_a_busy_server_has_not_done_is_done_when_it_says() {
     const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     const SLOWER: &str = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
     for reply in [BUSY, SLOWER] {
-        let (home, server) = (Home::new(), server());
+        let (home, server) = (Home::new(), server(&[]));
         let relay = Relay::start(server.address(), move |procedure, before| match (procedure, before) {
             ("register_user" | "join_room" | "send_message", 0) => Fate::Refuse(reply),
             _ => Fate::Pass,
@@ -44,7 +40,7 @@ fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
     const TOO_LATE: &str = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n";
     // The proxy did not reach the server, or it did.
     for fate in [Fate::Refuse(UNKNOWN), Fate::Replace(TOO_LATE)] {
-        let (home, server) = (Home::new(), server());
+        let (home, server) = (Home::new(), server(&[]));
         let relay = Relay::start(server.address(), move |procedure, before| match (procedure, before) {
             ("register_user" | "join_room" | "send_message", 0) => fate,
             _ => Fate::Pass,
@@ -59,7 +55,7 @@ fn what_a_proxy_does_not_know_of_is_sent_again_and_is_there_once() {
 #[test]
 fn a_message_that_was_held_up_and_sent_again_is_there_once() {
     const LONGER_THAN_A_CALL: Duration = Duration::from_secs(14);
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let relay = Relay::start(server.address(), |procedure, before| match (procedure, before) {
         ("send_message", 0) => Fate::Hold(LONGER_THAN_A_CALL),
         _ => Fate::Pass,
@@ -103,7 +99,7 @@ fn a_message_whose_reply_was_lost_with_the_server_is_there_once() {
 #[test]
 fn another_status_is_an_error_that_names_it() {
     const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let relay = Relay::start(server.address(), |procedure, _| match procedure {
         "send_message" => Fate::Refuse(FORBIDDEN),
         _ => Fate::Pass,

@@ -17,6 +17,7 @@ use chat_rpc::rpc::{Client, Value, forbidden_char};
 use socket2::{Domain, Socket, Type};
 use support::events::{Event, Stream, authorization, query};
 use support::home::Home;
+use support::http::metric;
 use support::peer::{Peer, Usage};
 use support::procfs::{sleeps, threads};
 use support::scene::{Scene, room, user};
@@ -28,18 +29,10 @@ mod terminal;
 
 /// Starts a server with these users in the room `lobby`, and a peer that calls it.
 fn server(options: &[&str], users: &[&str]) -> (Process, Peer) {
-    let server = Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat());
+    let server = support::server(options);
     let peer = Peer::open(&server);
-    peer.ok("create_room", &["lobby".into()]);
-    for user in users {
-        enter(&peer, user, "lobby");
-    }
+    peer.enter("lobby", users);
     (server, peer)
-}
-
-fn enter(peer: &Peer, user: &str, room: &str) {
-    peer.ok("register_user", &[user.into()]);
-    peer.ok("join_room", &[user.into(), room.into()]);
 }
 
 fn say(peer: &Peer, user: &str, text: &str) {
@@ -54,15 +47,6 @@ fn lobby(user: &str) -> String {
     query(user, "lobby")
 }
 
-/// Returns the value of a metric.
-fn metric(server: &Process, name: &str) -> u64 {
-    let mut connection = support::http::Connection::open(server.address());
-    connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    let body = String::from_utf8(connection.answer().unwrap().body).unwrap();
-    let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.expect("a metric").parse().unwrap()
-}
-
 #[test]
 fn a_stream_brings_the_room_and_then_what_happens_there() {
     let (server, peer) = server(&[], &["ana", "bob"]);
@@ -74,7 +58,7 @@ fn a_stream_brings_the_room_and_then_what_happens_there() {
     assert_eq!((first.member("last_id"), first.member("missed")), (&Value::Int(1), &Value::Int(0)));
     let room_id = first.member("room_id").as_str().unwrap();
     say(&peer, "bob", "hello");
-    enter(&peer, "eve", "lobby");
+    peer.enter("lobby", &["eve"]);
     say(&peer, "ana", "welcome");
     peer.ok("leave_room", &["eve".into()]);
     let hello = ana.next();
@@ -100,7 +84,7 @@ fn nobody_is_told_of_their_own_coming_and_going() {
     let (mut ana, _) = Stream::open(&server, &lobby("ana"), "");
     // A user who is there already does not join again.
     peer.ok("join_room", &["ana".into(), "lobby".into()]);
-    enter(&peer, "bob", "lobby");
+    peer.enter("lobby", &["bob"]);
     let (mut bob, first) = Stream::open(&server, &lobby("bob"), "");
     assert_eq!(support::peer::texts(first.member("users")), ["ana", "bob"]);
     peer.ok("leave_room", &["ana".into()]);
@@ -268,7 +252,7 @@ fn a_stream_ends_with_the_reason() {
         let mut stream = open();
         peer.ok("unregister_user", &["ana".into()]);
         stream.ends("the user was unregistered");
-        enter(&peer, "ana", "lobby");
+        peer.enter("lobby", &["ana"]);
     }
     let mut streams = [Stream::open(&server, &lobby("ana"), "").0, Stream::request(&server, &lobby("bob"), "")];
     assert_eq!(streams[1].next().name, "room");
@@ -287,7 +271,7 @@ fn a_stream_of_a_browser_costs_no_thread_and_outlasts_the_idle_time() {
     let mut streams: Vec<_> = (0..40)
         .map(|number| {
             let user = format!("user-{number}");
-            enter(&peer, &user, "lobby");
+            peer.enter("lobby", &[&user]);
             let mut stream = Stream::request(&server, &lobby(&user), "");
             assert_eq!(stream.next().name, "room");
             stream
@@ -335,7 +319,7 @@ fn readers_who_do_not_read_hold_up_nobody_and_cost_little() {
     let options = ["--message-rate", "0", "--max-message-bytes", "60000", "--streams-per-address", "0"];
     let (server, peer) = server(&options, &["bob"]);
     let users: Vec<_> = (0..20).map(|number| format!("stalled-{number}")).collect();
-    users.iter().for_each(|user| enter(&peer, user, "lobby"));
+    users.iter().for_each(|user| peer.enter("lobby", &[user]));
     let stalled: Vec<_> = users.iter().map(|user| stalled(&server, user)).collect();
     let (mut bob, _) = Stream::open(&server, &lobby("bob"), "");
     eventually("all are open", TIMEOUT, || metric(&server, "chat_streams") == 21);
@@ -386,7 +370,7 @@ fn a_reader_who_is_gone_is_noticed_at_once_and_one_who_only_sends_no_more_is_not
 fn a_user_with_a_stream_is_there() {
     let (server, peer) = server(&["--user-idle", "1", "--room-idle", "1"], &["ana"]);
     let (mut ana, _) = Stream::open(&server, &lobby("ana"), "");
-    enter(&peer, "bob", "lobby");
+    peer.enter("lobby", &["bob"]);
     assert_eq!(ana.next().text(), "bob");
     let left = ana.next();
     assert_eq!((left.name.as_str(), left.text()), ("left", "bob"), "bob has no stream");
@@ -394,7 +378,7 @@ fn a_user_with_a_stream_is_there() {
     assert_eq!(support::peer::texts(&peer.ok("list_users", &["lobby".into()])), ["ana"]);
     drop(ana);
     // A reader who is gone shows by a write that fails.
-    enter(&peer, "bob", "lobby");
+    peer.enter("lobby", &["bob"]);
     eventually("ana is gone", TIMEOUT, || {
         let _ = peer.call("send_message", &["bob".into(), "lobby".into(), "anybody?".into()]);
         peer.call("send_message", &["bob".into(), "lobby".into(), "ana?".into(), "ana".into()]).is_err()
@@ -440,8 +424,8 @@ fn after_a_kill_everybody_continues_with_nothing_missing_and_nothing_twice() {
     let peer = Peer::open(&first);
     peer.ok("create_room", &["lobby".into()]);
     let users: Vec<_> = (0..READERS).map(|number| format!("user-{number}")).collect();
-    users.iter().for_each(|user| enter(&peer, user, "lobby"));
-    enter(&peer, "bob", "lobby");
+    users.iter().for_each(|user| peer.enter("lobby", &[user]));
+    peer.enter("lobby", &["bob"]);
     let mut streams: Vec<_> = users.iter().map(|user| Stream::open(&first, &lobby(user), "").0).collect();
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);

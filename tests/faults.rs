@@ -11,32 +11,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::Value;
-use support::http::{Connection, call, last_call, post};
+use support::http::{Connection, call, last_call, metric, post};
 use support::procfs::{descriptors, threads};
 use support::tools::needs;
-use support::{ANY_PORT, CommandLine, Process, SERVER, TIMEOUT, eventually, python};
+use support::{ANY_PORT, CommandLine, Process, TIMEOUT, eventually, python};
 
 fn server(options: &[&str]) -> Process {
-    let fixed = [
-        "--listen",
-        ANY_PORT,
-        "--no-binder",
-        "--message-rate",
-        "0",
-        "--registration-rate",
-        "0",
-        "--waits-per-address",
-        "0",
-    ];
-    Process::serve(SERVER, &[&fixed, options].concat())
+    let fixed = ["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0"];
+    support::server(&[&fixed, options].concat())
 }
 
 /// `ana` in the room `lobby`.
 fn someone(server: &Process) -> Connection {
     let mut connection = Connection::open(server.address());
-    connection.call("register_user", &["ana".into()]).unwrap();
-    connection.call("create_room", &["lobby".into()]).unwrap();
-    connection.call("join_room", &["ana".into(), "lobby".into()]).unwrap();
+    connection.enter("lobby", &["ana"]);
     connection
 }
 
@@ -357,12 +345,7 @@ fn sigterm_answers_who_waits_and_ends_at_once() {
     let _ana = someone(&server);
     let mut waiting = Connection::open(server.address());
     waiting.send(&call("wait_messages", &["ana".into(), "lobby".into(), 0.into(), 60.into()]));
-    let metrics = |server: &Process| {
-        let mut connection = Connection::open(server.address());
-        connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        String::from_utf8(connection.answer().unwrap().body).unwrap()
-    };
-    eventually("the call waits", TIMEOUT, || metrics(&server).contains("chat_waiting 1"));
+    eventually("the call waits", TIMEOUT, || metric(&server, "chat_waiting") == 1);
     let started = Instant::now();
     server.signal("TERM");
     assert!(waiting.answer().unwrap().value().is_ok());

@@ -26,8 +26,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 const GROWTH_KB: u64 = 8 << 10;
 
 fn server(options: &[&str]) -> Process {
-    let fixed = ["--listen", ANY_PORT, "--no-binder", "--message-rate", "0", "--registration-rate", "0"];
-    Process::serve(SERVER, &[&fixed, options].concat())
+    support::server(&[&["--message-rate", "0", "--registration-rate", "0"], options].concat())
 }
 
 /// Returns the time of the slowest but 5 % of calls, each on a connection of its own.
@@ -198,9 +197,7 @@ fn answers_that_nobody_reads_are_bounded_all_together() {
     let line = ["env", "MALLOC_MMAP_THRESHOLD_=131072", SERVER[0]];
     let server = Process::serve(&line, &["--listen", ANY_PORT, "--no-binder", "--message-rate", "0"]);
     let peer = Peer::open(&server);
-    peer.ok("create_room", &["lobby".into()]);
-    peer.ok("register_user", &["ana".into()]);
-    peer.ok("join_room", &["ana".into(), "lobby".into()]);
+    peer.enter("lobby", &["ana"]);
     for _ in 0..240 {
         peer.ok("send_message", &["ana".into(), "lobby".into(), "x".repeat(4096).into()]);
     }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use chat_rpc::rpc::{Fault, Value};
 use support::http::Connection;
 use support::peer::{Peer, contents, texts};
-use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, binder, eventually, server_at};
 
 const SECRET: &str = "correct horse: battery/staple";
 const WRONG: &str = "correct horse: battery/staplf";
 
 fn server(options: &[&str]) -> Process {
-    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder", "--log-level", "trace"], options].concat())
+    support::server(&[&["--log-level", "trace"], options].concat())
 }
 
 /// A file with a secret, removed when dropped.
@@ -231,7 +231,7 @@ const RAW: &str = "\u{1b}[2J\u{9b}31m\u{202e}evil\nERROR forged\r";
 
 #[test]
 fn logs_show_no_secret_and_nothing_of_a_peer_as_it_came() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT, "--log-level", "trace"]);
+    let binder = binder(&["--log-level", "trace"]);
     let server = server(&["--connection-idle", "4"]);
     for program in [&binder, &server] {
         let peer = Peer::with(program, "alice", SECRET);
@@ -283,11 +283,8 @@ fn register(peer: &Peer, instance: &str, port: i64) -> Result<Value, Fault> {
 #[test]
 fn a_binder_with_a_secret_lets_nobody_else_register_or_unregister() {
     let file = SecretFile::new("binder", &format!("{SECRET}\n"), 0o600);
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT, "--secret-file", file.path(), "--log-level", "trace"]);
-    let server = |options: &[&str]| {
-        let fixed = ["--listen", ANY_PORT, "--binder", binder.address(), "--log-level", "trace"];
-        Process::serve(SERVER, &[&fixed, options].concat())
-    };
+    let binder = binder(&["--secret-file", file.path(), "--log-level", "trace"]);
+    let server = |options: &[&str]| server_at(&binder, &[&["--log-level", "trace"], options].concat());
     let anybody = Peer::open(&binder);
     let offered = || anybody.ok("lookup_procedure", &["send_message".into()]);
 
@@ -347,7 +344,7 @@ fn a_binder_with_a_secret_lets_nobody_else_register_or_unregister() {
 
 #[test]
 fn a_binder_without_a_secret_logs_who_took_over_from_whom() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let peer = Peer::open(&binder);
     register(&peer, "first", 1).unwrap();
     register(&peer, "first", 1).unwrap();
@@ -363,7 +360,7 @@ fn a_binder_without_a_secret_logs_who_took_over_from_whom() {
 
 #[test]
 fn takeovers_in_turn_do_not_fill_the_log() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let peer = Peer::open(&binder);
     for number in 0..500 {
         let port = 1 + number % 2;

@@ -9,23 +9,9 @@ use std::fmt::Write as _;
 
 use chat_rpc::binder::{MAX_INSTANCES, MAX_OFFERS, MAX_PROCEDURES, SHARE};
 use chat_rpc::rpc::{Fault, Value};
-use support::http::{Answer, Connection, call, last_call, post};
+use support::http::{Connection, ask, call, last_call, metric, post};
 use support::peer::{Peer, Usage, contents};
-use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
-
-fn server(options: &[&str]) -> Process {
-    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
-}
-
-/// Registers these users, and puts them into the room. All calls are on one connection: where there may be few, one for each call
-/// would count until the server knows that its answer is out.
-fn in_room(connection: &mut Connection, room: &str, users: &[&str]) {
-    let _ = connection.call("create_room", &[room.into()]);
-    for &user in users {
-        connection.call("register_user", &[user.into()]).unwrap();
-        connection.call("join_room", &[user.into(), room.into()]).unwrap();
-    }
-}
+use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, binder, eventually, server};
 
 fn say(peer: &Peer, user: &str, room: &str, text: &str) -> Result<Value, Fault> {
     peer.call("send_message", &[user.into(), room.into(), text.into()])
@@ -36,12 +22,6 @@ fn say(peer: &Peer, user: &str, room: &str, text: &str) -> Result<Value, Fault> 
 fn names_figure(text: &str, figure: usize) {
     let numbers = text.split(|c: char| !c.is_ascii_digit());
     assert!(numbers.into_iter().any(|number| number == figure.to_string()), "{text} does not say {figure}");
-}
-
-fn ask(program: &Process, request: &str) -> Answer {
-    let mut connection = Connection::open(program.address());
-    connection.offer(request.as_bytes());
-    connection.answer().unwrap()
 }
 
 #[test]
@@ -82,7 +62,7 @@ fn the_defaults_are_published() {
     let limits = changed.member("limits").unwrap();
     assert_eq!(limits.member("max_rooms").and_then(Value::as_int), Some(7));
     assert_eq!(limits.member("max_body_bytes").and_then(Value::as_int), Some(9000));
-    let binder = peer_of(&Process::serve(BINDER, &["--listen", ANY_PORT]));
+    let binder = peer_of(&binder(&[]));
     let limits = binder.member("limits").unwrap();
     for (name, value) in [
         ("max_instances", MAX_INSTANCES),
@@ -102,7 +82,7 @@ fn bytes_of_a_message() {
     for (options, limit) in [(&[][..], 4096), (&["--max-message-bytes", "10"], 10)] {
         let server = server(options);
         let peer = Peer::open(&server);
-        in_room(&mut Connection::open(server.address()), "lobby", &["ana"]);
+        peer.enter("lobby", &["ana"]);
         say(&peer, "ana", "lobby", &"x".repeat(limit)).unwrap();
         // Bytes, not characters.
         say(&peer, "ana", "lobby", &"ç".repeat(limit / 2)).unwrap();
@@ -141,12 +121,6 @@ fn bytes_of_a_body() {
     }
 }
 
-fn metric(connection: &mut Connection, name: &str) -> usize {
-    connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let metrics = String::from_utf8(connection.answer().unwrap().body).unwrap();
-    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap()
-}
-
 #[test]
 fn connections_at_a_time() {
     const MOST: usize = 8;
@@ -154,11 +128,11 @@ fn connections_at_a_time() {
     let server = server(&["--max-connections", &MOST.to_string(), "--connection-idle", "300"]);
     let users = ["ana", "bea", "cid", "dan", "eve", "fay", "gus"];
     let mut kept = vec![Connection::open(server.address())];
-    in_room(&mut kept[0], "lobby", &users);
+    kept[0].enter("lobby", &users);
     // The order of answers cannot be seen from here: a worker may be held up between writing one and saying so. The one that has
     // been idle for longest has asked nothing, and the older one has asked something since.
     let mut idle = Connection::open(server.address());
-    eventually("it is accepted", TIMEOUT, || metric(&mut kept[0], "http_connections ") == 2);
+    eventually("it is accepted", TIMEOUT, || kept[0].metric("http_connections") == 2);
     kept.extend((2..MOST).map(|_| Connection::open(server.address())));
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
@@ -169,7 +143,7 @@ fn connections_at_a_time() {
     for connection in &mut kept {
         connection.call("list_rooms", &[]).unwrap();
     }
-    assert!(metric(&mut further, "http_connections_evicted_total ") >= 1);
+    assert!(further.metric("http_connections_evicted_total") >= 1);
 
     // One that waits for its answer makes no room, whether it closes with it or not.
     for (number, (connection, user)) in kept.iter_mut().zip(users).enumerate() {
@@ -177,7 +151,7 @@ fn connections_at_a_time() {
         let wait = if number % 2 == 0 { call("wait_messages", &params) } else { last_call("wait_messages", &params) };
         connection.send(&wait);
     }
-    eventually("the calls wait", TIMEOUT, || metric(&mut further, "chat_waiting ") == MOST - 1);
+    eventually("the calls wait", TIMEOUT, || further.metric("chat_waiting") == MOST - 1);
     further.end();
     assert!(further.is_closed_within(TIMEOUT));
     // The one that is left makes room for the next, as soon as its own answer is known to be out.
@@ -200,13 +174,13 @@ fn connections_that_all_wait_leave_no_room() {
     let server = server(&["--max-connections", &MOST.to_string()]);
     let wait = |user: &str| call("wait_messages", &[user.into(), "lobby".into(), 0.into(), 60.into()]);
     let mut watching = Connection::open(server.address());
-    in_room(&mut watching, "lobby", &users);
+    watching.enter("lobby", &users);
     let mut waiting = Vec::new();
     for user in &users[1..] {
         let mut connection = Connection::open(server.address());
         connection.send(&wait(user));
         waiting.push(connection);
-        eventually("it waits", TIMEOUT, || metric(&mut watching, "chat_waiting ") == waiting.len());
+        eventually("it waits", TIMEOUT, || watching.metric("chat_waiting") == waiting.len());
     }
     // Behind another request, whose answer shows that the server has this one too, and does not take it for idle.
     watching.send(&format!("{}{}", call("list_rooms", &[]), wait(users[0])));
@@ -275,7 +249,7 @@ fn rooms_users_and_users_in_a_room() {
 fn messages_and_bytes_of_a_history_and_of_all() {
     let server = server(&["--history-messages", "3", "--message-rate", "0"]);
     let peer = Peer::open(&server);
-    in_room(&mut Connection::open(server.address()), "lobby", &["ana"]);
+    peer.enter("lobby", &["ana"]);
     for number in 1..=4 {
         say(&peer, "ana", "lobby", &number.to_string()).unwrap();
         let kept = peer.ok("receive_messages", &["ana".into(), "lobby".into()]);
@@ -286,7 +260,7 @@ fn messages_and_bytes_of_a_history_and_of_all() {
     for option in ["--history-bytes", "--memory-limit"] {
         let server = self::server(&[option, "16000", "--max-message-bytes", "1000", "--message-rate", "0"]);
         let peer = Peer::open(&server);
-        in_room(&mut Connection::open(server.address()), "lobby", &["ana"]);
+        peer.enter("lobby", &["ana"]);
         for number in 0..40 {
             say(&peer, "ana", "lobby", &format!("{number:02}{}", "x".repeat(998))).unwrap();
         }
@@ -294,10 +268,8 @@ fn messages_and_bytes_of_a_history_and_of_all() {
         let kept = contents(&kept);
         assert!((8..=15).contains(&kept.len()), "{option} keeps {}", kept.len());
         assert!(kept.last().unwrap().starts_with("39"), "the newest are kept");
-        let metrics = ask(&server, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let metrics = String::from_utf8(metrics.body).unwrap();
-        let bytes = metrics.lines().find_map(|line| line.strip_prefix("chat_history_bytes ")).unwrap();
-        assert!(bytes.parse::<usize>().unwrap() <= 16_000, "{option}: {bytes}");
+        let bytes = metric(&server, "chat_history_bytes");
+        assert!(bytes <= 16_000, "{option}: {bytes}");
     }
 }
 
@@ -306,7 +278,7 @@ fn messages_a_second_of_one_user() {
     // The rate is so low that no further message is allowed while the test runs.
     let server = server(&["--message-rate", "1", "--message-burst", "5"]);
     let peer = Peer::open(&server);
-    in_room(&mut Connection::open(server.address()), "lobby", &["ana", "bob"]);
+    peer.enter("lobby", &["ana", "bob"]);
     let batch = |user: &str| {
         let send = Value::Struct(vec![
             ("methodName".into(), "send_message".into()),
@@ -329,7 +301,7 @@ fn messages_a_second_of_one_user() {
 
     let server = self::server(&["--message-rate", "0", "--message-burst", "1"]);
     let peer = Peer::open(&server);
-    in_room(&mut Connection::open(server.address()), "lobby", &["ana"]);
+    peer.enter("lobby", &["ana"]);
     for _ in 0..120 {
         say(&peer, "ana", "lobby", "x").unwrap();
     }
@@ -380,7 +352,7 @@ fn waits_from_one_address() {
     let users = ["ana", "bob", "eve"];
     let start = |options: &[&str]| {
         let server = server(options);
-        in_room(&mut Connection::open(server.address()), "lobby", &users);
+        Peer::open(&server).enter("lobby", &users);
         server
     };
     let wait = |server: &Process, user: &str| {
@@ -390,10 +362,7 @@ fn waits_from_one_address() {
         connection
     };
     let waiting = |server: &Process, count: usize| {
-        eventually("the calls wait", TIMEOUT, || {
-            let metrics = ask(server, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-            String::from_utf8_lossy(&metrics.body).contains(&format!("\nchat_waiting {count}\n"))
-        });
+        eventually("the calls wait", TIMEOUT, || metric(server, "chat_waiting") == count);
     };
     let server = start(&["--waits-per-address", "2"]);
     let mut waits: Vec<_> = users[..2].iter().map(|user| wait(&server, user)).collect();
@@ -426,7 +395,7 @@ fn with_value(value: &str) -> String {
 
 #[test]
 fn nesting_and_calls_in_a_multicall() {
-    for program in [server(&[]), Process::serve(BINDER, &["--listen", ANY_PORT])] {
+    for program in [server(&[]), binder(&[])] {
         // <methodCall><params><param><value> are 4 elements, each array with a value in it adds 3.
         let nested = |arrays: usize, inner: &str| {
             let (open, close) = ("<value><array><data>", "</data></array></value>");
@@ -464,7 +433,7 @@ fn nesting_and_calls_in_a_multicall() {
 fn bytes_of_the_answers_in_a_multicall() {
     let server = server(&["--message-rate", "0"]);
     let peer = Peer::open(&server);
-    in_room(&mut Connection::open(server.address()), "lobby", &["ana"]);
+    peer.enter("lobby", &["ana"]);
     for _ in 0..240 {
         say(&peer, "ana", "lobby", &"x".repeat(4096)).unwrap();
     }
@@ -485,7 +454,7 @@ fn bytes_of_the_answers_in_a_multicall() {
 
 #[test]
 fn instances_and_procedures_at_the_binder() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let peer = Peer::open(&binder);
     let register = |instance: &str, count: usize| {
         let names = (0..count).map(|number| Value::from(format!("p{number}"))).collect();

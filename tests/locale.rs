@@ -13,7 +13,7 @@ use std::time::Duration;
 use chat_rpc::client::locale::{ENGLISH, Locale};
 use chat_rpc::rpc::{Client, Fault, Value};
 use support::home::Home;
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT};
+use support::{ANY_PORT, Process, SERVER, TIMEOUT, binder, server};
 
 /// Common words of English that no Portuguese sentence here has.
 const ENGLISH_WORDS: [&str; 23] = [
@@ -167,8 +167,8 @@ fn the_causes_that_the_system_gives_are_in_portuguese() {
 #[test]
 fn what_is_wrong_with_a_command_line_is_in_portuguese() {
     let home = Home::new();
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
-    let server = Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT]);
+    let binder = binder(&[]);
+    let server = server(&[]);
     let run = |language: &str, arguments: &[&str]| {
         let mut client = home.client_with(&[language], arguments);
         client.end_input();

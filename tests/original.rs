@@ -7,11 +7,10 @@ mod support;
 use std::fmt::Write as _;
 
 use chat_rpc::rpc::{Client, Value};
-use chrono::Local;
 use support::tools::needs;
 use support::{
     ANY_PORT, BINDER, CLIENT, CommandLine, ORIGINAL_BINDER, ORIGINAL_SERVER, Process, SERVER, TIMEOUT, eventually,
-    original_client, python, send_lines,
+    original_client, python, send_lines, wait_for_the_next_second,
 };
 
 fn binder(line: CommandLine) -> Process {
@@ -145,11 +144,6 @@ fn wait_until_said(client: &Process, text: &str) {
 }
 
 /// The stamps of their server have whole seconds: their client loses a message in the second of the one it saw last.
-fn wait_for_the_next_second() {
-    let start = Local::now().timestamp();
-    eventually("the clock goes on", TIMEOUT, || Local::now().timestamp() > start);
-}
-
 /// Two of our clients and one of theirs talk, to all and in private; everybody sees what is theirs to see, once.
 fn everybody_talks(binder_line: CommandLine, server_line: CommandLine) {
     let binder = binder(binder_line);

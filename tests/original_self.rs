@@ -2,19 +2,13 @@
 
 mod support;
 
-use chrono::Local;
 use support::tools::needs;
 use support::{
-    ANY_PORT, ORIGINAL_BINDER, ORIGINAL_CLIENT, ORIGINAL_SERVER, Process, TIMEOUT, eventually, original_client, python,
-    send_lines,
+    ANY_PORT, ORIGINAL_BINDER, ORIGINAL_CLIENT, ORIGINAL_SERVER, Process, TIMEOUT, original_client, python, send_lines,
+    wait_for_the_next_second,
 };
 
 /// Its stamps have whole seconds: a message in the second of the one seen last is lost on it.
-fn wait_for_the_next_second() {
-    let start = Local::now().timestamp();
-    eventually("the clock goes on", TIMEOUT, || Local::now().timestamp() > start);
-}
-
 #[test]
 fn two_clients_talk_to_all_and_in_private() {
     needs!("python3");

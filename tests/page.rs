@@ -16,12 +16,7 @@ use std::time::Duration;
 
 use support::http::{Answer, Connection};
 use support::tools::{installed, is_made, needs};
-use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, python};
-
-fn programs(options: &[&str]) -> [Process; 2] {
-    let start = |line, own: &[&str]| Process::serve(line, &[&["--listen", ANY_PORT], own, options].concat());
-    [start(SERVER, &["--no-binder"]), start(BINDER, &[])]
-}
+use support::{BINDER, CLIENT, Process, SERVER, binder, python, server};
 
 fn get(program: &Process, method: &str, lines: &str) -> Answer {
     let mut connection = Connection::open(program.address());
@@ -58,7 +53,7 @@ print(page)
 #[test]
 fn a_page_is_one_document_whose_policy_allows_nothing_else() {
     needs!("python3");
-    for (program, part) in programs(&[]).iter().zip(["id=\"composer\"", "id=\"servers\""]) {
+    for (program, part) in [server(&[]), binder(&[])].iter().zip(["id=\"composer\"", "id=\"servers\""]) {
         let page = python(&format!("{CHECK}\n"), &[program.address()]);
         assert!(page.contains(part), "{page}");
     }
@@ -67,13 +62,13 @@ fn a_page_is_one_document_whose_policy_allows_nothing_else() {
 #[test]
 fn both_pages_take_at_most_24_kb_of_the_programs() {
     let size = |program: &Process| get(program, "GET", "").body.len();
-    let sizes = programs(&[]).each_ref().map(size);
+    let sizes = [server(&[]), binder(&[])].each_ref().map(size);
     assert!(sizes.iter().all(|&size| size > 1000) && sizes.iter().sum::<usize>() <= 24 << 10, "{sizes:?}");
 }
 
 #[test]
 fn a_page_goes_to_those_who_take_gzip_and_is_refused_to_others() {
-    for program in programs(&[]) {
+    for program in [server(&[]), binder(&[])] {
         for (lines, status) in [
             ("", 200),
             ("Accept-Encoding: gzip, deflate\r\n", 200),
@@ -93,7 +88,7 @@ fn a_page_goes_to_those_who_take_gzip_and_is_refused_to_others() {
 
 #[test]
 fn without_pages_get_is_refused_and_calls_go_on() {
-    for program in programs(&["--no-page"]) {
+    for program in [server(&["--no-page"]), binder(&["--no-page"])] {
         assert_eq!(get(&program, "GET", "").status, 405);
         Connection::open(program.address()).call("system.listMethods", &[]).unwrap();
     }

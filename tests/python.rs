@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{CallError, Client, Fault, Value};
 use support::tools::needs;
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, python};
+use support::{Process, TIMEOUT, binder, python, server};
 
 const EVERY_PROCEDURE: &str = include_str!("python/every_procedure.py");
 const PYTHON_SERVER: &[&str] = &["python3", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/server.py")];
@@ -17,14 +17,14 @@ const NO_ARGUMENTS: &[&str] = &[];
 #[test]
 fn python_calls_every_procedure_of_the_binder() {
     needs!("python3");
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     python(EVERY_PROCEDURE, &["binder", binder.address()]);
 }
 
 #[test]
 fn python_calls_every_procedure_of_the_chat_server() {
     needs!("python3");
-    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
+    let server = server(&[]);
     python(EVERY_PROCEDURE, &["server", server.address()]);
 }
 

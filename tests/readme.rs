@@ -6,15 +6,15 @@ mod support;
 
 use chat_rpc::client::locale::{LANGUAGES, Locale};
 use support::tools::needs;
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, python};
+use support::{binder, python, server, server_at, wait_for_a_server};
 
 const PROCEDURES: &str = include_str!("../docs/procedures.md");
 
 #[test]
 fn every_procedure_and_its_parameters_are_documented() {
     needs!("python3");
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
-    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]);
+    let binder = binder(&[]);
+    let server = server(&[]);
     for program in [&binder, &server] {
         let client = chat_rpc::rpc::Client::new(program.address());
         for name in client.call("system.listMethods", &[]).unwrap().as_array().unwrap() {
@@ -38,11 +38,9 @@ fn the_python_of_the_readme_runs() {
     let blocks = documents.iter().flat_map(|document| document.split("```python\n").skip(1));
     let script = blocks.map(|block| block.split("```").next().unwrap()).collect::<Vec<_>>().join("\n");
     assert!(script.contains("lookup_procedure"));
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
-    let server = Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()]);
-    let client = chat_rpc::rpc::Client::new(binder.address());
-    let offered = || client.call("lookup_procedure", &["send_message".into()]).unwrap();
-    eventually("the server has registered", TIMEOUT, || offered() != chat_rpc::rpc::Value::Nil);
+    let binder = binder(&[]);
+    let server = server_at(&binder, &[]);
+    wait_for_a_server(binder.address());
     let script = script.replace("127.0.0.1:5000", binder.address()).replace("127.0.0.1:9000", server.address());
     // Twice, as a reader would.
     for _ in 0..2 {

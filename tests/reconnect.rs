@@ -10,25 +10,14 @@ use std::thread;
 
 use chat_rpc::rpc::{Client, Credentials, Value};
 use support::home::{Home, count, enter, history};
-use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually};
-
-fn server() -> Process {
-    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
-}
-
-fn server_at(binder: &Process) -> Process {
-    Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address()])
-}
+use support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, binder, eventually, server, server_at, wait_for_a_server};
 
 #[test]
 fn binder_and_server_come_back_after_a_kill() {
-    let (home, mut binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
+    let (home, mut binder) = (Home::new(), binder(&[]));
     let at = binder.address().to_owned();
-    let mut server = server_at(&binder);
-    eventually("the server is registered", TIMEOUT, || {
-        let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
-        found.is_ok_and(|found| found != Value::Nil)
-    });
+    let mut server = server_at(&binder, &[]);
+    wait_for_a_server(&at);
     let mut ana = home.member(&["--binder", &at], "ana", "lobby");
     let mut bob = home.member(&["--binder", &at], "bob", "lobby");
 
@@ -39,7 +28,7 @@ fn binder_and_server_come_back_after_a_kill() {
     server.kill();
     ana.stderr.wait_for_line("Connection lost", TIMEOUT);
     ana.send_line("send said while the server was away");
-    server = server_at(&binder);
+    server = server_at(&binder, &[]);
     bob.stdout.wait_for_line("ana: said while the server was away", TIMEOUT);
     bob.stderr.wait_for_line("The server has lost the messages of lobby", TIMEOUT);
     bob.stderr.wait_for_line("Reconnected at", TIMEOUT);
@@ -50,7 +39,7 @@ fn binder_and_server_come_back_after_a_kill() {
     ana.stdout.wait_for_line("bob: without a binder", TIMEOUT);
     server.kill();
     let binder = Process::serve(BINDER, &["--listen", &at]);
-    let _server = server_at(&binder);
+    let _server = server_at(&binder, &[]);
     bob.send_line("send all is well again");
     ana.stdout.wait_for_line("bob: all is well again", TIMEOUT);
     for (client, text) in
@@ -100,15 +89,11 @@ impl Drop for Noise {
 #[test]
 fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were() {
     const PLACES: [(&str, &str); 4] = [("ana", "lobby"), ("bob", "lobby"), ("eva", "attic"), ("leo", "attic")];
-    let (home, mut binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
+    let (home, mut binder) = (Home::new(), binder(&[]));
     let at = binder.address().to_owned();
     let serve = || Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", &at, "--message-rate", "0"]);
     let mut server = serve();
-    let is_registered = || {
-        let found = Client::new(&at).call("lookup_procedure", &["send_message".into()]);
-        found.is_ok_and(|found| found != Value::Nil)
-    };
-    eventually("the server is registered", TIMEOUT, is_registered);
+    wait_for_a_server(&at);
     let member = |(user, room)| home.member(&["--binder", &at], user, room);
     let mut clients = PLACES.map(member);
     let noise = Noise::at(&at);
@@ -132,7 +117,7 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
                 clients.iter_mut().for_each(Process::kill);
                 binder = Process::serve(BINDER, &["--listen", &at]);
                 server = serve();
-                eventually("the server is registered again", TIMEOUT, is_registered);
+                wait_for_a_server(&at);
                 clients = PLACES.map(member);
             }
         }
@@ -162,13 +147,10 @@ fn killed_in_turn_and_all_at_once_under_load_everybody_is_back_where_they_were()
 
 #[test]
 fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
-    let (home, binder) = (Home::new(), Process::serve(BINDER, &["--listen", ANY_PORT]));
-    let start = || Process::serve(SERVER, &["--listen", ANY_PORT, "--binder", binder.address(), "--message-rate", "0"]);
+    let (home, binder) = (Home::new(), binder(&[]));
+    let start = || server_at(&binder, &["--message-rate", "0"]);
     let mut server = start();
-    eventually("the server is registered", TIMEOUT, || {
-        let found = Client::new(binder.address()).call("lookup_procedure", &["send_message".into()]);
-        found.is_ok_and(|found| found != Value::Nil)
-    });
+    wait_for_a_server(binder.address());
     let place = ["--binder", binder.address()];
     let mut ana = home.member(&place, "ana", "lobby");
     let bob = home.member(&place, "bob", "lobby");
@@ -205,7 +187,7 @@ fn of_200_messages_each_that_the_restarted_server_confirmed_is_shown_once() {
 
 #[test]
 fn a_message_of_the_history_that_its_author_sends_again_is_shown_once() {
-    let (home, mut first) = (Home::new(), server());
+    let (home, mut first) = (Home::new(), server(&[]));
     let say = |author: &Client, text: &str, key: &str| {
         let sent = author.call("send_message", &["ana".into(), "lobby".into(), text.into(), "".into(), key.into()]);
         sent.unwrap();
@@ -233,7 +215,7 @@ fn a_message_of_the_history_that_its_author_sends_again_is_shown_once() {
 
 #[test]
 fn a_user_whom_the_server_has_dropped_comes_back() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address()];
     let mut bob = home.member(&place, "bob", "lobby");
     let mut ana = home.client_with(&["CHAT_SECRET=open sesame"], &[&place[..], &["--user", "ana"]].concat());
@@ -249,7 +231,7 @@ fn a_user_whom_the_server_has_dropped_comes_back() {
 
 #[test]
 fn a_name_that_was_taken_meanwhile_is_tried_until_it_is_free() {
-    let (home, mut first) = (Home::new(), server());
+    let (home, mut first) = (Home::new(), server(&[]));
     let mut bob = home.member(&["--server", first.address()], "bob", "lobby");
     let mut ana = home.member(&["--server", first.address(), "--log-level", "debug"], "ana", "lobby");
     ana.signal("STOP");

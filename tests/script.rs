@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::home::{Home, history};
+use support::http::metric;
 use support::peer::Usage;
 use support::tools::needs;
-use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
+use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually, server};
 
 /// Starts a client that sends all of `input` as the user `bot`, from a file.
 fn sender(home: &Home, server: &Process, input: &[u8], arguments: &[&str]) -> Process {
@@ -23,14 +24,10 @@ fn sender(home: &Home, server: &Process, input: &[u8], arguments: &[&str]) -> Pr
     home.client_reading(fs::File::open(path).unwrap().into(), &[], &[&start, arguments].concat())
 }
 
-fn server() -> Process {
-    Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT])
-}
-
 #[test]
 fn what_is_sent_is_tailed_and_standard_output_has_nothing_else() {
     needs!("python3");
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address(), "--room", "ops"];
     let mut tail = home.client(&[&["tail"], &place[..]].concat());
     tail.stderr.wait_for_line("Joined ops", TIMEOUT);
@@ -94,7 +91,7 @@ fn times_are_true_wherever_the_server_is() {
 
 #[test]
 fn the_exit_code_says_whether_the_server_has_it() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let too_long = "x".repeat(5000);
     for (arguments, code, part) in [
         (&["send", "--user", "bot", "--room", "ops", "--server", "127.0.0.1:1", "x"][..], 1, "cannot be reached"),
@@ -116,7 +113,7 @@ fn the_exit_code_says_whether_the_server_has_it() {
 
 #[test]
 fn commands_from_a_pipe_can_be_answered_in_json() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let mut client = home.client(&["--json", "--user", "ana", "--room", "ops", "--server", server.address()]);
     client.send_line("hello");
     client.stdout.wait_for_line(r#""origin":"ana","destination":null,"content":"hello""#, TIMEOUT);
@@ -129,7 +126,7 @@ fn commands_from_a_pipe_can_be_answered_in_json() {
 
 #[test]
 fn options_come_from_files() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let text = format!("# the office\nserver = {}\nuser = ana\nroom = ops\n", server.address());
     fs::create_dir_all(home.0.join(".config/chat-rpc")).unwrap();
     fs::write(home.0.join(".config/chat-rpc/client.conf"), &text).unwrap();
@@ -155,7 +152,7 @@ fn options_come_from_files() {
 
 #[test]
 fn an_option_on_the_command_line_takes_the_place_of_its_alternatives_in_a_file() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     fs::create_dir_all(home.0.join(".config/chat-rpc")).unwrap();
     fs::write(home.0.join(".config/chat-rpc/client.conf"), "binder = 127.0.0.1:1\nuser = ana\n").unwrap();
     let mut client = home.client(&["--server", server.address(), "--room", "ops"]);
@@ -166,7 +163,7 @@ fn an_option_on_the_command_line_takes_the_place_of_its_alternatives_in_a_file()
 
 #[test]
 fn lines_of_other_systems_end_where_they_end() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     assert!(sender(&home, &server, b"one\r\ntwo\r\n", &[]).wait_exit(TIMEOUT).success());
     assert_eq!(history(server.address(), "ops"), ["one", "two"]);
     let mut empty = sender(&home, &server, b"", &["", " "]);
@@ -213,18 +210,12 @@ fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
     let input = yes.stdout.take().unwrap();
     let arguments = ["send", "--user", "bot", "--room", "ops", "--server", server.address()];
     let mut send = home.client_reading(input.into(), &[], &arguments);
-    let metrics = || {
-        let mut connection = support::http::Connection::open(server.address());
-        connection.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        String::from_utf8(connection.answer().unwrap().body).unwrap()
-    };
     eventually("the burst is sent", TIMEOUT, || history(server.address(), "ops").len() >= 50);
     let usage = Usage::of(&send);
     eventually("more is sent", TIMEOUT, || history(server.address(), "ops").len() >= 150);
     assert!(usage.growth_kb() < 5 << 10, "{} kB", usage.growth_kb());
-    let metrics = metrics();
-    let faults = metrics.lines().find(|line| line.contains("rpc_faults_total{procedure=\"send_message\"}"));
-    assert!(faults.is_some_and(|line| line.ends_with(" 0")), "none was too fast: {faults:?}");
+    let faults = metric(&server, "rpc_faults_total{procedure=\"send_message\"}");
+    assert_eq!(faults, 0, "none was too fast");
     send.signal("TERM");
     assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
     send.stderr.wait_for_line("stopped by a signal after", TIMEOUT);
@@ -234,7 +225,7 @@ fn lines_go_out_at_the_pace_of_the_server_while_they_are_read() {
 
 #[test]
 fn the_first_refusal_ends_it_and_names_the_line() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let input = format!("one\n\n{}\nthree\n", "x".repeat(5000));
     let mut send = sender(&home, &server, input.as_bytes(), &[]);
     assert_eq!(send.wait_exit(TIMEOUT).code(), Some(1));
@@ -250,7 +241,7 @@ fn the_first_refusal_ends_it_and_names_the_line() {
 
 #[test]
 fn what_is_not_utf8_is_replaced_and_said_once() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let mut send = sender(&home, &server, b"caf\xe9\nplain\n\xff", &[]);
     assert!(send.wait_exit(TIMEOUT).success());
     assert_eq!(history(server.address(), "ops"), ["caf\u{fffd}", "plain", "\u{fffd}"]);
@@ -260,7 +251,7 @@ fn what_is_not_utf8_is_replaced_and_said_once() {
 
 #[test]
 fn a_text_for_one_user_reaches_only_that_user() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address(), "--room", "ops"];
     let tails = ["ana", "bob"].map(|user| {
         let tail = home.client(&[&["tail", "--user", user], &place[..]].concat());
@@ -294,7 +285,7 @@ fn a_text_for_one_user_reaches_only_that_user() {
 fn clients_that_come_to_a_new_room_at_the_same_moment_are_all_in_it() {
     let home = Home::new();
     for _ in 0..3 {
-        let server = server();
+        let server = server(&[]);
         let place = ["--server", server.address(), "--room", "ops"];
         let senders: Vec<_> = (0..8)
             .map(|number| home.client(&[&["send", "--user", &format!("bot-{number}")], &place[..], &["x"]].concat()))
@@ -308,7 +299,7 @@ fn clients_that_come_to_a_new_room_at_the_same_moment_are_all_in_it() {
 
 #[test]
 fn tail_shows_what_was_said_before_and_ends_after_a_count() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address(), "--room", "ops"];
     let input: String = (0..60).map(|number| format!("line {number}\n")).collect();
     assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(TIMEOUT).success());
@@ -331,7 +322,7 @@ fn tail_shows_what_was_said_before_and_ends_after_a_count() {
 
 #[test]
 fn tail_keeps_a_log_and_runs_the_command_for_mentions() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let place = ["--server", server.address(), "--room", "ops"];
     let (log, called) = (home.0.join("log"), home.0.join("called"));
     let command = format!("touch {}", called.display());
@@ -355,7 +346,7 @@ fn tail_keeps_a_log_and_runs_the_command_for_mentions() {
 
 #[test]
 fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let script = format!("\"$0\" tail --server {} --room ops | head -1; echo ended", server.address());
     let home_variable = format!("HOME={}", home.0.display());
     let line = ["env", "-u", "XDG_STATE_HOME", "LC_ALL=C", &home_variable, "sh", "-c", &script, CLIENT[0]];
@@ -369,7 +360,7 @@ fn tail_ends_quietly_as_soon_as_nobody_reads_it() {
 
 #[test]
 fn a_second_signal_ends_a_client_whose_output_is_stuck() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let input: String = (0..50).map(|_| format!("{}\n", "x".repeat(4000))).collect();
     assert!(sender(&home, &server, input.as_bytes(), &[]).wait_exit(TIMEOUT).success());
     let mut tail = Command::new(CLIENT[0])

@@ -13,17 +13,18 @@ use chat_rpc::rpc::{Fault, Value};
 use support::engine::Engine;
 use support::events::{Stream, query};
 use support::home::Home;
+use support::http::metric;
 use support::peer::{Peer, contents, texts};
 use support::relay::{Fate, Relay};
-use support::shared::{FREE, enter, heard, members, metric, pair, say, server, server_id, start};
-use support::{ANY_PORT, BINDER, CLIENT, Process, SERVER, TIMEOUT, eventually};
+use support::shared::{FREE, heard, members, pair, say, server, start};
+use support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, binder, eventually};
 
 #[test]
 fn what_is_done_at_one_server_is_so_at_the_others_and_wakes_who_waits_there() {
     let Some(engine) = Engine::start(&[]) else { return };
     let ((one, at_one), (_two, at_two)) = (pair(engine.port), pair(engine.port));
-    assert_eq!(server_id(&at_one), server_id(&at_two));
-    enter(&at_one, &["ana", "eve"]);
+    assert_eq!(at_one.server_id(), at_two.server_id());
+    at_one.enter("lobby", &["ana", "eve"]);
     eventually("the other server knows", TIMEOUT, || at_two.call("list_users", &["lobby".into()]).is_ok());
     at_two.ok("register_user", &["bob".into()]);
     let joined = at_two.ok("join_room", &["bob".into(), "lobby".into()]);
@@ -43,8 +44,8 @@ fn what_is_done_at_one_server_is_so_at_the_others_and_wakes_who_waits_there() {
     eventually("ana hears it", TIMEOUT, || heard(&at_one, "ana") == ["psst", "hello", "back"]);
     at_two.ok("leave_room", &["bob".into()]);
     eventually("bob has left", TIMEOUT, || members(&at_one) == ["ana", "eve"]);
-    assert!(metric(&one, "chat_share_appends_total") >= 7.0);
-    assert!(metric(&one, "chat_share_lag_entries") < 1.0 && metric(&one, "chat_share_connected") > 0.0);
+    assert!(metric(&one, "chat_share_appends_total") >= 7);
+    assert!(metric(&one, "chat_share_lag_entries") < 1 && metric(&one, "chat_share_connected") > 0);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn of_two_who_take_a_name_or_make_a_room_at_the_same_moment_one_wins_and_both_kn
     for (one, two) in one.iter().zip(&two) {
         assert!((0..2).all(|what| one[what] != two[what]), "exactly one wins");
     }
-    let conflicts: f64 = outcomes.iter().map(|(_, server)| metric(server, "chat_share_conflicts_total")).sum();
+    let conflicts: usize = outcomes.iter().map(|(_, server)| metric(server, "chat_share_conflicts_total")).sum();
     eprintln!("{rounds} rounds for a name and a room, {conflicts} decided by the order of the stream");
 }
 
@@ -97,8 +98,8 @@ fn a_server_with_other_limits_does_not_start_and_says_which() {
     }
     // What concerns one server only may differ.
     let two = server(engine.port, &["--workers", "3"]);
-    enter(&at_one, &["ana"]);
-    let id = server_id(&at_one);
+    at_one.enter("lobby", &["ana"]);
+    let id = at_one.server_id();
     for mut server in [one, two] {
         server.signal("TERM");
         assert!(server.wait_exit(TIMEOUT).success());
@@ -106,7 +107,7 @@ fn a_server_with_other_limits_does_not_start_and_says_which() {
     // With nobody left to agree with, the chat gets other limits.
     let last = server(engine.port, &["--max-rooms", "1"]);
     let last = Peer::open(&last);
-    assert_eq!((server_id(&last), members(&last)), (id, vec!["ana".to_owned()]));
+    assert_eq!((last.server_id(), members(&last)), (id, vec!["ana".to_owned()]));
     last.refused(Fault::LIMIT, "create_room", &["another".into()]);
 }
 
@@ -116,7 +117,7 @@ fn users_are_idle_only_where_no_server_hears_of_them() {
     let options = ["--no-binder", "--user-idle", "2"];
     let mut servers = [(); 2].map(|()| start(engine.port, &options).ready());
     let peers = servers.each_ref().map(Peer::open);
-    enter(&peers[0], &["ana", "idle"]);
+    peers[0].enter("lobby", &["ana", "idle"]);
     // Only the second one hears of ana from now on.
     eventually("the other server knows", TIMEOUT, || peers[1].call("list_users", &["lobby".into()]).is_ok());
     eventually("who is idle is gone", TIMEOUT, || {
@@ -138,7 +139,7 @@ fn a_user_whose_last_stream_has_ended_goes_after_a_grace_wherever_that_was() {
     let Some(engine) = Engine::start(&[]) else { return };
     let servers = [(); 2].map(|()| server(engine.port, &[]));
     let peers = servers.each_ref().map(Peer::open);
-    enter(&peers[0], &["ana", "bob"]);
+    peers[0].enter("lobby", &["ana", "bob"]);
     // One of them removes what is idle, and each has somebody whose stream ends.
     for (server, name) in servers.iter().zip(["ana", "bob"]) {
         eventually("the server knows both", TIMEOUT, || {
@@ -157,7 +158,7 @@ fn a_binder_that_knows_no_groups_gets_a_registration_without_one() {
         <struct><member><name>faultCode</name><value><int>-32602</int></value></member><member><name>faultString</name>\
         <value>register_service takes 5 parameters</value></member></struct></value></fault></methodResponse>";
     let Some(engine) = Engine::start(&[]) else { return };
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let older = Relay::start(binder.address(), |procedure, before| {
         let has_group = procedure == "register_service" && before % 2 == 0;
         if has_group { Fate::Refuse(REFUSED) } else { Fate::Pass }
@@ -195,7 +196,7 @@ fn a_password_comes_from_the_url_a_file_or_the_environment_and_is_shown_nowhere(
         SERVER[0]
     );
     let by_environment = Process::serve(&["sh"], &["-c", &script]);
-    enter(&Peer::open(&by_url), &["ana"]);
+    Peer::open(&by_url).enter("lobby", &["ana"]);
     eventually("all know ana", TIMEOUT, || {
         [&by_file, &by_environment].iter().all(|server| members(&Peer::open(server)) == ["ana"])
     });
@@ -211,13 +212,13 @@ fn a_password_comes_from_the_url_a_file_or_the_environment_and_is_shown_nowhere(
 #[test]
 fn a_client_whose_server_ends_goes_on_at_another_one() {
     let Some(engine) = Engine::start(&[]) else { return };
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let mut servers: Vec<_> = (0..2).map(|_| start(engine.port, &["--binder", binder.address()]).ready()).collect();
     let peers: Vec<_> = servers.iter().map(Peer::open).collect();
     eventually("both are registered", TIMEOUT, || {
         servers.iter().all(|server| server.stderr.lines().iter().any(|line| line.contains("registered at the binder")))
     });
-    enter(&peers[0], &["bob"]);
+    peers[0].enter("lobby", &["bob"]);
     let home = Home::new();
     let config = home.0.to_str().unwrap();
     let state = format!("XDG_STATE_HOME={config}");
@@ -231,7 +232,7 @@ fn a_client_whose_server_ends_goes_on_at_another_one() {
     say(&peers[0], "bob", "second", "").unwrap();
     ana.stdout.wait_for_line("second", TIMEOUT);
     // Where ana is.
-    let is_here = |server: &Process| metric(server, "chat_waiting") + metric(server, "chat_streams") > 0.0;
+    let is_here = |server: &Process| metric(server, "chat_waiting") + metric(server, "chat_streams") > 0;
     eventually("ana waits somewhere", TIMEOUT, || servers.iter().any(is_here));
     let hers = servers.iter().position(is_here).unwrap();
     servers[hers].kill();

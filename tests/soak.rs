@@ -15,7 +15,7 @@ use std::time::Duration;
 use chat_rpc::rpc::{Fault, Value};
 use support::http::{Connection, last_call};
 use support::procfs::{descriptors, sleeps, status};
-use support::{ANY_PORT, BINDER, Process, SERVER, eventually};
+use support::{Process, binder, eventually, server};
 
 const USERS: usize = 200;
 const ROOMS: usize = 10;
@@ -211,7 +211,7 @@ fn a_soak_loses_nothing_and_leaves_nothing_behind() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS is a number"));
     let options =
         ["--message-rate", "0", "--registration-rate", "0", "--waits-per-address", "0", "--history-messages", "2000"];
-    let server = Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], &options[..]].concat());
+    let server = server(&options);
     let mut kept = Connection::open(server.address());
     for room in 0..ROOMS {
         kept.call("create_room", &[room_name(room)]).unwrap();
@@ -238,10 +238,7 @@ fn a_soak_loses_nothing_and_leaves_nothing_behind() {
 #[test]
 fn programs_at_rest_hardly_wake_up() {
     const WINDOW: Duration = Duration::from_secs(20);
-    let programs = [
-        Process::serve(BINDER, &["--listen", ANY_PORT]),
-        Process::serve(SERVER, &["--listen", ANY_PORT, "--no-binder"]),
-    ];
+    let programs = [binder(&[]), server(&[])];
     for program in &programs {
         // Something to come to rest after.
         Connection::open(program.address()).call("system.listMethods", &[]).unwrap();

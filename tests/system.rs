@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use chat_rpc::rpc::{Client, Value};
-use support::{ANY_PORT, BINDER, CLIENT, CommandLine, Process, SERVER, TIMEOUT, eventually};
+use support::{ANY_PORT, BINDER, CLIENT, CommandLine, Process, SERVER, TIMEOUT, binder, eventually};
 
 fn serve(options: &[&str]) -> Process {
     Process::serve(SERVER, &[&["--listen", ANY_PORT], options].concat())
@@ -43,7 +43,7 @@ fn an_empty_room_and_a_silent_user_are_forgotten() {
 
 #[test]
 fn a_lease_ends_and_the_registration_before_it_answers_again() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let client = Client::new(binder.address());
     client.call("register_procedure", &["send_message".into(), "10.0.0.1".into(), 1.into()]).unwrap();
     let service = ["x".into(), "10.0.0.2".into(), 2.into(), Value::Array(vec!["send_message".into()]), 1.into()];
@@ -56,7 +56,7 @@ fn a_lease_ends_and_the_registration_before_it_answers_again() {
 
 #[test]
 fn a_server_starts_without_a_binder_and_comes_back_after_it_was_killed() {
-    let mut binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let mut binder = binder(&[]);
     let address = binder.address().to_owned();
     binder.kill();
     let mut server = serve(&["--binder", &address]);
@@ -77,7 +77,7 @@ fn a_server_starts_without_a_binder_and_comes_back_after_it_was_killed() {
 
 #[test]
 fn of_two_servers_the_newer_answers_and_the_older_when_it_ends() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let client = Client::new(binder.address());
     let older = serve(&["--binder", binder.address()]);
     eventually("the first has registered", TIMEOUT, || offered(&client) == at(&older));
@@ -90,7 +90,7 @@ fn of_two_servers_the_newer_answers_and_the_older_when_it_ends() {
 
 #[test]
 fn what_is_advertised_is_what_is_registered() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let client = Client::new(binder.address());
     let server = serve(&["--binder", binder.address(), "--advertise", "chat.example"]);
     let own_port = port(server.address());
@@ -138,7 +138,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
 
 #[test]
 fn a_port_in_use_is_one_line_and_exit_code_1() {
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     for line in [BINDER, SERVER] {
         let (code, output) = run(line, &["--listen", binder.address()]);
         assert_eq!(code, Some(1), "{output:?}");

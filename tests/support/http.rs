@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chat_rpc::rpc::{DocumentLimits, Fault, Value, read_response, write};
 
-use super::TIMEOUT;
+use super::peer::enter;
+use super::{Process, TIMEOUT};
 
 /// The text of a POST to `/RPC2` with `body`; `extra` are further header lines, each with CR LF.
 pub fn post(body: &str, extra: &str) -> String {
@@ -40,6 +41,18 @@ impl Answer {
         let limits = DocumentLimits { elements: 1_000_000, ..DocumentLimits::default() };
         read_response(&self.body, &limits).unwrap_or_else(|error| panic!("not XML-RPC: {error}: {self:?}"))
     }
+}
+
+/// Sends a request on a connection of its own, and returns the answer.
+pub fn ask(program: &Process, request: &str) -> Answer {
+    let mut connection = Connection::open(program.address());
+    connection.offer(request.as_bytes());
+    connection.answer().expect("an answer")
+}
+
+/// Returns the value of a metric of `program`.
+pub fn metric(program: &Process, name: &str) -> usize {
+    Connection::open(program.address()).metric(name)
 }
 
 /// One connection to a server.
@@ -114,6 +127,19 @@ impl Connection {
     pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, Fault> {
         self.send(&call(method, params));
         self.answer().expect("an answer").value()
+    }
+
+    /// Returns the value of a metric.
+    pub fn metric(&mut self, name: &str) -> usize {
+        self.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let text = String::from_utf8(self.answer().expect("an answer").body).expect("UTF-8");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} is missing in {text}")).parse().expect("a number")
+    }
+
+    /// Registers these users and brings them into the room, which may exist already.
+    pub fn enter(&mut self, room: &str, users: &[&str]) {
+        enter(|method, params| self.call(method, params), room, users);
     }
 
     /// Whether the server closes the connection within `time`; what it sends before is dropped.

@@ -27,6 +27,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use chat_rpc::rpc::{Client, Value};
+use chrono::Local;
+
 /// How long to wait for what should come at once: long enough for a busy machine, and only ever used up by a failure.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -263,6 +266,39 @@ impl Output {
 /// A failed wait poisons the mutex, and what was written is still to be shown.
 fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
     written.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a chat server that no binder knows, on a port of its own.
+#[track_caller]
+pub fn server(options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--no-binder"], options].concat())
+}
+
+/// Starts a chat server that registers itself at `binder`.
+#[track_caller]
+pub fn server_at(binder: &Process, options: &[&str]) -> Process {
+    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--binder", binder.address()], options].concat())
+}
+
+/// Starts a binder on a port of its own.
+#[track_caller]
+pub fn binder(options: &[&str]) -> Process {
+    Process::serve(BINDER, &[&["--listen", ANY_PORT], options].concat())
+}
+
+/// Waits until the binder at `address` knows a chat server.
+#[track_caller]
+pub fn wait_for_a_server(address: &str) {
+    let binder = Client::new(address);
+    eventually("the server is registered", TIMEOUT, || {
+        binder.call("lookup_procedure", &["send_message".into()]).is_ok_and(|found| found != Value::Nil)
+    });
+}
+
+/// Waits until the clock shows another second, because a client of the original shows no two messages of the same one.
+pub fn wait_for_the_next_second() {
+    let start = Local::now().timestamp();
+    eventually("the clock goes on", TIMEOUT, || Local::now().timestamp() > start);
 }
 
 /// Starts a client of the original project and registers `name`.

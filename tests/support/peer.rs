@@ -42,6 +42,18 @@ impl Peer {
         self.call(method, params).unwrap_or_else(|fault| panic!("{method}: {fault}"))
     }
 
+    /// Registers these users and brings them into the room, which may exist already.
+    #[track_caller]
+    pub fn enter(&self, room: &str, users: &[&str]) {
+        enter(|method, params| self.call(method, params), room, users);
+    }
+
+    /// Returns the identity that the server publishes.
+    #[track_caller]
+    pub fn server_id(&self) -> Value {
+        self.ok("system.getCapabilities", &[]).member("server_id").expect("an identity").clone()
+    }
+
     /// Makes a call that must be refused with `code`; gives the text.
     #[track_caller]
     pub fn refused(&self, code: i32, method: &str, params: &[Value]) -> String {
@@ -68,6 +80,18 @@ impl Peer {
             },
             other => panic!("a multicall answers an array, not {other:?}"),
         }
+    }
+}
+
+/// Registers these users by `call` and brings them into the room, which may exist already.
+pub(super) fn enter(mut call: impl FnMut(&str, &[Value]) -> Result<Value, Fault>, room: &str, users: &[&str]) {
+    match call("create_room", &[room.into()]) {
+        Err(fault) if fault.code != Fault::ROOM_EXISTS => panic!("{room}: {fault}"),
+        _ => {}
+    }
+    for &user in users {
+        call("register_user", &[user.into()]).unwrap_or_else(|fault| panic!("{user}: {fault}"));
+        call("join_room", &[user.into(), room.into()]).unwrap_or_else(|fault| panic!("{user}: {fault}"));
     }
 }
 

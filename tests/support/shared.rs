@@ -1,8 +1,5 @@
 //! Servers of one chat, and their users.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use chat_rpc::rpc::{Fault, Value};
 
 use super::peer::{Peer, contents, texts};
@@ -39,31 +36,4 @@ pub fn heard(peer: &Peer, name: &str) -> Vec<String> {
 
 pub fn members(peer: &Peer) -> Vec<String> {
     texts(&peer.ok("list_users", &["lobby".into()])).into_iter().map(str::to_owned).collect()
-}
-
-/// Registers these users and brings them into the lobby.
-pub fn enter(peer: &Peer, names: &[&str]) {
-    let _ = peer.call("create_room", &["lobby".into()]);
-    for &name in names {
-        peer.ok("register_user", &[name.into()]);
-        peer.ok("join_room", &[name.into(), "lobby".into()]);
-    }
-}
-
-pub fn server_id(peer: &Peer) -> Value {
-    peer.ok("system.getCapabilities", &[]).member("server_id").unwrap().clone()
-}
-
-pub fn get(server: &Process, path: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
-pub fn metric(server: &Process, name: &str) -> f64 {
-    let text = get(server, "/metrics");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{name} is missing in {text}")).parse().unwrap()
 }

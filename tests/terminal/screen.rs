@@ -11,7 +11,7 @@ use pty_process::blocking::{Command, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::support::home::Home;
-use crate::support::{ANY_PORT, CLIENT, Process, SERVER, TIMEOUT, eventually};
+use crate::support::{CLIENT, Process, TIMEOUT, eventually, server};
 
 pub(crate) const UP: &str = "\x1b[A";
 pub(crate) const LEFT: &str = "\x1b[D";
@@ -29,10 +29,7 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(crate) fn new() -> Self {
-        Self {
-            server: Process::serve(SERVER, &["--no-binder", "--listen", ANY_PORT, "--message-rate", "0"]),
-            home: Home::new(),
-        }
+        Self { server: server(&["--message-rate", "0"]), home: Home::new() }
     }
 
     /// A client in the room `lobby` on a screen of 80 by 24.

@@ -1,14 +1,14 @@
 //! In front of server and binder, each with a certificate that the test makes.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::client;
 use super::support::home::Home;
-use super::support::{ANY_PORT, BINDER, Process, SERVER, TIMEOUT, eventually, send_lines};
+use super::support::http::metric;
+use super::support::{ANY_PORT, Process, TIMEOUT, binder, eventually, send_lines, server};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/nginx/chat-rpc.conf");
 
@@ -85,20 +85,6 @@ impl Proxy {
     }
 }
 
-/// The metrics of the server.
-fn metrics(address: &str) -> String {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.write_all(format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
-    let mut reply = String::new();
-    connection.read_to_string(&mut reply).unwrap();
-    reply
-}
-
-/// A server of its own.
-fn server(options: &[&str]) -> Process {
-    Process::serve(SERVER, &[&["--listen", ANY_PORT, "--require-auth"], options].concat())
-}
-
 #[test]
 fn a_chat_goes_through_the_proxy() {
     if !can_run() {
@@ -107,7 +93,7 @@ fn a_chat_goes_through_the_proxy() {
     let (home, other) = (Home::new(), Home::new());
     let files = certificate(&home.0, "DNS:chat.example,IP:127.0.0.1");
     let trusted = files.1.to_str().unwrap();
-    let server = server(&["--no-binder"]);
+    let server = server(&["--require-auth"]);
     let proxy = Proxy::start(&home.0, free_port(), server.address(), &files);
     let place = ["--server", &proxy.url, "--ca-file", trusted, "--room", "lobby"];
     let mut ana = client(&home, &[&place[..], &["--user", "ana"]].concat());
@@ -117,7 +103,7 @@ fn a_chat_goes_through_the_proxy() {
     send_lines(&mut ana, &["through the proxy"]);
     bob.stdout.wait_for_line("through the proxy", TIMEOUT);
     // Both hear by streams of events, which the proxy passes on.
-    eventually("two streams are open", TIMEOUT, || metrics(server.address()).contains("\nchat_streams 2\n"));
+    eventually("two streams are open", TIMEOUT, || metric(&server, "chat_streams") == 2);
     // More than one record of TLS.
     let long = "x".repeat(4000);
     send_lines(&mut bob, &[&long, "and back"]);
@@ -132,7 +118,7 @@ fn a_server_behind_a_binder_with_tls_is_reached_by_tls_too() {
     }
     let home = Home::new();
     let files = certificate(&home.0, "IP:127.0.0.1");
-    let binder = Process::serve(BINDER, &["--listen", ANY_PORT]);
+    let binder = binder(&[]);
     let port = free_port();
     let server = server(&["--binder", binder.address(), "--advertise", &format!("127.0.0.1:{port}")]);
     let _before_server = Proxy::start(&home.0, port, server.address(), &files);
@@ -152,7 +138,7 @@ fn whoever_has_no_trusted_certificate_for_the_name_is_told_nothing() {
     let (home, other) = (Home::new(), Home::new());
     let files = certificate(&home.0, "DNS:chat.example,IP:127.0.0.1");
     let stranger = certificate(&other.0, "DNS:chat.example,IP:127.0.0.1");
-    let server = server(&["--no-binder"]);
+    let server = server(&["--require-auth"]);
     let proxy = Proxy::start(&home.0, free_port(), server.address(), &files);
     let by_name = proxy.url.replace("127.0.0.1", "localhost");
     let plain = format!("https://{}", server.address());
