@@ -100,7 +100,7 @@ fn signals_and_the_end_of_input_unregister() {
 
 #[test]
 fn a_resumed_session_stays_with_the_program_that_began_it() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let start = |arguments: &[&str]| {
         let place = ["--server", server.address(), "--user", "ana", "--room", "lobby"];
         home.client_with(&["CHAT_SECRET=open sesame"], &[arguments, &place].concat())
@@ -120,7 +120,7 @@ fn a_resumed_session_stays_with_the_program_that_began_it() {
 
 #[test]
 fn lines_from_a_pipe_that_are_not_utf8_are_sent_as_far_as_they_are() {
-    let (home, server) = (Home::new(), server());
+    let (home, server) = (Home::new(), server(&[]));
     let path = home.0.join("input");
     fs::write(&path, b"one\ncaf\xe9\r\nthree").unwrap();
     let place = ["--server", server.address(), "--user", "ana", "--room", "lobby"];

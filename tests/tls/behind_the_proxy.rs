@@ -8,7 +8,7 @@ use std::process::Command;
 use super::client;
 use super::support::home::Home;
 use super::support::http::metric;
-use super::support::{ANY_PORT, Process, TIMEOUT, binder, eventually, send_lines, server};
+use super::support::{ANY_PORT, Process, TIMEOUT, binder, eventually, send_lines, server, server_at};
 
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/nginx/chat-rpc.conf");
 
@@ -120,7 +120,7 @@ fn a_server_behind_a_binder_with_tls_is_reached_by_tls_too() {
     let files = certificate(&home.0, "IP:127.0.0.1");
     let binder = binder(&[]);
     let port = free_port();
-    let server = server(&["--binder", binder.address(), "--advertise", &format!("127.0.0.1:{port}")]);
+    let server = server_at(&binder, &["--require-auth", "--advertise", &format!("127.0.0.1:{port}")]);
     let _before_server = Proxy::start(&home.0, port, server.address(), &files);
     let before_binder = Proxy::start(&home.0, free_port(), binder.address(), &files);
     server.stderr.wait_for_line("registered at the binder", TIMEOUT);
