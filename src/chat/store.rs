@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::config::FLAGS;
 pub use self::config::StoreConfig;
 use self::directory::Directory;
-use self::file::{Active, NewFile};
+use self::file::{Active, LogFile};
 use self::record::PIECE;
 use super::entry::Entry;
 use super::journal::{Apply, Log, Outcome};
@@ -36,11 +36,11 @@ use crate::secret::Salt;
 
 /// A file below this is never worth a new one.
 const LEAST_REWRITE: u64 = 256 << 10;
-/// How many times what is alive a file may be.
+/// A file may be this many times what is alive in it.
 const GROWTH: u64 = 3;
 /// The pause after an attempt at a new file that failed.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long an append waits for a new file where there is no room left.
+/// The longest wait of an append for a new file where there is no room left.
 const RENEWAL: Duration = Duration::from_secs(5);
 
 /// The identity of a chat for as long as its data is kept.
@@ -77,14 +77,14 @@ impl Store {
     pub fn open(config: &StoreConfig, limits: Limits) -> Result<(Self, State), Failure> {
         let directory = Directory::open(&config.directory)?;
         let mut state = State::new(limits, FORM);
-        let (identity, active) = opening::open(&directory, &mut state)?;
+        let (identity, log) = opening::open(&directory, &mut state)?;
         let (limit, sync_interval) = (config.limit, config.sync_interval);
         let store = Self {
             directory,
             identity,
             limit,
             sync_interval,
-            active: Mutex::new(active),
+            active: Mutex::new(Active::new(log)),
             changed: Condvar::new(),
             renewed: Condvar::new(),
         };
@@ -120,26 +120,26 @@ impl Store {
             match flush_at {
                 Some(at) if at <= now => {
                     active.dirty_since = None;
-                    let file = Arc::clone(&active.file);
+                    let file = Arc::clone(&active.log.file);
                     drop(active);
                     let flushed = file.sync_data();
                     active = self.active.lock();
                     // A new file may have taken its place meanwhile.
                     if let Err(error) = flushed
-                        && Arc::ptr_eq(&file, &active.file)
+                        && Arc::ptr_eq(&file, &active.log.file)
                     {
                         active.is_broken = true;
                         active.report(&error);
                     }
                 }
-                flush_at => match flush_at.into_iter().chain(active.retry_at()).min() {
+                flush_at => match flush_at.into_iter().chain(active.not_before.filter(|_| active.is_broken)).min() {
                     Some(at) => drop(self.changed.wait_until(&mut active, at)),
                     None => self.changed.wait(&mut active),
                 },
             }
         }
         if active.dirty_since.take().is_some()
-            && let Err(error) = active.file.sync_data()
+            && let Err(error) = active.log.file.sync_data()
         {
             warn!("what was said last may not survive a loss of power: {error}");
         }
@@ -155,7 +155,7 @@ impl Store {
         let mut active = self.active.lock();
         // Where more comes than a new file can be written for, it has to wait for that.
         let deadline = Instant::now() + RENEWAL;
-        while active.end > most && active.not_before.is_none() && Instant::now() < deadline {
+        while active.log.end > most && active.not_before.is_none() && Instant::now() < deadline {
             self.changed.notify_all();
             self.renewed.wait_until(&mut active, deadline);
         }
@@ -183,16 +183,17 @@ impl Store {
 
     fn wants_new_file(&self, active: &Active) -> bool {
         // What is alive has a quarter of the limit, see `StoreConfig::narrow`, and what comes meanwhile an eighth of it.
-        let most = (active.alive * GROWTH).clamp(LEAST_REWRITE, self.limit / 8 * 3).max(active.alive + self.limit / 16);
-        (active.is_broken || active.end > most) && active.not_before.is_none_or(|time| time <= Instant::now())
+        let most = (active.log.alive * GROWTH)
+            .clamp(LEAST_REWRITE, self.limit / 8 * 3)
+            .max(active.log.alive + self.limit / 16);
+        (active.is_broken || active.log.end > most) && active.not_before.is_none_or(|time| time <= Instant::now())
     }
 
     /// Writes a new file from nothing but entries, and puts it in the place of the log.
     fn renew(&self, snapshot: &impl Fn(&dyn Fn()) -> State) -> io::Result<()> {
         let state = snapshot(&|| self.active.lock().since_snapshot = Some(Vec::new()));
-        let mut new = NewFile::write(&self.directory, &self.identity, &state)?;
+        let mut new = LogFile::create(&self.directory, &self.identity, &state)?;
         drop(state);
-        let alive = new.end;
         // What came meanwhile, until so little is left that nobody waits for it long.
         loop {
             let mut active = self.active.lock();
@@ -209,14 +210,13 @@ impl Store {
                 new.file.sync_data()?;
             }
             self.directory.put_in_place()?;
-            let file = Arc::new(new.file);
-            active.file = Arc::clone(&file);
-            (active.end, active.made, active.position, active.alive) = (new.end, new.end, new.position, alive);
+            let (file, bytes) = (Arc::clone(&new.file), new.alive);
+            active.log = new;
             (active.since_snapshot, active.dirty_since, active.not_before) = (None, None, None);
             active.is_broken = false;
             active.recovered();
             drop(active);
-            debug!("a new file of {alive} bytes has taken the place of the log");
+            debug!("a new file of {bytes} bytes has taken the place of the log");
             return file.sync_data().and_then(|()| self.directory.flush());
         }
     }
@@ -241,7 +241,7 @@ impl Log for Store {
     fn metrics(&self, out: &mut Metrics) {
         let (bytes, failures) = {
             let active = self.active.lock();
-            (active.end, active.failures)
+            (active.log.end, active.failures)
         };
         out.gauge("chat_log_bytes", "Bytes of the log", bytes);
         out.counter("chat_log_failures_total", "Appends and flushes that failed", failures);
@@ -292,7 +292,7 @@ mod tests {
             let mut active = store.active.lock();
             // As after an error of the device.
             active.is_broken = true;
-            Arc::clone(&active.file)
+            Arc::clone(&active.log.file)
         };
         assert_eq!(store.append(std::slice::from_ref(&last)), Err(Refusal::NotStored));
         let live = Arc::new(Mutex::new(state));
@@ -308,7 +308,7 @@ mod tests {
         while store.active.lock().is_broken {
             std::thread::yield_now();
         }
-        assert!(!Arc::ptr_eq(&file, &store.active.lock().file));
+        assert!(!Arc::ptr_eq(&file, &store.active.lock().log.file));
         store.append(std::slice::from_ref(&last)).unwrap();
         live.lock().apply(last).unwrap();
         store.end();

@@ -16,31 +16,37 @@ use crate::chat::state::State;
 
 /// Bytes of zeros that are made ahead of the records, so that a flush rewrites blocks that exist already.
 const AHEAD: u64 = 64 << 10;
-/// How often the log of the program says that nothing can be stored.
+/// The least time between two lines of the program's log that say that nothing can be stored.
 const REPORT: Duration = Duration::from_secs(60);
 
-/// The file that is appended to.
+/// A file of records.
 #[derive(Debug)]
-pub(super) struct Active {
+pub(super) struct LogFile {
     pub(super) file: Arc<File>,
-    /// Where the next record goes.
+    /// The end of the last record.
     pub(super) end: u64,
-    /// Up to where there are zeros.
-    pub(super) made: u64,
     /// The position of the last record.
     pub(super) position: u64,
+    /// The end of the zeros after that.
+    zeros: u64,
     /// Bytes of what was alive when the file was new.
     pub(super) alive: u64,
-    /// Since when there is something that has not been flushed.
+}
+
+/// The file that is appended to, and what is to be done about it.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) log: LogFile,
+    /// The time of the first record that has not been flushed.
     pub(super) dirty_since: Option<Instant>,
     /// The records appended since a snapshot was taken, while the new file is being written.
     pub(super) since_snapshot: Option<Vec<Payload>>,
-    /// Whether the file must not be used any more, because a flush failed.
+    /// If set, the file must not be used any more, because a flush failed.
     pub(super) is_broken: bool,
-    /// Not before this is a new file tried again.
+    /// The time of the next attempt at a new file, after one that failed.
     pub(super) not_before: Option<Instant>,
-    /// When the log of the program last said that nothing can be stored, and whether that has passed since.
-    pub(super) reported: Option<(Instant, bool)>,
+    /// The last report that nothing can be stored, and whether that has passed since.
+    reported: Option<(Instant, bool)>,
     pub(super) failures: u64,
     pub(super) is_ending: bool,
 }
@@ -49,11 +55,11 @@ pub(super) struct Active {
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) bytes: Vec<u8>,
-    pub(super) is_vital: bool,
+    is_vital: bool,
 }
 
 impl Payload {
-    pub(super) fn new(entry: &Entry) -> io::Result<Self> {
+    fn new(entry: &Entry) -> io::Result<Self> {
         let bytes = postcard::to_allocvec(entry).map_err(io::Error::other)?;
         if bytes.len() > MAX_PAYLOAD {
             return Err(io::Error::other("an entry is too long"));
@@ -62,7 +68,7 @@ impl Payload {
     }
 
     /// Appends it to `out` as the record after `position`.
-    pub(super) fn write(&self, out: &mut Vec<u8>, position: &mut u64) {
+    fn write(&self, out: &mut Vec<u8>, position: &mut u64) {
         *position += 1;
         for _ in 0..=usize::from(self.is_vital) {
             record::write(out, *position, &self.bytes);
@@ -70,15 +76,59 @@ impl Payload {
     }
 }
 
-impl Active {
+impl LogFile {
     /// Returns a file whose last record is at `position` and ends at `end`, and of which `alive` bytes are alive.
     pub(super) fn new(file: File, end: u64, position: u64, alive: u64) -> Self {
+        Self { file: Arc::new(file), end, position, zeros: end, alive }
+    }
+
+    /// Writes a new file with the head and the entries of `state`, and flushes it to the device.
+    pub(super) fn create(directory: &Directory, identity: &Identity, state: &State) -> io::Result<Self> {
+        let mut log = Self::new(directory.create_new()?, 0, 0, 0);
+        let mut bytes = Vec::new();
+        let head = postcard::to_allocvec(&(VERSION, identity)).map_err(io::Error::other)?;
+        for _ in 0..2 {
+            record::write(&mut bytes, 0, &head);
+        }
+        for entry in state.image() {
+            Payload::new(&entry)?.write(&mut bytes, &mut log.position);
+            if bytes.len() >= PIECE {
+                log.write(&bytes)?;
+                bytes.clear();
+            }
+        }
+        log.write(&bytes)?;
+        log.file.sync_data()?;
+        log.alive = log.end;
+        Ok(log)
+    }
+
+    /// Appends `payloads` in this order.
+    pub(super) fn append(&mut self, payloads: &[Payload]) -> io::Result<()> {
+        let (mut bytes, mut position) = (Vec::new(), self.position);
+        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut position));
+        let end = self.end + bytes.len() as u64;
+        if end > self.zeros {
+            // Where there is no room ahead, there may still be room for this.
+            let made = self.file.write_all_at(&vec![0; AHEAD as usize], end);
+            self.zeros = if made.is_ok() { end + AHEAD } else { end };
+        }
+        self.write(&bytes)?;
+        self.position = position;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Active {
+    pub(super) fn new(log: LogFile) -> Self {
         Self {
-            file: Arc::new(file),
-            end,
-            made: end,
-            position,
-            alive,
+            log,
             dirty_since: None,
             since_snapshot: None,
             is_broken: false,
@@ -89,32 +139,25 @@ impl Active {
         }
     }
 
+    /// Appends `entries`, unless the file has more than `most` bytes already.
     pub(super) fn append(&mut self, entries: &[Entry], most: u64, flushes: bool) -> io::Result<()> {
+        let Self { log, .. } = self;
         if self.is_broken {
             return Err(io::Error::other("a flush failed, and there is no new file yet"));
         }
+        if log.end > most {
+            return Err(io::Error::other(format!("the log has {} bytes, as many as --data-limit allows", log.end)));
+        }
         let payloads = entries.iter().map(Payload::new).collect::<io::Result<Vec<_>>>()?;
-        let (mut bytes, mut position) = (Vec::new(), self.position);
-        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut position));
-        let end = self.end + bytes.len() as u64;
-        if self.end > most {
-            return Err(io::Error::other(format!("the log has {} bytes, as many as --data-limit allows", self.end)));
-        }
-        if end > self.made {
-            // Where there is no room ahead, there may still be room for this.
-            let zeros = vec![0; AHEAD as usize];
-            let ahead = self.file.write_all_at(&zeros, end);
-            self.made = if ahead.is_ok() { end + AHEAD } else { end };
-        }
-        let written = self.file.write_all_at(&bytes, self.end);
-        let stored = written.and_then(|()| if flushes { self.file.sync_data() } else { Ok(()) });
-        if let Err(error) = stored {
+        let before = (log.end, log.position);
+        let written = log.append(&payloads).and_then(|()| if flushes { log.file.sync_data() } else { Ok(()) });
+        if let Err(error) = written {
             // What was written of it must never be taken for a record.
-            self.is_broken |= flushes || self.file.set_len(self.end).is_err();
-            self.made = self.end;
+            (log.end, log.position) = before;
+            log.zeros = log.end;
+            self.is_broken |= flushes || log.file.set_len(log.end).is_err();
             return Err(error);
         }
-        (self.end, self.position) = (end, position);
         if let Some(since_snapshot) = &mut self.since_snapshot {
             since_snapshot.extend(payloads);
         }
@@ -130,16 +173,12 @@ impl Active {
         }
     }
 
+    /// Says once that changes are stored again.
     pub(super) fn recovered(&mut self) {
         if let Some((_, has_passed @ false)) = &mut self.reported {
             *has_passed = true;
             info!("changes are stored again");
         }
-    }
-
-    /// When a new file is tried again.
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.not_before.filter(|_| self.is_broken)
     }
 }
 
@@ -153,47 +192,5 @@ pub(super) fn read_head(payload: &[u8]) -> Result<Identity, String> {
             "the log is of a newer version of this program (form {version}); use that or another directory"
         )),
         _ => Err("the file log is none of this program; move it away".into()),
-    }
-}
-
-/// A file that is to become the log.
-pub(super) struct NewFile {
-    pub(super) file: File,
-    pub(super) end: u64,
-    pub(super) position: u64,
-}
-
-impl NewFile {
-    /// Writes the head and the entries of `state`, and flushes them to the device.
-    pub(super) fn write(directory: &Directory, identity: &Identity, state: &State) -> io::Result<Self> {
-        let mut new = Self { file: directory.create_new()?, end: 0, position: 0 };
-        let mut bytes = Vec::new();
-        let mut head = postcard::to_allocvec(&VERSION).map_err(io::Error::other)?;
-        head.extend(postcard::to_allocvec(identity).map_err(io::Error::other)?);
-        for _ in 0..2 {
-            record::write(&mut bytes, 0, &head);
-        }
-        for entry in state.image() {
-            Payload::new(&entry)?.write(&mut bytes, &mut new.position);
-            if bytes.len() >= PIECE {
-                new.flush(&mut bytes)?;
-            }
-        }
-        new.flush(&mut bytes)?;
-        new.file.sync_data()?;
-        Ok(new)
-    }
-
-    pub(super) fn append(&mut self, payloads: &[Payload]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        payloads.iter().for_each(|payload| payload.write(&mut bytes, &mut self.position));
-        self.flush(&mut bytes)
-    }
-
-    fn flush(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.end)?;
-        self.end += bytes.len() as u64;
-        bytes.clear();
-        Ok(())
     }
 }

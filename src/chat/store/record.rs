@@ -57,7 +57,9 @@ fn parse(bytes: &[u8]) -> Option<(u64, usize)> {
 /// The findings in a file beside its records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Findings {
-    /// Where the last sound record ends.
+    /// The position of the last sound record, if there is one.
+    pub(super) last: Option<u64>,
+    /// The end of that record.
     pub(super) end: u64,
     /// Bytes between records that are none.
     pub(super) damaged: u64,
@@ -71,25 +73,24 @@ pub(super) struct Findings {
 pub(super) struct RecordReader<'a> {
     file: &'a File,
     buffer: Vec<u8>,
-    /// Where in the file the buffer begins.
+    /// The place in the file at which the buffer begins.
     offset: u64,
-    /// Where in the buffer it goes on.
+    /// The place in the buffer from which to read on.
     at: usize,
     is_at_end: bool,
-    last: Option<u64>,
     /// Bytes since the last record that are none.
     skipped: u64,
-    findings: Findings,
+    /// Complete once [`RecordReader::next`] has returned `None`.
+    pub(super) findings: Findings,
 }
 
 impl<'a> RecordReader<'a> {
     pub(super) fn new(file: &'a File) -> Self {
-        let findings = Findings::default();
-        Self { file, buffer: Vec::new(), offset: 0, at: 0, is_at_end: false, last: None, skipped: 0, findings }
+        Self { file, buffer: Vec::new(), offset: 0, at: 0, is_at_end: false, skipped: 0, findings: Findings::default() }
     }
 
-    /// Returns the next record's position and payload; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    /// Returns the next record's payload; `None` at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
             self.fill()?;
             let rest = self.buffer.get(self.at..).unwrap_or_default();
@@ -105,14 +106,14 @@ impl<'a> RecordReader<'a> {
             self.findings.damaged += std::mem::take(&mut self.skipped);
             self.findings.has_tail = false;
             self.findings.end = self.offset + self.at as u64;
-            let expected = self.last.map_or(0, |last| last + 1);
+            let expected = self.findings.last.map_or(0, |last| last + 1);
             // The second copy of a vital record, or one that was left from before.
-            if self.last.is_some() && position < expected {
+            if position < expected {
                 continue;
             }
             self.findings.missing += position.saturating_sub(expected);
-            self.last = Some(position);
-            return Ok(self.buffer.get(payload).map(|payload| (position, payload)));
+            self.findings.last = Some(position);
+            return Ok(self.buffer.get(payload));
         }
     }
 
@@ -141,15 +142,5 @@ impl<'a> RecordReader<'a> {
             self.is_at_end = read == 0;
         }
         Ok(())
-    }
-
-    /// Returns what was found, once [`RecordReader::next`] has returned `None`.
-    pub(super) fn findings(&self) -> Findings {
-        self.findings
-    }
-
-    /// Returns the position of the last record.
-    pub(super) fn last(&self) -> Option<u64> {
-        self.last
     }
 }
