@@ -181,7 +181,7 @@ fn a_cursor_of_an_earlier_room_starts_again() {
 #[test]
 fn timestamps_increase_whatever_the_clock_does_and_times_are_true() {
     let form = WireForm {
-        write: |envelope, _| format!("{} {}", Stamp::from_millis(envelope.stamp), envelope.time).into(),
+        write: |message, _, _| format!("{} {}", Stamp::from_millis(message.stamp), message.time).into(),
         read: |_| None,
     };
     let mut scene = Scene::new(Limits { message_rate: 0, ..Limits::default() }, form);

@@ -41,7 +41,7 @@ pub struct CallContext<'a> {
     pub proof: &'a Proof,
     /// The address that it comes from; limits for each address do not apply to a call without one.
     pub address: Option<IpAddr>,
-    /// When it came.
+    /// The time at which it came.
     pub now: Now,
 }
 
@@ -68,11 +68,11 @@ pub struct Applied<T> {
 /// The volatile part of a user.
 #[derive(Debug)]
 pub(super) struct Presence {
-    /// When they last called, waited or read a stream in this process.
+    /// The last call, or the end of the last wait or stream, in this process.
     pub(super) last_call: Instant,
     /// If set, that was the end of their last stream.
     has_gone: bool,
-    /// When they were last heard of at another server of the same chat.
+    /// The last sign of life at another server of the same chat.
     elsewhere: Option<Instant>,
     /// The digest of the secret, once a call has shown the right one.
     digest: Option<Digest>,
@@ -85,7 +85,7 @@ pub struct Core<T: Ticket> {
     pub(super) waits: Waits<T>,
     pub(super) readers: Readers,
     pub(super) presence: HashMap<PersonId, Presence>,
-    /// When somebody last had to do with a room.
+    /// The last time at which somebody had to do with a room.
     used: HashMap<RoomId, Instant>,
     registrations: Rates<IpAddr>,
     creations: Rates<IpAddr>,
@@ -115,7 +115,7 @@ impl<T: Ticket> Core<T> {
         &self.state
     }
 
-    /// Returns the registered user of this name, if `proof` allows acting as them, and records activity.
+    /// Returns the registered user of this name, if the call may act as them, and records activity.
     fn actor(&mut self, name: &NameKey, by: CallContext<'_>) -> Result<&User, Refusal> {
         let user = self.state.user_named(name)?;
         let presence = self.presence.get_mut(&user.person.id);
@@ -131,8 +131,8 @@ impl<T: Ticket> Core<T> {
         Ok(user)
     }
 
-    /// Returns what the secret that `proof` shows has still to be checked against: the first time in this process, where the
-    /// user was registered in an earlier one. That takes its time, and is done without a lock; see [`Core::verified`].
+    /// Returns the verifier against which the secret of `proof` has still to be checked: at the first call for a user who was
+    /// registered in an earlier process. The check takes its time, and is made without a lock; see [`Core::verified`].
     #[must_use]
     pub fn unverified(&self, name: &UserName, proof: &Proof) -> Option<Verifier> {
         let user = self.state.user_named(name.key()).ok()?;
@@ -142,7 +142,7 @@ impl<T: Ticket> Core<T> {
         (!is_known).then(|| verifier.clone())
     }
 
-    /// The secret that `proof` shows for `name` is the one that `verifier` is of.
+    /// Notes that the secret that `proof` shows for `name` has passed the check against `verifier`.
     pub fn verified(&mut self, name: &UserName, proof: &Proof, verifier: &Verifier) {
         // Meanwhile the name may have passed on.
         if let Ok(user) = self.state.user_named(name.key())
@@ -153,7 +153,7 @@ impl<T: Ticket> Core<T> {
         }
     }
 
-    /// Returns the room, if the user of this name may be acted for and is there.
+    /// Returns the user and the room, if the call may act as the user and they are there.
     pub(super) fn member(
         &mut self,
         name: &UserName,

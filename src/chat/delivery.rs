@@ -39,7 +39,7 @@ pub(super) struct Bell {
 
 #[derive(Debug, Default)]
 struct Alarm {
-    /// When the thread has something to do; it does not sleep past this.
+    /// The time at which the thread has something to do; it does not sleep past this.
     at: Option<Instant>,
     is_ending: bool,
 }

@@ -66,7 +66,7 @@ pub struct MessageEntry {
     pub recipient: Option<PersonId>,
     /// The idempotency key, by which a repeated call is recognised.
     pub key: Option<IdempotencyKey>,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub time: Time,
     /// The text.
     pub content: String,
@@ -98,7 +98,7 @@ pub enum Entry {
     Remove {
         /// The room.
         room: RoomId,
-        /// When its history is to be forgotten; `None` for at once.
+        /// The time at which its history is to be forgotten; `None` for at once.
         keep_until: Option<Time>,
     },
     /// The history of a removed room is forgotten.
@@ -164,7 +164,7 @@ pub enum Kept {
 }
 
 impl Entry {
-    /// Whether losing it would lose more than one message. A log keeps such entries twice.
+    /// Returns whether losing it would lose more than one message. A log keeps such entries twice.
     #[must_use]
     pub fn is_vital(&self) -> bool {
         !matches!(

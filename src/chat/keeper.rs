@@ -1,4 +1,4 @@
-//! Where a server's log is: nowhere, in a file, or in a stream that several servers share.
+//! The place of a server's log: none, a file, or a stream that several servers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) const FLAGS: &[Flag] = &[Flag::value(
     "How long the history of a room is kept that was removed; 0 for not at all.",
 )];
 
-/// Which of them.
+/// The place of the log.
 #[derive(Debug, Clone)]
 pub enum KeeperConfig {
     /// Nothing is kept: the chat ends with the process.

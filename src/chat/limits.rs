@@ -47,7 +47,7 @@ impl Quantity for Duration {
     }
 }
 
-/// Whose a limit is.
+/// The owner of a limit.
 #[cfg(feature = "share")]
 #[derive(PartialEq)]
 enum Scope {
@@ -57,7 +57,7 @@ enum Scope {
     Server,
 }
 
-/// Makes all there is of a limit from its one row: the field, the option, whose it is, its default and bounds, and what
+/// Makes all there is of a limit from its one row: the field, the option, its owner, its default and bounds, and what
 /// `system.getCapabilities` publishes, which is named like the option with underscores.
 macro_rules! limits {
     ($($scope:ident $field:ident: $type:ty, $option:literal $unit:literal, $default:literal in $least:literal..=$most:literal, $help:literal;)+) => {

@@ -16,16 +16,13 @@
 //!   is `сосо` beside `coco`. What looks alike within one script (`l`, `I` and `1`; `rn` and `m`) stays different.
 //! - **Display**: NFC, as the caller wrote it otherwise.
 //!
-//! Names that are not in NFC are composed, not refused. Python's `xmlrpc.client` and the others send what they are given. Keyboards
-//! give NFC on macOS and Linux; but macOS takes file names apart, so that a name pasted from Finder or read from a directory is
-//! decomposed, and the Vietnamese keyboard of Windows puts tones behind composed letters (`ê` and U+0301 for `ế`). Refusing these would
-//! save no table: whether a text is in NFC is known only from the same 825 pairs (5 KB), because 46 marks compose with some letters and
-//! stay on others (`ẹ́` of Yoruba), and the comparison of `ё` with `ë` takes letters apart in any case. It would save `composed`, 40 lines.
+//! Names that are not in NFC are composed, not refused. Python's `xmlrpc.client` and the others send what they are given, and
+//! a name that is pasted from Finder or read from a directory of macOS is decomposed. Refusing these would save no table: the same
+//! 825 pairs (5 KB) tell whether a text is in NFC, and the comparison of `ё` with `ë` takes letters apart in any case.
 //!
-//! Why tables of our own: to a stripped static binary of 398 KB, `precis-profiles` adds 262 KB, `unicode-normalization`
-//! 127 KB, `icu_normalizer` 74 KB and 34 crates, `unicode-script` with `unicode-security` 53 KB. This module adds
-//! 41 KB, 16 of them the case tables of std, which other code may have brought in already. `tests/name_table.rs` makes
-//! the table from the data of those crates and fails when it differs.
+//! The tables are our own: to a stripped static binary of 398 KB, `precis-profiles` adds 262 KB, `unicode-normalization`
+//! 127 KB, `icu_normalizer` 74 KB, `unicode-script` with `unicode-security` 53 KB, and this module 41 KB.
+//! `tests/name_table.rs` makes the table from the data of those crates and fails when it differs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -103,7 +100,7 @@ macro_rules! name_type {
             ///
             /// # Errors
             ///
-            /// When the rule refuses it; the text of the error says what would be right.
+            /// If the rule refuses it; the text of the error says what would be right.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 match Name::parse(text, &Self::RULE) {
                     Ok(name) => Ok(Self(name)),
@@ -111,12 +108,12 @@ macro_rules! name_type {
                 }
             }
 
-            /// The name as it is shown: NFC, with the capitals that the caller wrote.
+            /// Returns the name as it is shown: NFC, with the capitals that the caller wrote.
             pub fn as_str(&self) -> &str {
                 &self.0.shown
             }
 
-            /// The form in which it is compared.
+            /// Returns the form in which it is compared.
             pub fn key(&self) -> &NameKey {
                 &self.0.key
             }

@@ -1,4 +1,4 @@
-//! Why the chat refuses a call. A refusal means that nothing has changed.
+//! Refusals: the chat does not do what a call asks for, and nothing has changed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,7 +24,7 @@ pub enum Refusal {
     NoSuchRecipient,
     /// The limit `what` of `value` is reached.
     Limit {
-        /// Which limit, in words.
+        /// The limit, in words.
         what: &'static str,
         /// Its value.
         value: usize,
@@ -44,7 +44,7 @@ pub enum Refusal {
         what: &'static str,
         /// The rate.
         limit: u32,
-        /// When the next try can succeed.
+        /// The time after which the next try can succeed.
         retry_after: Duration,
     },
 }

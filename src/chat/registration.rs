@@ -54,7 +54,7 @@ impl Registration {
         }
         self.warn_if_out_of_reach();
         let mut retry = FIRST_RETRY;
-        // What was last said in the log, so that a long outage is one line.
+        // The last line in the log, so that a long outage is one line.
         let mut said: Option<String> = None;
         let mut registered = None;
         loop {
@@ -153,7 +153,7 @@ impl Registration {
     /// Returns the address that this machine has towards the binder; towards everybody else, if the binder is on this machine.
     fn reached_at(&self) -> IpAddr {
         let binder = self.binder.resolve().ok().filter(|binder| !network::is_own(binder.ip().to_canonical()));
-        // Whoever listens on 0.0.0.0 is reached by IPv4 only.
+        // A server that listens on 0.0.0.0 is reached by IPv4 only.
         let listens = |ip: &IpAddr| self.listening.is_ipv6() || ip.is_ipv4();
         let own = binder.and_then(network::towards).filter(listens).or_else(|| network::outward().filter(listens));
         own.unwrap_or(Ipv4Addr::LOCALHOST.into())

@@ -1,4 +1,4 @@
-//! A room: who is there, and what was said.
+//! A room: its members and its messages.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,11 +32,13 @@ impl Eq for Person {}
 
 /// A message as it is kept: what decides who sees it, and the text that goes over the wire, made once.
 #[derive(Debug, Clone)]
-pub(super) struct StoredMessage {
-    pub(super) id: u64,
-    /// Milliseconds of local time; strictly increasing in a room.
-    pub(super) stamp: i64,
-    pub(super) time: Time,
+pub struct StoredMessage {
+    /// Its number in the room.
+    pub id: u64,
+    /// Its timestamp, in milliseconds of local time; strictly increasing in a room.
+    pub stamp: i64,
+    /// The time at which it was sent.
+    pub time: Time,
     pub(super) origin: Arc<Person>,
     /// `None` for a broadcast.
     pub(super) recipient: Option<Arc<Person>>,
@@ -101,7 +103,7 @@ impl Room {
         }
     }
 
-    /// Everybody who is there, in the order of their names.
+    /// Returns everybody who is there, in the order of their names.
     pub(super) fn members(&self) -> impl ExactSizeIterator<Item = &Arc<Person>> {
         self.members.values()
     }
@@ -165,7 +167,7 @@ impl Room {
         self.past(self.cursor(after)).any(|message| message.is_visible_to(reader))
     }
 
-    /// A cursor beyond the last message is of an earlier life of the room: it starts again from the first.
+    /// Returns the cursor to read from. One beyond the last message is of an earlier life of the room, and begins anew.
     fn cursor(&self, after: u64) -> u64 {
         if after > self.last_id { 0 } else { after }
     }

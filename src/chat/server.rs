@@ -88,7 +88,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// A server on `listen` with all defaults.
+    /// Returns a server on `listen` with all defaults.
     #[must_use]
     pub fn new(listen: SocketAddr, binder: Option<Endpoint>) -> Self {
         Self {
@@ -145,13 +145,13 @@ pub struct RunningServer {
     chat: Arc<Chat>,
     http: HttpServer,
     registration: Option<(Sender<()>, JoinHandle<()>)>,
-    /// Looks after the log.
+    /// The thread that looks after the log.
     maintainer: Option<JoinHandle<()>>,
     _janitor: Janitor,
 }
 
 impl RunningServer {
-    /// The address on which it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.http.address()
@@ -185,7 +185,7 @@ impl RunningServer {
 /// Starts a chat server.
 ///
 /// # Errors
-/// When the address cannot be listened on, or a thread cannot be started.
+/// If the address cannot be listened on, or a thread cannot be started.
 pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     let ServerConfig { http: config, mut limits, binder, advertise, keeper, binder_credentials } = config;
     let wanted = config.listen;
@@ -233,7 +233,7 @@ pub fn start(config: ServerConfig) -> Result<RunningServer, Failure> {
     Ok(RunningServer { chat, http, registration, maintainer, _janitor: janitor })
 }
 
-/// Returns what a chat serves.
+/// Returns the procedures, events and metrics of `chat`.
 fn dispatcher(chat: &Arc<Chat>) -> Dispatcher {
     let mut dispatcher = Dispatcher::new();
     dispatcher.add_procedures(PROCEDURES, chat);

@@ -84,7 +84,7 @@ pub struct Share {
     progress: Mutex<Progress>,
     /// Progress was made.
     moved: Condvar,
-    /// Until when this server removes what is idle.
+    /// If set, this server removes what is idle until then.
     sweeps_until: Mutex<Option<Instant>>,
     /// Set while an append has failed and nothing was heard of the engine since: others fail at once.
     is_away: AtomicBool,
@@ -176,13 +176,13 @@ impl Share {
     }
 
     /// Tries to append a batch until it is in the stream or was seen there. Returns what has become of it.
-    fn bring(&self, sender: &mut Option<Engine>, batch: &mut Batch, entries: &[u8]) -> Fate {
+    fn bring(&self, sender: &mut Option<Engine>, batch: &mut Batch) -> Fate {
         let given_up = Instant::now() + COMMIT_TIMEOUT;
         let mut wait_until = given_up;
         let mut fate = Fate::IsNotIn;
         loop {
             let Some(epoch) = self.verified_epoch(given_up) else { return fate };
-            match self.append_once(sender, epoch, batch, entries, given_up) {
+            match self.append_once(sender, epoch, batch, given_up) {
                 Ok(true) => {
                     self.meter.appended.add(1);
                     wait_until = given_up.max(Instant::now() + COMING_BACK);
@@ -216,7 +216,6 @@ impl Share {
         sender: &mut Option<Engine>,
         epoch: Epoch,
         batch: &mut Batch,
-        entries: &[u8],
         given_up: Instant,
     ) -> Result<bool, EngineError> {
         let left = given_up.saturating_duration_since(Instant::now());
@@ -233,7 +232,7 @@ impl Share {
         };
         engine.set_timeout(left)?;
         batch.deadline = engine.time_at(given_up.checked_sub(MARGIN).unwrap_or(given_up));
-        Ok(engine.append(epoch, batch, entries)?.is_some())
+        engine.append(epoch, batch)
     }
 
     /// Notes that the stream may not be what was followed.
@@ -283,17 +282,14 @@ impl Log for Share {
             self.meter.failed.add(1);
             return Err(Refusal::NotStored);
         }
-        let count = entries.len();
-        let bytes = postcard::to_allocvec(&entries).map_err(|_| Refusal::NotStored)?;
-        drop(entries);
         let mut sender = self.sender.lock();
         let sequence = {
             let mut progress = self.progress.lock();
             (progress.sequence, progress.fate) = (progress.sequence + 1, None);
             progress.sequence
         };
-        let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries: Vec::new() };
-        let fate = self.bring(&mut sender, &mut batch, &bytes);
+        let mut batch = Batch { origin: self.origin, sequence, deadline: 0, entries };
+        let fate = self.bring(&mut sender, &mut batch);
         if !matches!(fate, Fate::Applied(_) | Fate::IsIn) {
             self.meter.failed.add(1);
             // The engine's clock may have been set.
@@ -305,7 +301,7 @@ impl Log for Share {
                 Ok(outcomes)
             }
             // They could be applied when they were appended, and what became of each is lost.
-            Fate::IsIn => Ok(vec![Ok(()); count]),
+            Fate::IsIn => Ok(vec![Ok(()); batch.entries.len()]),
             Fate::IsLate => Err(Refusal::NotStored),
             Fate::IsNotIn => {
                 self.is_away.store(true, Ordering::Relaxed);

@@ -13,34 +13,17 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::entry::{Entry, IdempotencyKey, PersonId, RoomId};
-use super::name::{NameKey, UserName};
+use super::name::NameKey;
 use super::refusal::Refusal;
-use super::room::{Person, Room};
+use super::room::{Person, Room, StoredMessage};
 use crate::stamp::Time;
 use recent::Recent;
-
-/// A message's header, that is all of it but the content, before it is written for the wire.
-#[derive(Debug)]
-pub struct Envelope<'a> {
-    /// Its number in the room.
-    pub id: u64,
-    /// The sender.
-    pub origin: &'a UserName,
-    /// The one for whom alone it is; `None` for the whole room.
-    pub recipient: Option<&'a UserName>,
-    /// Its timestamp, in milliseconds of local time.
-    pub stamp: i64,
-    /// When it was sent.
-    pub time: Time,
-    /// Its idempotency key.
-    pub key: Option<&'a IdempotencyKey>,
-}
 
 /// The functions that write messages for the wire, and read them again for a snapshot.
 #[derive(Debug, Clone, Copy)]
 pub struct WireForm {
-    /// Writes a message with its content.
-    pub write: fn(&Envelope<'_>, &str) -> Arc<str>,
+    /// Writes a message, of which everything is known but what is written, with its key and its content.
+    pub write: fn(&StoredMessage, Option<&IdempotencyKey>, &str) -> Arc<str>,
     /// Reads the content and the key of what was written.
     #[allow(clippy::type_complexity, reason = "two parts of one text")]
     pub read: fn(&str) -> Option<(String, Option<IdempotencyKey>)>,
@@ -55,9 +38,9 @@ pub struct Effects {
     pub joined: Option<(RoomId, Arc<Person>)>,
     /// There is a new message in a room, past this number.
     pub said: Option<(RoomId, u64)>,
-    /// A user is new.
+    /// A user was registered.
     pub registered: Option<PersonId>,
-    /// A user is no more.
+    /// A user was unregistered.
     pub unregistered: Option<PersonId>,
     /// A room is on the list now, or has had to do with somebody.
     pub used: Option<RoomId>,
@@ -94,7 +77,7 @@ pub struct State {
     pub(super) history_bytes: usize,
     /// Messages sent.
     pub(super) messages: u64,
-    /// While a snapshot is read: who is no longer registered, and has sent or received messages.
+    /// While a snapshot is read: the people in it who have sent or received messages and are no longer registered.
     former: BTreeMap<PersonId, Arc<Person>>,
 }
 

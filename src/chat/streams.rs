@@ -1,5 +1,4 @@
-//! Event streams: which events of a room go to which readers, and how many streams there may be. The streams themselves are
-//! the HTTP server's.
+//! Event streams: the events of a room, their readers, and the bounds of both. The connections are the HTTP server's.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use super::room::Page;
 use super::state::{Effects, State};
 use super::tally::Tally;
 use super::waits::Ticket;
+use super::wire;
 use crate::rpc::{Audience, write};
 
 /// The most streams of one user at a time.
@@ -20,8 +20,7 @@ pub const MAX_USER_STREAMS: usize = 4;
 /// A user whose last stream has ended is unregistered after this time without a call.
 pub const STREAM_GRACE: Duration = Duration::from_secs(30);
 
-/// Bytes of what a stream begins with, beside its messages: about as many without the members of the room, and for each of
-/// them.
+/// The bytes with which a stream begins, beside messages: about as many without members of the room, and for each of them.
 const FIRST_BYTES: usize = 1024;
 const MEMBER_BYTES: usize = 64;
 
@@ -147,7 +146,7 @@ impl Readers {
                     Some(recipient) => Audience::Only(message.origin.id.0, recipient.id.0),
                 };
                 let mut text = String::with_capacity(message.wire.len() + 64);
-                message_event(&mut text, id, message.id, &message.wire);
+                event(&mut text, "message", Some((id, message.id)), &message.wire);
                 events.push(RoomEvent { room: id, to, text: text.into_bytes().into(), is_last: false });
             }
         }
@@ -182,7 +181,7 @@ impl<T: Ticket> Core<T> {
         let mut first = String::with_capacity(FIRST_BYTES + room.members().len() * MEMBER_BYTES);
         room_event(&mut first, room.members().map(|member| &member.name), &room.page(&person, after));
         for message in room.past(after).filter(|message| message.is_visible_to(&person)) {
-            message_event(&mut first, id, message.id, &message.wire);
+            event(&mut first, "message", Some((id, message.id)), &message.wire);
         }
         Ok((reader, first))
     }
@@ -221,18 +220,12 @@ fn event(out: &mut String, name: &str, id: Option<(RoomId, u64)>, data: &str) {
     out.push_str("\n\n");
 }
 
-fn message_event(out: &mut String, room: RoomId, id: u64, wire: &str) {
-    event(out, "message", Some((room, id)), wire);
-}
-
 /// Appends the event that says how the room is. No name has a line break.
 fn room_event<'a>(out: &mut String, users: impl Iterator<Item = &'a UserName>, page: &Page) {
     out.push_str("event: room\ndata: ");
     write::structure(out, |out| {
         write::member(out, "room_id", |out| write::string(out, &page.room.to_string()));
-        write::member(out, "users", |out| {
-            write::array(out, |out| users.for_each(|user| write::string(out, user.as_str())));
-        });
+        wire::users(out, users);
         write::member(out, "last_id", |out| write::int(out, page.last_id.cast_signed()));
         write::member(out, "missed", |out| write::int(out, page.missed.cast_signed()));
     });
@@ -266,7 +259,7 @@ mod tests {
     #[test]
     fn data_are_one_line() {
         let mut out = String::new();
-        message_event(&mut out, RoomId(255), 7, "a\nb\n\nc");
+        event(&mut out, "message", Some((RoomId(255), 7)), "a\nb\n\nc");
         assert_eq!(out, "event: message\nid: 00000000000000ff:7\ndata: a&#10;b&#10;&#10;c\n\n");
     }
 

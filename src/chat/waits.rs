@@ -70,7 +70,7 @@ pub(super) struct Waits<T: Ticket> {
     /// Waiting calls at a time from one address; 0 is no limit.
     per_address: usize,
     rooms: HashMap<RoomId, WaitingRoom<T>>,
-    /// When each user's wait ends, and where it is.
+    /// The rooms in which users wait, by the time at which the wait ends and the user.
     deadlines: BTreeMap<(Instant, PersonId), RoomId>,
     by_connection: HashMap<T::ConnectionId, (RoomId, PersonId)>,
     by_address: Tally<IpAddr>,

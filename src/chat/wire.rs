@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::entry::IdempotencyKey;
 use super::name::UserName;
-use super::room::Page;
-use super::state::{Envelope, WireForm};
+use super::room::{Page, StoredMessage};
+use super::state::WireForm;
 use crate::rpc::{DocumentLimits, Fault, Value, read_response, write};
 use crate::stamp::Stamp;
 
@@ -19,19 +19,20 @@ pub(super) const fn largest_message(content: usize) -> usize {
 }
 
 /// Writes the struct of a message.
-fn message(envelope: &Envelope<'_>, content: &str) -> Arc<str> {
+fn message(message: &StoredMessage, key: Option<&IdempotencyKey>, content: &str) -> Arc<str> {
+    let recipient = message.recipient.as_ref().map(|person| person.name.as_str());
     let mut out = String::with_capacity(content.len() + 480);
     write::structure(&mut out, |out| {
-        write::member(out, "id", |out| write::int(out, envelope.id.cast_signed()));
-        let kind = if envelope.recipient.is_some() { "unicast" } else { "broadcast" };
+        write::member(out, "id", |out| write::int(out, message.id.cast_signed()));
+        let kind = if recipient.is_some() { "unicast" } else { "broadcast" };
         write::member(out, "type", |out| write::string(out, kind));
-        write::member(out, "origin", |out| write::string(out, envelope.origin.as_str()));
-        write::member(out, "destination", |out| write::string(out, envelope.recipient.map_or("", UserName::as_str)));
+        write::member(out, "origin", |out| write::string(out, message.origin.name.as_str()));
+        write::member(out, "destination", |out| write::string(out, recipient.unwrap_or_default()));
         write::member(out, "content", |out| write::string(out, content));
-        let stamp = Stamp::from_millis(envelope.stamp).to_string();
+        let stamp = Stamp::from_millis(message.stamp).to_string();
         write::member(out, "timestamp", |out| write::string(out, &stamp));
-        write::member(out, "time", |out| write::string(out, &envelope.time.to_string()));
-        if let Some(key) = envelope.key {
+        write::member(out, "time", |out| write::string(out, &message.time.to_string()));
+        if let Some(key) = key {
             write::member(out, "key", |out| write::string(out, key.as_str()));
         }
     });
@@ -69,13 +70,18 @@ pub(super) fn page(page: &Page) -> String {
 pub(super) fn joined(users: &[UserName], page: &Page) -> String {
     let mut out = String::new();
     write::structure(&mut out, |out| {
-        write::member(out, "users", |out| {
-            write::array(out, |out| users.iter().for_each(|user| write::string(out, user.as_str())));
-        });
+        self::users(out, users.iter());
         write::member(out, "messages", |out| messages(out, &page.messages));
         cursor(out, page);
     });
     out
+}
+
+/// Appends the member `users`.
+pub(super) fn users<'a>(out: &mut String, users: impl Iterator<Item = &'a UserName>) {
+    write::member(out, "users", |out| {
+        write::array(out, |out| users.for_each(|user| write::string(out, user.as_str())));
+    });
 }
 
 fn cursor(out: &mut String, page: &Page) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chat_rpc::chat::entry::{Entry, IdempotencyKey, PersonId, RoomId};
 use chat_rpc::chat::name::{RoomName, UserName};
-use chat_rpc::chat::{CallContext, Core, Delivery, Envelope, Limits, Now, Page, Proof, Refusal, SignIn};
+use chat_rpc::chat::{CallContext, Core, Delivery, Limits, Now, Page, Proof, Refusal, SignIn};
 use chat_rpc::chat::{State, Ticket, WireForm};
 use chat_rpc::rpc::{Credentials, Metrics};
 use chat_rpc::secret::{self, Salt};
@@ -27,7 +27,7 @@ impl Ticket for Number {
 
 /// A message as its number, a space and its content.
 pub const FORM: WireForm = WireForm {
-    write: |envelope: &Envelope<'_>, content| format!("{} {content}", envelope.id).into(),
+    write: |message, _, content| format!("{} {content}", message.id).into(),
     read: |wire| Some((wire.split_once(' ')?.1.to_owned(), None)),
 };
 

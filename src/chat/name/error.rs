@@ -1,11 +1,11 @@
-//! Why a name is not allowed, in words for the peer that sent it.
+//! Errors of names, in words for the peer that sent one.
 
 use std::fmt;
 
 use super::rule::{MAX_MARKS, Rule};
 use super::{MAX_BYTES, MAX_CHARS};
 
-/// Why a name is not allowed; made to be read by a peer as the text of a fault. It repeats nothing of the name but the
+/// A name is not allowed. The text is made to be read by a peer in a fault, and repeats nothing of the name but the
 /// number of one code point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameError {
@@ -14,7 +14,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    /// Which part of the rule refused the name.
+    /// Returns the part of the rule that refused the name.
     pub fn kind(&self) -> NameErrorKind {
         self.kind
     }

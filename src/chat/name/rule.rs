@@ -40,7 +40,7 @@ const MIXTURES: [Scripts; 2] = [
 
 const RIGHT_TO_LEFT: Scripts = set(&[Script::Arabic, Script::Hebrew, Script::Thaana]);
 
-/// Tries every part of the rule on a decomposed name.
+/// Checks a decomposed name by every part of the rule.
 pub(super) fn check(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     characters(parts, rule)?;
     marks(parts)?;
@@ -69,7 +69,7 @@ pub(super) fn check(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     Ok(())
 }
 
-/// Tries which characters there are, and which of them comes first.
+/// Checks the characters, and the first one of them.
 fn characters(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     let mut before = ' ';
     for part in parts {
@@ -93,7 +93,7 @@ fn characters(parts: &[Part], rule: &Rule) -> Result<(), NameErrorKind> {
     Ok(())
 }
 
-/// Tries where marks stand, and how many.
+/// Checks the places and the number of marks.
 fn marks(parts: &[Part]) -> Result<(), NameErrorKind> {
     let mut before: Option<&Part> = None;
     let mut count = 0;

@@ -24,7 +24,7 @@ impl Part {
         matches!(self.kind(), Some(Kind::Mark(_)))
     }
 
-    /// Canonical combining class.
+    /// Returns the canonical combining class.
     fn class(self) -> u8 {
         match self.kind() {
             Some(Kind::Mark(class)) => class,
@@ -38,7 +38,7 @@ impl Part {
     }
 }
 
-/// Canonical decomposition in canonical order; only Hangul is composed already, because no mark goes with a syllable.
+/// Returns the canonical decomposition in canonical order; only Hangul is composed already, because no mark goes with a syllable.
 pub(super) fn decomposed(text: &str) -> Vec<Part> {
     let mut parts = Vec::with_capacity(text.len());
     for c in text.chars() {
@@ -71,7 +71,7 @@ fn decompose(c: char, parts: &mut Vec<Part>) {
     }
 }
 
-/// The syllable of two jamo, or of a syllable and its final jamo (Unicode, section 3.12).
+/// Returns the syllable of two jamo, or of a syllable and its final jamo (Unicode, section 3.12).
 fn hangul(first: char, second: char) -> Option<char> {
     const SYLLABLES: u32 = 0xac00;
     const VOWELS: u32 = 21;
@@ -88,7 +88,7 @@ fn hangul(first: char, second: char) -> Option<char> {
     }
 }
 
-/// Canonical composition of canonically ordered parts.
+/// Returns the canonical composition of canonically ordered parts.
 pub(super) fn composed(parts: &[Part]) -> String {
     let mut out: Vec<Part> = Vec::with_capacity(parts.len());
     let mut starter = None;
@@ -133,7 +133,7 @@ const LOOKALIKES: [(&str, &str); 6] = [
     ("’ʼʻ", "'''"),
 ];
 
-/// The comparison form of a decomposed name.
+/// Returns the comparison form of a decomposed name.
 pub(super) fn key(parts: &[Part]) -> String {
     let mut key = String::with_capacity(parts.len());
     for c in parts.iter().flat_map(|part| part.c.to_lowercase()) {

@@ -32,7 +32,7 @@ pub(in super::super) const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// Which chat, and where its stream is.
+/// The chat, and the place of its stream.
 #[derive(Clone)]
 pub struct ShareConfig {
     /// The Valkey or Redis.

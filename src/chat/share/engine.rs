@@ -13,7 +13,7 @@ use super::config::ShareConfig;
 use super::epoch::Epoch;
 use super::position::StreamPosition;
 
-/// Why the engine did not do something.
+/// The engine did not do something.
 #[derive(Debug)]
 pub(super) enum EngineError {
     /// It was not reached, so it has certainly not done it.
@@ -67,7 +67,7 @@ pub(super) struct Engine {
     connection: redis::Connection,
     /// The name of the chat.
     pub(super) chat: String,
-    /// A time of the engine's clock in milliseconds, and when it was so at the latest.
+    /// A time of the engine's clock in milliseconds, and the latest moment at which it was so.
     clock: (u64, Instant),
     /// Identifies the process of the engine: random.
     run: u64,
@@ -128,19 +128,13 @@ impl Engine {
         command.query(&mut self.connection).map_err(|error| EngineError::of(&error, true))
     }
 
-    /// Appends a batch. `None` where there is no such stream.
-    pub(super) fn append(
-        &mut self,
-        epoch: Epoch,
-        batch: &Batch,
-        entries: &[u8],
-    ) -> Result<Option<StreamPosition>, EngineError> {
+    /// Appends a batch. Returns false where there is no such stream.
+    pub(super) fn append(&mut self, epoch: Epoch, batch: &Batch) -> Result<bool, EngineError> {
         let mut add = cmd("XADD");
         add.arg(self.stream(epoch)).arg("NOMKSTREAM").arg("*");
         add.arg("origin").arg(format!("{:016x}", batch.origin)).arg("sequence").arg(batch.sequence);
-        add.arg("deadline").arg(batch.deadline).arg("entries").arg(entries);
-        let id: Option<String> = self.call(&add)?;
-        Ok(id.and_then(|id| StreamPosition::parse(&id)))
+        add.arg("deadline").arg(batch.deadline).arg("entries").arg(postcard::to_allocvec(&batch.entries)?);
+        Ok(self.call::<Option<String>>(&add)?.is_some())
     }
 
     /// Reads what is past `cursor`; waits up to `wait` for something to come.

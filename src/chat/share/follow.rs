@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use log::{debug, error, info, warn};
 
 use super::super::delivery::reply;
-use super::super::entry::PersonId;
 use super::super::streams::end;
 use super::super::{Chat, State};
 use super::config::ShareConfig;
@@ -56,7 +55,7 @@ pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
     let beat = BEAT.min(share.limits.shortest_idle() / 4).max(Duration::from_millis(100));
     let mut follower = Follower { share, chat, replica, others: Vec::new(), beat };
     let mut pause = FIRST_RETRY;
-    // What was last said in the log, so that a long outage is one line.
+    // The last line in the log, so that a long outage is one line.
     let mut said: Option<String> = None;
     loop {
         let outcome = follower.follow_connected(|| {
@@ -201,12 +200,12 @@ impl Follower<'_> {
         engine.set_clock()?;
         let now = engine.time_at(Instant::now());
         // Twice as long as needed, so that others may miss one.
-        let report = PresenceReport::new(now, self.chat.heard(self.beat * 3));
+        let report = PresenceReport::new(now, self.chat.core.lock().heard(self.beat * 3, Instant::now()));
         let bytes = postcard::to_allocvec(&report)?;
         engine.report(share.origin, &bytes)?;
         let reports = report::all(engine)?;
         for (_, report) in reports.iter().filter(|(server, _)| *server != share.origin) {
-            self.chat.heard_elsewhere(&report.heard_before(now));
+            self.chat.core.lock().heard_elsewhere(&report.heard_before(now), Instant::now());
         }
         self.others = report::living(&reports, now);
         share.meter.servers.set(self.others.len() as u64);
@@ -263,13 +262,5 @@ impl Chat {
         let ended = core.replace(state, Instant::now());
         drop(core);
         reply(ended);
-    }
-
-    fn heard(&self, time: Duration) -> Vec<(PersonId, Duration)> {
-        self.core.lock().heard(time, Instant::now())
-    }
-
-    fn heard_elsewhere(&self, heard: &[(PersonId, Duration)]) {
-        self.core.lock().heard_elsewhere(heard, Instant::now());
     }
 }

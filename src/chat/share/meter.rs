@@ -34,9 +34,9 @@ pub(super) struct Meter {
     pub(super) servers: Figure,
     /// Batches that were read and are not applied yet.
     pub(super) behind: Figure,
-    /// How old the last batch was when it was applied, in milliseconds.
+    /// The age of the last batch when it was applied, in milliseconds.
     pub(super) delay: Figure,
-    /// Since when nothing is heard of the engine.
+    /// The moment since which nothing is heard of the engine.
     away_since: Mutex<Option<Instant>>,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Replica {
     pub(super) epoch: Epoch,
     /// The last record that was read.
     pub(super) cursor: StreamPosition,
-    /// Whose it was, to know it again.
+    /// Its origin and sequence, by which it is recognised.
     pub(super) last: Option<(u64, u64)>,
     pub(super) admission: Admission,
 }

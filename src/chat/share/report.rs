@@ -39,9 +39,9 @@ pub(super) fn last_seen(reports: &[(u64, PresenceReport)]) -> Vec<u64> {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PresenceReport {
-    /// When it was made, in milliseconds of the engine's clock.
+    /// The time of the report, in milliseconds of the engine's clock.
     pub(super) at: u64,
-    /// Users, and how long before that they were heard of, in milliseconds.
+    /// Users, and the time that had passed since they were heard of, in milliseconds.
     pub(super) heard: Vec<(PersonId, u32)>,
 }
 

@@ -8,7 +8,7 @@ use super::super::name::RoomName;
 use super::super::refusal::Refusal;
 use super::super::room::{DroppedUnicast, Person, Room, StoredMessage};
 use super::recent::Recent;
-use super::{Effects, Envelope, State, User};
+use super::{Effects, State, User};
 use crate::stamp::Time;
 
 impl State {
@@ -124,17 +124,10 @@ impl State {
         };
         let Some(room) = self.rooms.get_mut(&message.room) else { return };
         let MessageEntry { time, key, content, .. } = message;
-        let envelope = Envelope {
-            id,
-            origin: &origin.name,
-            recipient: recipient.as_ref().map(|person| &person.name),
-            stamp,
-            time,
-            key: key.as_ref(),
-        };
-        let wire = (self.form.write)(&envelope, &content);
+        let mut message = StoredMessage { id, stamp, time, origin, recipient, wire: Arc::default() };
+        message.wire = (self.form.write)(&message, key.as_ref(), &content);
         let before = room.history_bytes;
-        room.keep(StoredMessage { id, stamp, time, origin, recipient, wire }, &self.limits);
+        room.keep(message, &self.limits);
         self.history_bytes = self.history_bytes + room.history_bytes - before;
         self.free_memory();
     }

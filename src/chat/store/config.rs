@@ -1,4 +1,4 @@
-//! Where and how the log is kept, and the options that say so.
+//! The place of the log and its bounds, and their options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,14 +27,14 @@ pub(in crate::chat) const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// Where and how the log is kept.
+/// The place of the log and its bounds.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// The directory, which is made if need be.
     pub directory: PathBuf,
     /// Bytes that all files in it may have. Default 64 MiB.
     pub limit: u64,
-    /// How often what was written is flushed to the device; zero for before each reply. Default 1 s.
+    /// The interval at which what was written is flushed to the device; zero for before each reply. Default 1 s.
     pub sync_interval: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The directory of a log: who has it, and the files in it.
+//! The directory of a log: its lock, and the files in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -38,7 +38,7 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(cannot("lock it", error)),
         }
-        // For whoever comes second. Where there is no room for it, they are told less.
+        // For a process that comes second. Where there is no room for it, they are told less.
         let _ =
             lock.set_len(0).and_then(|()| (&lock).rewind()).and_then(|()| writeln!(&lock, "{}", std::process::id()));
         let directory = Self { path: path.to_owned(), _lock: lock };
@@ -98,7 +98,7 @@ impl Directory {
     }
 }
 
-/// For this user alone.
+/// Returns the options for a file that only this user may read.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);

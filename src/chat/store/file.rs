@@ -1,4 +1,4 @@
-//! The file that is appended to, and the one that is to take its place.
+//! The file that is appended to, and the making of one that takes its place.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Records: how entries stand in a file, and how they are found again in one that is damaged.
+//! Records: the form of entries in a file, and the search for them in one that is damaged.
 //!
 //! A record is a mark, the length of its payload (two bytes), a CRC-32 of all that follows it (four bytes), its position
 //! (eight bytes), and the payload; numbers are little-endian. The mark is two bytes that no UTF-8 text contains, so no message
