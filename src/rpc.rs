@@ -33,6 +33,8 @@ pub use procedure::{
 pub use read::{Call, DocumentLimits, read_call, read_response};
 #[doc(hidden)]
 pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
+#[cfg(feature = "share")]
+pub(crate) use server::percent_decode;
 pub use server::{
     Audience, Caller, ConnectionId, FLAGS as HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Opener, Responder, Sent,
     StreamRequest, Streams, WebPage, listen,

@@ -223,7 +223,7 @@ impl Share {
             Some(engine) => engine,
             none => {
                 let engine = Engine::connect(&self.config, left.min(CONNECT_TIMEOUT))?;
-                if engine.run() != epoch.run {
+                if engine.run != epoch.run {
                     self.doubt();
                     return Err(EngineError::Refused("the engine was started anew".into()));
                 }

@@ -27,6 +27,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub use self::config::{FLAGS, HttpConfig};
 pub use self::page::WebPage;
 pub use self::reply::{ConnectionId, Responder, Sent};
+#[cfg(feature = "share")]
+pub(crate) use self::stream::percent_decode;
 pub use self::stream::{Audience, Opener, StreamRequest, Streams};
 use self::transport::{Transport, serve_by_tiny_http};
 use super::credentials::Credentials;

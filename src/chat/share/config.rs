@@ -6,11 +6,13 @@ use log::warn;
 
 use crate::endpoint::Endpoint;
 use crate::program::{Failure, Flag, Options};
+use crate::rpc::percent_decode;
 use crate::secret;
 
 /// The environment variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "CHAT_SHARE_PASSWORD";
 const WANTED: &str = "must be redis://[USER:PASSWORD@]HOST:PORT/CHAT";
+const WRONG_CODING: &str = "has a user or a password that is not percent-encoded UTF-8";
 /// The longest name of a chat.
 const MAX_NAME: usize = 64;
 
@@ -105,33 +107,15 @@ impl ShareConfig {
         if chat.is_empty() || chat.len() > MAX_NAME || !chat.chars().all(is_name) {
             return Err("must end in the name of the chat: 1 to 64 of a-z A-Z 0-9 . _ -");
         }
+        // In a URL a plus is no space, as it is in forms.
+        let decoded = |text: &str| percent_decode(&text.replace('+', "%2B")).ok_or(WRONG_CODING);
         let (user, password) = match credentials.map(|text| text.split_once(':').ok_or(WANTED)).transpose()? {
-            Some((user, password)) => (Some(decode(user)?).filter(|user| !user.is_empty()), Some(decode(password)?)),
+            Some((user, password)) => (Some(decoded(user)?).filter(|user| !user.is_empty()), Some(decoded(password)?)),
             None => (None, None),
         };
         let engine = Endpoint::parse_or(place, 6379).map_err(|_| WANTED)?;
         Ok(Self { engine, user, password, chat: chat.to_owned(), most_records: 20_000 })
     }
-}
-
-/// Reads percent-encoding.
-fn decode(text: &str) -> Result<String, &'static str> {
-    const WRONG: &str = "has a user or a password that is not percent-encoded UTF-8";
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match (byte, rest) {
-            (b'%', [high, low, after @ ..]) => {
-                rest = after;
-                let digit = |byte: &u8| char::from(*byte).to_digit(16).ok_or(WRONG);
-                u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| WRONG)?
-            }
-            (b'%', _) => return Err(WRONG),
-            (byte, _) => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| WRONG)
 }
 
 #[cfg(test)]
@@ -147,7 +131,7 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(parsed("redis://h:1/c"), ("h:1".into(), None, None, "c".into()));
         assert_eq!(parsed("valkey://h/c.d"), ("h:6379".into(), None, None, "c.d".into()));
-        assert_eq!(parsed("redis://u:p%40%2f:x@[::1]:9/c"), ("[::1]:9".into(), text("u"), text("p@/:x"), "c".into()));
+        assert_eq!(parsed("redis://u:p%40%2f+:x@[::1]:9/c"), ("[::1]:9".into(), text("u"), text("p@/+:x"), "c".into()));
         assert_eq!(parsed("redis://:p@h:1/c"), ("h:1".into(), None, text("p"), "c".into()));
     }
 

@@ -69,8 +69,9 @@ pub(super) struct Engine {
     pub(super) chat: String,
     /// A time of the engine's clock in milliseconds, and the latest moment at which it was so.
     clock: (u64, Instant),
-    /// Identifies the process of the engine: random.
-    run: u64,
+    /// Identifies the process of the engine: random. One before may have known more, because an engine loses what it had not
+    /// written to the disk.
+    pub(super) run: u64,
 }
 
 impl Engine {
@@ -97,12 +98,6 @@ impl Engine {
         let run = run.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         engine.run = run.ok_or_else(|| EngineError::Refused("it does not say its run_id".into()))?;
         Ok(engine)
-    }
-
-    /// Returns what tells this process of the engine from one before, which may have known more: an engine loses what it had
-    /// not written to the disk.
-    pub(super) fn run(&self) -> u64 {
-        self.run
     }
 
     pub(super) fn set_timeout(&self, timeout: Duration) -> Result<(), EngineError> {

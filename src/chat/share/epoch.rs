@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Epoch {
     /// Counts the streams from 1.
     pub(super) number: u64,
-    /// See [`Engine::run`].
+    /// See [`Engine::run`](Engine).
     pub(super) run: u64,
 }
 
@@ -107,7 +107,7 @@ impl Follower<'_> {
 
     /// Lets the chat go on: with the same stream if that has all that this server knows, else with a new one.
     fn go_on(&mut self, engine: &mut Engine, before: Option<Epoch>) -> Result<(), EngineError> {
-        let (share, own, run) = (self.share, self.replica.epoch, engine.run());
+        let (share, own, run) = (self.share, self.replica.epoch, engine.run);
         if let Some(before) = before
             && self.is_all_in(engine, before)?
         {

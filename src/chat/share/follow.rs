@@ -148,7 +148,7 @@ impl Follower<'_> {
         engine.set_timeout(SNAPSHOT_TIMEOUT)?;
         loop {
             let epoch = engine.epoch()?;
-            let Some(agreed) = epoch.filter(|epoch| epoch.run == engine.run()) else {
+            let Some(agreed) = epoch.filter(|epoch| epoch.run == engine.run) else {
                 self.agree(engine, epoch)?;
                 continue;
             };

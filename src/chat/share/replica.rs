@@ -27,7 +27,7 @@ impl Replica {
         if engine.epoch()?.is_none() {
             let empty = State::new(limits.clone(), FORM);
             let empty = snapshot::write(&empty, &Admission::default(), StreamPosition::START)?;
-            let first = Epoch { number: 1, run: engine.run() };
+            let first = Epoch { number: 1, run: engine.run };
             engine.begin((None, first), charter, &empty)?;
         }
         let none = || EngineError::Refused("the snapshot there is gone".into());
@@ -54,7 +54,7 @@ impl Replica {
         let refused = old.image().filter_map(|entry| state.apply(entry).err()).count();
         let after = Charter::new(before.identity.clone(), limits);
         let bytes = snapshot::write(&state, &replica.admission, StreamPosition::START)?;
-        let new = Epoch { number: replica.epoch.number + 1, run: engine.run() };
+        let new = Epoch { number: replica.epoch.number + 1, run: engine.run };
         if engine.begin((Some(replica.epoch), new), &after, &bytes)?.is_some() {
             warn!("no other server lives: the chat has the limits of this one now; {refused} parts of it did not fit");
             return Ok(after);

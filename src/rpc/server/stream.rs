@@ -75,12 +75,12 @@ impl StreamRequest {
     pub fn parameter(&self, name: &str) -> Option<String> {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = { pairs }.find(|(key, _)| *key == name)?;
-        decode(value)
+        percent_decode(value)
     }
 }
 
 /// Decodes a value of a query; a `+` is a space, as forms write it.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
