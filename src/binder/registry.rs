@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
-use crate::network::is_loopback;
+use crate::network::{is_loopback, subscriber};
 use crate::rpc::Fault;
 
 /// The longest lease that is granted; longer wishes get this.
@@ -130,11 +130,11 @@ struct Quota(Option<IpAddr>);
 
 impl Quota {
     fn of(origin: Origin) -> Self {
-        Self(origin.map(network_of))
+        Self(origin.map(subscriber))
     }
 
     fn covers(&self, origin: Origin) -> bool {
-        self.0.is_some() && self.0 == origin.map(network_of)
+        self.0.is_some() && self.0 == origin.map(subscriber)
     }
 
     /// Checks that `count` is within the share of `limit`.
@@ -143,14 +143,6 @@ impl Quota {
             return Ok(());
         }
         Err(Fault::new(Fault::LIMIT, format!("one address may register {} {what}", limit / SHARE)))
-    }
-}
-
-/// Returns what counts as one address: an IPv6 host has a whole network of them, with the same first 64 bits.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::{DAY, KEEP_HISTORY, bounded};
+use super::limits::{DAY, KEEP_HISTORY};
 #[cfg(feature = "share")]
 use super::share::{Share, ShareConfig};
 use super::{FORM, Identity, Limits, Log, NoLog, State, Store, StoreConfig};
@@ -39,7 +39,7 @@ impl KeeperConfig {
     pub(super) fn from_options(options: &Options, limits: &mut Limits) -> Result<Self, Failure> {
         let keeper = Self::read(options)?;
         if !matches!(keeper, Self::Nothing) {
-            limits.keep_history = Duration::from_secs(bounded(options, KEEP_HISTORY, 0..=36_500)? * DAY);
+            limits.keep_history = Duration::from_secs(options.number(KEEP_HISTORY, 0..=36_500)? * DAY);
         } else if options.has(KEEP_HISTORY) {
             return Err(Failure::Usage(format!("--{KEEP_HISTORY} needs --data DIR")));
         }

@@ -82,7 +82,7 @@ macro_rules! limits {
             /// [`Failure::Usage`] for what is no number or out of its bounds, and for limits that contradict each other.
             pub fn from_options(options: &Options) -> Result<Self, Failure> {
                 let limits = Self {
-                    $($field: Quantity::from_number(bounded(options, $option, $least..=$most)?),)+
+                    $($field: Quantity::from_number(options.number($option, $least..=$most)?),)+
                     require_auth: options.has(REQUIRE_AUTH),
                     ..Self::default()
                 };
@@ -156,15 +156,6 @@ limits! {
         "An empty room is removed after this time without interaction; 0 for never.";
     Chat user_idle: Duration, "user-idle" "SECONDS", 900 in 0..=31536000,
         "A user is unregistered after this time without a call; 0 for never.";
-}
-
-/// Reads a number that has to be within `range`.
-pub(super) fn bounded(options: &Options, option: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Failure> {
-    let number: u64 = options.get(option)?;
-    if range.contains(&number) {
-        return Ok(number);
-    }
-    Err(Failure::Usage(format!("--{option} must be {} to {}", range.start(), range.end())))
 }
 
 impl Limits {

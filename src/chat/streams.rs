@@ -1,6 +1,6 @@
 //! Event streams: the events of a room, their readers, and the bounds of both. The connections are the HTTP server's.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::state::{Effects, State};
 use super::tally::Tally;
 use super::waits::Ticket;
 use super::wire;
+use crate::network::subscriber;
 use crate::rpc::{Audience, write};
 
 /// The most streams of one user at a time.
@@ -168,7 +169,7 @@ impl<T: Ticket> Core<T> {
     ) -> Result<(Reader, String), Refusal> {
         let (person, room) = self.member(name, room, by)?;
         let (id, last_id) = (room.id, room.last_id);
-        let reader = Reader { room: id, person: person.id, address: by.address.map(network) };
+        let reader = Reader { room: id, person: person.id, address: by.address.map(subscriber) };
         self.readers.open(reader)?;
         let room = self.state().room(id)?;
         let after = match after {
@@ -192,14 +193,6 @@ impl<T: Ticket> Core<T> {
         if !self.readers.has(reader.person) {
             self.note_stream_end(reader.person, now);
         }
-    }
-}
-
-/// Returns what counts as one address: on IPv6 the network of 64 bits, which one subscriber has.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -265,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_counts_as_one_address() {
-        let address = |text: &str| network(text.parse().unwrap());
+        let address = |text: &str| subscriber(text.parse().unwrap());
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:0:0:1"));
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_ne!(address("192.0.2.1"), address("192.0.2.2"));

@@ -11,7 +11,7 @@ use log::{info, warn};
 
 use super::link::{Link, Received, is_multicast, networks_with, wait};
 use super::packet::{LIFETIME, ServiceInstance};
-use crate::network::Network;
+use crate::network::{Network, host_name};
 use crate::program::{Failure, spawn};
 use crate::random;
 
@@ -44,8 +44,7 @@ impl Announcer {
         }
         let failed = |error| Failure::while_doing("cannot announce the binder", error);
         let digits = random::hex::<2>()?;
-        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let own = own.trim();
+        let own = host_name();
         let label = format!("{} ({digits})", &own[..own.floor_char_boundary(MAX_HOST)]);
         let service =
             ServiceInstance { label, host: format!("chat-rpc-{}", random::hex::<4>()?), port: listening.port() };

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -281,6 +282,18 @@ impl Options {
     /// [`Failure::Usage`] if it is not a `T`, or missing.
     pub fn get<T: FromStr<Err: Display>>(&self, long: &str) -> Result<T, Failure> {
         self.find(long)?.ok_or_else(|| Failure::Usage(format!("--{long} is needed")))
+    }
+
+    /// Returns the number of an option that was given or has a default.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if it is not a whole number within `bounds`, or missing.
+    pub fn number(&self, long: &str, bounds: RangeInclusive<u64>) -> Result<u64, Failure> {
+        let number = self.get(long)?;
+        if bounds.contains(&number) {
+            return Ok(number);
+        }
+        Err(Failure::Usage(format!("--{long} must be {} to {}", bounds.start(), bounds.end())))
     }
 
     /// Returns the value of an option that may be absent.

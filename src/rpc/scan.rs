@@ -101,16 +101,9 @@ impl<'d> SubsetReader<'d> {
             return None;
         }
         let rest = self.rest();
-        let length = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')))?;
+        let length = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'.'))?;
         let name = &rest[..length];
-        let tag = match name.strip_prefix(b"ex:") {
-            // xml.rs binds the prefix at the root.
-            Some(name) if self.root_seen => Tag::extension(name),
-            _ => Tag::plain(name),
-        };
-        if tag == Tag::Unknown {
-            return None;
-        }
+        let tag = Some(Tag::plain(name)).filter(|tag| *tag != Tag::Unknown)?;
         self.at += length;
         self.white_space();
         self.empty = self.skip(b"/");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::record::MAX_PAYLOAD;
-use crate::chat::limits::{Limits, bounded};
+use crate::chat::limits::Limits;
 use crate::program::{Failure, Flag, Options};
 
 /// Bytes of a record beside the content of a message: its header, ids, times, the key and lengths, rounded up.
@@ -59,8 +59,8 @@ impl StoreConfig {
         };
         Ok(Some(Self {
             directory: directory.into(),
-            limit: bounded(options, "data-limit", 1 << 20..=1 << 40)?,
-            sync_interval: Duration::from_secs(bounded(options, "sync-interval", 0..=3600)?),
+            limit: options.number("data-limit", 1 << 20..=1 << 40)?,
+            sync_interval: Duration::from_secs(options.number("sync-interval", 0..=3600)?),
         }))
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::page::WebPage;
 use crate::endpoint::Endpoint;
+use crate::network::host_name;
 use crate::program::service_manager::activated;
 use crate::program::thread::THREAD_STACK;
 use crate::program::{Failure, Flag, Options};
@@ -107,19 +108,19 @@ impl HttpConfig {
     /// [`Failure::Usage`] for what is not a number or out of range, [`Failure::Failed`] for an address or a socket that
     /// cannot be listened on.
     pub fn from_options(options: &Options) -> Result<Self, Failure> {
-        let workers = within(options, "workers", 1, 256)?;
-        let idle = within(options, "connection-idle", 1, 86_400)?;
-        let max_body_bytes = within(options, "max-body-bytes", 1024, 16 << 20)?;
-        let max_connections = within(options, "max-connections", 1, 65_536)?;
-        let connections_per_address = within(options, "connections-per-address", 0, 65_536)?;
+        let workers = options.number("workers", 1..=256)? as usize;
+        let idle = options.number("connection-idle", 1..=86_400)?;
+        let max_body_bytes = options.number("max-body-bytes", 1024..=16 << 20)? as usize;
+        let max_connections = options.number("max-connections", 1..=65_536)? as usize;
+        let connections_per_address = options.number("connections-per-address", 0..=65_536)? as usize;
         let proxies = options.text("trusted-proxy").unwrap_or_default().split(',').map(str::trim);
         let proxies = proxies.filter(|proxy| !proxy.is_empty()).map(|proxy| {
             let wrong = |_| Failure::Usage(format!("--trusted-proxy {proxy:?} must be an IP address"));
             proxy.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(wrong)
         });
         let trusted_proxies = proxies.collect::<Result<_, _>>()?;
-        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let local = format!("{}.local", own.trim());
+        let own = host_name();
+        let local = format!("{own}.local");
         let names =
             options.text("allow-host").unwrap_or_default().split(',').chain([own.as_str(), &local]).map(str::trim);
         let activated = activated()?;
@@ -132,7 +133,7 @@ impl HttpConfig {
         Ok(Self {
             activated: activated.map(Arc::new),
             workers,
-            connection_idle: Duration::from_secs(idle as u64),
+            connection_idle: Duration::from_secs(idle),
             max_body_bytes,
             max_connections,
             connections_per_address,
@@ -147,13 +148,4 @@ impl HttpConfig {
     pub fn descriptors(&self) -> u64 {
         self.max_connections as u64 + OTHER_DESCRIPTORS
     }
-}
-
-/// Reads the number of an option.
-fn within(options: &Options, name: &str, least: usize, most: usize) -> Result<usize, Failure> {
-    let value = options.get(name)?;
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(Failure::Usage(format!("--{name} must be {least} to {most}")))
 }
