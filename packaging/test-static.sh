@@ -41,10 +41,10 @@ faked() {
     echo "env TZ=UTC LD_PRELOAD=$libfaketime FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_NO_CACHE=1 $*"
 }
 
-# The attacks and the floods: withstand DIRECTORY [EMULATOR]. One flood is left out under an emulator, which takes memory of its
+# The attacks, the limits and the floods: withstand DIRECTORY [EMULATOR]. One flood is left out under an emulator, which takes memory of its
 # own for what it translates.
 withstand() {
-    TEST_PROGRAMS=$1 TEST_RUNNER=${2:-} cargo test --quiet --test attacks
+    TEST_PROGRAMS=$1 TEST_RUNNER=${2:-} cargo test --quiet --test attacks --test limits
     TEST_PROGRAMS=$1 TEST_RUNNER=${2:-} cargo test --quiet --test floods -- ${2:+--skip answers_that_nobody_reads}
 }
 
