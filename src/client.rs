@@ -40,6 +40,9 @@ use render::Style;
 use secret::Secrets;
 use session::{Discovery, SessionConfig};
 
+/// The options that say where the chat is.
+const PLACES: &[&str] = &["binder", "server", "local", "share"];
+
 /// The program.
 pub const PROGRAM: Program = Program {
     name: "client",
@@ -66,7 +69,7 @@ pub const PROGRAM: Program = Program {
         Flag::value("log-level", "LEVEL", Some("warn"), "How much to log, from off to trace."),
     ]],
     commands: &[script::SEND, script::TAIL],
-    alternatives: &[&["binder", "server", "local", "share"]],
+    alternatives: &[PLACES],
     of_features: &[("ca-file", "tls")],
     examples: &[],
     words: |options| {
@@ -129,11 +132,11 @@ fn style(options: &Options) -> Result<Style, Failure> {
 /// Reads from the command line how to find the server. From then on `is_host` is set while the chat server runs in this
 /// process.
 fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, Failure> {
-    let given: Vec<_> = ["binder", "server", "local", "share"].into_iter().filter(|name| options.has(name)).collect();
-    match given[..] {
-        ["local", "share"] => {}
-        [one, other, ..] => return Err(Failure::Usage(format!("--{one} and --{other} cannot be combined"))),
-        _ => {}
+    let given: Vec<_> = PLACES.iter().copied().filter(|name| options.has(name)).collect();
+    if let [one, other, ..] = given[..]
+        && given != ["local", "share"]
+    {
+        return Err(Failure::Usage(format!("--{one} and --{other} cannot be combined")));
     }
     let locale = language(options)?;
     let secrets = Secrets::find(options.text("secret-file"))?;

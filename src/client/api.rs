@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use capabilities::{Capabilities, MessageRate};
 use decode::{messages, number, text, texts, unlike};
-pub(crate) use stream::{ApiEvent, RoomStream};
+pub(crate) use stream::{PresenceNews, RoomNews, RoomStream, created_anew};
 
 use super::event::Message;
 use crate::endpoint::Endpoint;
@@ -218,7 +218,7 @@ impl Api {
     }
 
     /// Opens the event stream of the life `room_id` of `room`, from the message after `after` on. Its first event is
-    /// [`ApiEvent::Room`].
+    /// [`PresenceNews::Members`].
     pub(crate) fn events(&self, room: &str, room_id: &str, after: u64) -> Result<RoomStream, CallError> {
         let after = format!("{room_id}:{after}");
         let query = [("username", self.user.as_str()), ("room", room), ("after", &after)];

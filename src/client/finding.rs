@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::PLACES;
 use super::local::{BINDER_PORT, SERVER_PORT};
 use super::locale::Locale;
 use crate::discovery::{Browser, Found};
@@ -78,9 +79,8 @@ pub(super) fn with_chat(binders: &[Found]) -> Vec<Found> {
 /// # Errors
 /// [`Failure::Failed`] if there is none, or there are several and nobody to ask.
 pub(super) fn with_binder(options: &Options, locale: &'static Locale) -> Result<Options, Failure> {
-    let given = ["binder", "server", "local", "share"];
     let here = Endpoint::from(SocketAddr::from((Ipv4Addr::LOCALHOST, BINDER_PORT)));
-    if given.into_iter().any(|name| options.has(name)) {
+    if PLACES.iter().any(|name| options.has(name)) {
         return Ok(options.clone());
     }
     if Occupant::of_binder_port(&here) == Occupant::Expected {

@@ -7,7 +7,6 @@
 mod drafts;
 mod json;
 mod layout;
-mod log;
 mod names;
 mod outage;
 mod presence;
@@ -27,7 +26,6 @@ use layout::{Head, ScreenLine, layout};
 use names::{few, mentions};
 use outage::OutageLine;
 use presence::PresenceLine;
-use said::{Mark, Said};
 use style::{BOLD, DIM};
 use unseen::Unseen;
 
@@ -270,15 +268,6 @@ impl Renderer {
             lines.text.insert(0, '\x07');
         }
         self.shown.push(lines);
-    }
-
-    fn said<'a>(&self, message: &'a Message, clock: String, mark: Mark) -> Said<'a> {
-        Said { message, clock, mark, is_mine: self.is_me(&message.origin) }
-    }
-
-    /// Returns the mark of a message that was received.
-    fn mark(&self, message: &Message) -> Mark {
-        if message.destination.is_none() && self.is_call(message) { Mark::Mention } else { Mark::None }
     }
 
     fn presence(&mut self, came: &[String], went: &[String], now: NaiveDateTime) {

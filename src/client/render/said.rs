@@ -1,11 +1,15 @@
-//! The look of messages.
+//! The look of messages, on the screen and in the log. The log has plain lines with dates.
 
-use super::layout::{Head, ScreenLine, readable};
+use chrono::NaiveDateTime;
+
+use super::Renderer;
+use super::layout::{Head, ScreenLine, layout, readable};
 use super::names::name;
 use super::style::{BOLD, DIM, GREEN, MENTIONED, PRIVATE, RED, Style, color};
 use crate::client::command::as_action;
 use crate::client::event::Message;
 use crate::client::locale::Locale;
+use crate::stamp::Stamp;
 
 /// A mark of a message, which is a sign on the screen and words in plain lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,4 +83,35 @@ impl Said<'_> {
         let (clock, origin) = (&self.clock, name(&self.message.origin));
         Head::plain(&if is_action { format!("{clock} * {origin}{note} ") } else { format!("{clock} {origin}{note}: ") })
     }
+}
+
+impl Renderer {
+    pub(super) fn said<'a>(&self, message: &'a Message, clock: String, mark: Mark) -> Said<'a> {
+        Said { message, clock, mark, is_mine: self.is_me(&message.origin) }
+    }
+
+    /// Returns the mark of a message that was received.
+    pub(super) fn mark(&self, message: &Message) -> Mark {
+        if message.destination.is_none() && self.is_call(message) { Mark::Mention } else { Mark::None }
+    }
+
+    /// Returns a line for the log; empty without a log.
+    pub(super) fn log(&self, when: NaiveDateTime, text: &str) -> String {
+        if self.style.log { format!("{} {text}\n", date_and_time(when)) } else { String::new() }
+    }
+
+    /// Returns a message for the log; empty without a log.
+    pub(super) fn log_of(&self, message: &Message, when: NaiveDateTime) -> String {
+        if !self.style.log {
+            return String::new();
+        }
+        let style = Style { plain: true, ..Style::default() };
+        let said = self.said(message, date_and_time(when), self.mark(message));
+        layout(style, None, &said.line(style, self.locale)).text
+    }
+}
+
+/// Returns a time in the form of the log.
+fn date_and_time(time: NaiveDateTime) -> String {
+    Stamp(time).to_string().get(.."YYYY-MM-DD HH:MM:SS".len()).unwrap_or_default().to_owned()
 }

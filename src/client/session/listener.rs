@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::super::api::Api;
-use super::super::event::Message;
+use super::super::api::{Api, RoomNews};
 use super::position::ResumePosition;
 use crate::rpc::CallError;
 use calls::Calls;
@@ -18,28 +17,11 @@ use incoming::Incoming;
 /// A report of a listener to the worker. After an error nothing more comes.
 pub(super) type ListenerReport = Result<Fetched, CallError>;
 
-/// Fetched messages, and the position after them.
+/// News of the room, and the position after them.
 #[derive(Debug)]
 pub(super) struct Fetched {
-    pub(super) messages: Vec<Message>,
-    pub(super) missed: u64,
+    pub(super) news: RoomNews,
     pub(super) position: ResumePosition,
-    pub(super) presence: PresenceNews,
-}
-
-/// News about the members of the room.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum PresenceNews {
-    /// The server does not report changes.
-    Untold,
-    /// The list of members. From now on the server reports every change.
-    Members(Vec<String>),
-    /// Nothing has changed.
-    Unchanged,
-    /// This one has joined.
-    Joined(String),
-    /// This one has left.
-    Left(String),
 }
 
 /// A running listener. Dropping it ends the thread as soon as its call returns, or the stream shows a sign of life.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::api::PresenceNews;
 use super::super::event::{Event, Message, is_same_name};
-use super::listener::PresenceNews;
 use super::worker::Worker;
 
 /// The interval of asking for the members of a small room, if the server does not report changes.

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, never};
 
 use super::SessionError;
 use super::backoff::Backoff;
-use super::listener::{Listener, ListenerReport};
+use super::listener::{Fetched, Listener, ListenerReport};
 use super::outbox::Echo;
 use super::position::ResumePosition;
 use super::presence::Members;
@@ -138,10 +138,10 @@ impl Worker {
     pub(super) fn take_report(&mut self, report: ListenerReport) {
         let Some(room) = &mut self.room else { return };
         match report {
-            Ok(fetched) => {
-                room.position = fetched.position;
-                self.note_presence(fetched.presence, &fetched.messages);
-                self.show(fetched.messages, fetched.missed);
+            Ok(Fetched { news, position }) => {
+                room.position = position;
+                self.note_presence(news.presence, &news.messages);
+                self.show(news.messages, news.missed);
             }
             // The original's server has no code for it.
             Err(CallError::Fault(fault))

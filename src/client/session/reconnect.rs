@@ -197,7 +197,7 @@ impl Worker {
         let (joined, _) = join_or_create(&api, &name)?;
         let is_other = Self::is_other(&api, room, &joined)?;
         let position = if is_other { ResumePosition::start(&joined) } else { room.position.clone() };
-        let Fetched { messages, missed, position, .. } = fetch(&api, &name, position)?;
+        let Fetched { news, position } = fetch(&api, &name, position)?;
 
         // From here on nothing can fail.
         if is_other {
@@ -208,8 +208,8 @@ impl Worker {
             room.position = position;
             room.members.came_back(Instant::now());
         }
-        self.recovered(messages.iter().filter(|message| !self.is_user(&message.origin)).count());
-        self.show(messages, missed);
+        self.recovered(news.messages.iter().filter(|message| !self.is_user(&message.origin)).count());
+        self.show(news.messages, news.missed);
         self.outbox.clear_doubt();
         self.listen();
         Ok(())

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::super::api::Api;
+use super::super::super::api::{Api, PresenceNews, RoomNews, created_anew};
 use super::super::position::ResumePosition;
-use super::{Fetched, PresenceNews};
+use super::Fetched;
 use crate::rpc::{CallError, Fault};
 
 /// The time of one wait: less than the 60 s that a server allows, and less than the timeout of many middleboxes.
@@ -48,7 +48,8 @@ impl Calls {
                 (overlap.advance(later), 0)
             }
         };
-        Ok(Fetched { messages, missed, position: self.position.clone(), presence: PresenceNews::Untold })
+        let news = RoomNews { messages, missed, presence: PresenceNews::Untold };
+        Ok(Fetched { news, position: self.position.clone() })
     }
 
     /// Makes the next call. `None` if it has to be made in another way.
@@ -62,14 +63,9 @@ impl Calls {
         }
         self.pause = match &outcome {
             _ if self.wait.is_zero() => POLL,
-            Ok(fetched) if fetched.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
+            Ok(fetched) if fetched.news.messages.is_empty() && begun.elapsed() < REPLACED => REPLACED,
             _ => Duration::ZERO,
         };
         outcome.map(Some)
     }
-}
-
-/// Returns the error for a room that is not the one that was joined, though it has the same name.
-pub(super) fn created_anew() -> CallError {
-    CallError::Fault(Fault::new(Fault::NO_SUCH_ROOM, "the room was created anew"))
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use log::debug;
 
-use super::super::super::api::{ApiEvent, RoomStream};
-use super::calls::{Calls, created_anew};
-use super::{Fetched, PresenceNews};
+use super::super::super::api::{PresenceNews, RoomNews, RoomStream};
+use super::Fetched;
+use super::calls::Calls;
 use crate::rpc::CallError;
 use crate::sanitize::Sanitized;
 
@@ -43,8 +43,9 @@ impl Incoming {
         }
         self.given_up_until = None;
         let Some(stream) = &mut self.stream else { return self.open() };
-        match stream.next_event() {
-            Ok(event) => self.take(event),
+        match stream.next() {
+            Ok(news) => Ok(news.map(|news| self.take(news))),
+            Err(error @ CallError::Fault(_)) => Err(error),
             Err(error) => {
                 debug!("the stream has ended: {}", Sanitized(&error.to_string()));
                 self.ended()
@@ -63,14 +64,15 @@ impl Incoming {
         let Calls { api, room, position, .. } = &self.calls;
         let opened = api.events(room, position.room_id().unwrap_or_default(), position.last_id());
         let first = opened.and_then(|mut stream| {
-            let event = stream.next_event()?;
-            Ok((stream, event))
+            let news = stream.next()?;
+            Ok((stream, news))
         });
         match first {
-            Ok((stream, event)) => {
+            Ok((stream, news)) => {
                 self.stream = Some(stream);
-                self.take(event)
+                Ok(news.map(|news| self.take(news)))
             }
+            Err(error @ CallError::Fault(_)) => Err(error),
             // A call shows whether it is only the stream that does not get through.
             Err(error) => {
                 debug!("no stream: {}", Sanitized(&error.to_string()));
@@ -81,27 +83,9 @@ impl Incoming {
         }
     }
 
-    fn take(&mut self, event: ApiEvent) -> Result<Option<Fetched>, CallError> {
-        let (mut messages, mut missed) = (Vec::new(), 0);
-        let presence = match event {
-            ApiEvent::Room { room_id, .. } if self.calls.position.room_id() != Some(&room_id) => {
-                return Err(created_anew());
-            }
-            ApiEvent::Room { users, missed: count, .. } => {
-                missed = count;
-                PresenceNews::Members(users)
-            }
-            ApiEvent::Message(message) => {
-                self.calls.position.pass(&message);
-                messages.push(message);
-                PresenceNews::Unchanged
-            }
-            ApiEvent::Joined(user) => PresenceNews::Joined(user),
-            ApiEvent::Left(user) => PresenceNews::Left(user),
-            ApiEvent::End => return self.ended(),
-            ApiEvent::Nothing => return Ok(None),
-        };
-        Ok(Some(Fetched { messages, missed, position: self.calls.position.clone(), presence }))
+    fn take(&mut self, news: RoomNews) -> Fetched {
+        news.messages.iter().for_each(|message| self.calls.position.pass(message));
+        Fetched { news, position: self.calls.position.clone() }
     }
 
     /// Makes a call after a stream has ended: it shows whether the user is still in the room, and fetches the messages since.
@@ -111,7 +95,9 @@ impl Incoming {
         if std::mem::replace(&mut self.was_short, is_short) && is_short {
             self.given_up_until = Some(Instant::now() + RETRY);
         }
-        let fetched = self.calls.fetch(Duration::ZERO)?;
-        Ok(Some(Fetched { presence: PresenceNews::Unchanged, ..fetched }))
+        let mut fetched = self.calls.fetch(Duration::ZERO)?;
+        // Another stream follows, and says who is there.
+        fetched.news.presence = PresenceNews::Unchanged;
+        Ok(Some(fetched))
     }
 }
