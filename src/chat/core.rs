@@ -135,9 +135,9 @@ impl<T: Ticket> Core<T> {
     /// registered in an earlier process. The check takes its time, and is made without a lock; see [`Core::verified`].
     #[must_use]
     pub fn unverified(&self, name: &UserName, proof: &Proof) -> Option<Verifier> {
+        proof.for_name(name.key())?;
         let user = self.state.user_named(name.key()).ok()?;
         let verifier = user.person.secret.as_ref()?;
-        proof.for_name(name.key())?;
         let is_known = self.presence.get(&user.person.id).is_some_and(|presence| presence.digest.is_some());
         (!is_known).then(|| verifier.clone())
     }

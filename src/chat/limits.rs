@@ -201,4 +201,35 @@ mod tests {
         let options = Options::parse(&program, []).unwrap();
         assert_eq!(Limits::from_options(&options).unwrap(), Limits::default());
     }
+
+    #[test]
+    fn an_idle_time_of_zero_is_none_to_look_by() {
+        let limits = |room: u64, user: u64| Limits {
+            room_idle: Duration::from_secs(room),
+            user_idle: Duration::from_secs(user),
+            ..Limits::default()
+        };
+        assert_eq!(limits(3, 2).shortest_idle(), Duration::from_secs(2));
+        assert_eq!(limits(3, 0).shortest_idle(), Duration::from_secs(3));
+        assert_eq!(limits(0, 0).shortest_idle(), Duration::MAX);
+    }
+
+    #[cfg(feature = "share")]
+    #[test]
+    fn what_servers_have_agreed_on_makes_the_same_limits() {
+        let chats = Limits {
+            rooms: 7,
+            user_idle: Duration::from_secs(5),
+            keep_history: Duration::from_secs(2 * DAY),
+            require_auth: true,
+            message_rate: 1,
+            ..Limits::default()
+        };
+        let mut own = Limits::default();
+        for (option, number) in chats.agreed() {
+            own.set(option, number);
+        }
+        assert_eq!(own, Limits { message_rate: own.message_rate, ..chats });
+        assert_ne!(own.message_rate, 1, "rates are each server's own");
+    }
 }

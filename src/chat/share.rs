@@ -76,7 +76,6 @@ const BATCH_BYTES: usize = 1 << 20;
 pub struct Share {
     config: ShareConfig,
     charter: Charter,
-    limits: Limits,
     /// Identifies this process among the servers.
     origin: u64,
     /// The connection of the side that appends.
@@ -151,7 +150,6 @@ impl Share {
         let share = Self {
             config,
             charter,
-            limits: limits.clone(),
             origin,
             sender: Mutex::new(None),
             progress: Mutex::new(progress),

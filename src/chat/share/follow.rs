@@ -52,7 +52,7 @@ pub(super) fn connect_patiently(config: &ShareConfig) -> Result<Engine, EngineEr
 
 /// Follows until the share is to end.
 pub(super) fn follow(share: &Arc<Share>, chat: &Chat, replica: Replica) {
-    let beat = BEAT.min(share.limits.shortest_idle() / 4).max(Duration::from_millis(100));
+    let beat = BEAT.min(chat.core.lock().state.limits.shortest_idle() / 4).max(Duration::from_millis(100));
     let mut follower = Follower { share, chat, replica, others: Vec::new(), beat };
     let mut pause = FIRST_RETRY;
     // The last line in the log, so that a long outage is one line.
@@ -181,7 +181,8 @@ impl Follower<'_> {
             error!("the chat at {} is another one now; restart this server", share.config);
             return Err(EngineError::Refused("the chat there is another one now".into()));
         }
-        let (replica, state) = Replica::load(engine, &charter, &share.limits)?;
+        let limits = self.chat.core.lock().state.limits.clone();
+        let (replica, state) = Replica::load(engine, &charter, &limits)?;
         info!("took the state of epoch {} from the shared log", replica.epoch.number);
         self.replica = replica;
         self.chat.replace(state);
