@@ -390,7 +390,7 @@ fn a_user_whose_last_stream_has_ended_goes_after_a_grace_unless_they_call() {
     let mut scene = Scene::with(Limits::default(), &["ana", "bob"]);
     let open = |scene: &mut Scene, name: &str| {
         let (name, room, proof) = (user(name), room("lobby"), scene.proof(name, None));
-        scene.core.open_stream(&name, &room, None, scene.by(&proof)).unwrap().0
+        scene.core.open_stream(&room, None, scene.by(&name, &proof)).unwrap().0
     };
     let readers = [open(&mut scene, "ana"), open(&mut scene, "ana"), open(&mut scene, "bob")];
     scene.pass(Duration::from_secs(5000));

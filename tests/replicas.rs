@@ -115,23 +115,28 @@ impl Chat {
     fn entries(&mut self, server: usize, deed: &Deed) -> Result<Vec<Entry>, Refusal> {
         self.next_id += 1;
         let (id, now, proof) = (self.next_id, self.now, Proof::none());
-        let by = CallContext { proof: &proof, address: None, now };
+        let name = match *deed {
+            Deed::Register(of) | Deed::Unregister(of) | Deed::Join(of, _) | Deed::Leave(of) => Some(user(USERS[of])),
+            Deed::Send { from, .. } => Some(user(USERS[from])),
+            Deed::Create(_) | Deed::Sweep => None,
+        };
+        let by = CallContext { user: name.as_ref(), proof: &proof, address: None, now };
         let core = &mut self.servers[server].core;
         let entry = match *deed {
             Deed::Register(of) => {
                 let name = user(USERS[of]);
-                assert_eq!(core.register(&name, by)?, SignIn::New);
+                assert_eq!(core.register(by)?, SignIn::New);
                 Entry::Register { person: PersonId(id), name, secret: None }
             }
-            Deed::Unregister(of) => core.unregister(&user(USERS[of]), by)?,
+            Deed::Unregister(_) => core.unregister(by)?,
             Deed::Create(of) => core.create(RoomId(id), room(ROOMS[of]), by)?,
-            Deed::Join(of, to) => core.join(&user(USERS[of]), &room(ROOMS[to]), by)?,
-            Deed::Leave(of) => core.leave(&user(USERS[of]), by)?.1,
+            Deed::Join(_, to) => core.join(&room(ROOMS[to]), by)?,
+            Deed::Leave(_) => core.leave(by)?.1,
             Deed::Send { from, room: at, to, key } => {
-                let (name, at, recipient) = (user(USERS[from]), room(ROOMS[at]), to.map(|to| user(USERS[to])));
+                let (at, recipient) = (room(ROOMS[at]), to.map(|to| user(USERS[to])));
                 let key = key.and_then(|key| IdempotencyKey::parse(key.to_string()).unwrap());
                 let content = format!("{id} of {from}");
-                return Ok(core.send(&name, &at, recipient.as_ref(), key, content, by)?.into_iter().collect());
+                return Ok(core.send(&at, recipient.as_ref(), key, content, by)?.into_iter().collect());
             }
             Deed::Sweep => return Ok(core.sweep(now)),
         };

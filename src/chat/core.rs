@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::entry::{Entry, IdempotencyKey, MessageEntry, PersonId, RoomId};
 use super::identity::Proof;
-use super::name::{NameKey, RoomName, UserName};
+use super::name::{RoomName, UserName};
 use super::rate::Rates;
 use super::refusal::Refusal;
 use super::room::{JOIN_MESSAGES, Page, Person, Room};
@@ -37,6 +37,8 @@ pub struct Now {
 /// The circumstances of a call, whatever it asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct CallContext<'a> {
+    /// The user that it acts as; `None` for a room's creator who shows no credentials.
+    pub user: Option<&'a UserName>,
     /// The credentials that it shows.
     pub proof: &'a Proof,
     /// The address that it comes from; limits for each address do not apply to a call without one.
@@ -115,8 +117,9 @@ impl<T: Ticket> Core<T> {
         &self.state
     }
 
-    /// Returns the registered user of this name, if the call may act as them, and records activity.
-    fn actor(&mut self, name: &NameKey, by: CallContext<'_>) -> Result<&User, Refusal> {
+    /// Returns the user, if they are registered and the call may act as them, and records activity.
+    fn actor(&mut self, by: CallContext<'_>) -> Result<&User, Refusal> {
+        let name = by.user.ok_or(Refusal::NoSuchUser)?.key();
         let user = self.state.user_named(name)?;
         let presence = self.presence.get_mut(&user.person.id);
         if user.person.secret.is_some() {
@@ -154,13 +157,8 @@ impl<T: Ticket> Core<T> {
     }
 
     /// Returns the user and the room, if the call may act as the user and they are there.
-    pub(super) fn member(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
-        by: CallContext<'_>,
-    ) -> Result<(Arc<Person>, &Room), Refusal> {
-        let user = self.actor(name.key(), by)?;
+    pub(super) fn member(&mut self, room: &RoomName, by: CallContext<'_>) -> Result<(Arc<Person>, &Room), Refusal> {
+        let user = self.actor(by)?;
         let (person, is_in) = (Arc::clone(&user.person), user.room);
         let room = self.state.room_named(room.key())?;
         if is_in != Some(room.id) {
@@ -174,7 +172,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If the name is in use, there are too many users, or registrations come too fast from the address.
-    pub fn register(&mut self, name: &UserName, by: CallContext<'_>) -> Result<SignIn, Refusal> {
+    pub fn register(&mut self, by: CallContext<'_>) -> Result<SignIn, Refusal> {
+        let name = by.user.ok_or(Refusal::NoSuchUser)?;
         let digest = by.proof.for_registration(name, self.state.limits.require_auth)?;
         if let Ok(user) = self.state.user_named(name.key()) {
             let presence = self.presence.get_mut(&user.person.id);
@@ -195,8 +194,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If there is no such user, or the call may not act as them.
-    pub fn unregister(&mut self, name: &UserName, by: CallContext<'_>) -> Result<Entry, Refusal> {
-        Ok(Entry::Unregister(self.actor(name.key(), by)?.person.id))
+    pub fn unregister(&mut self, by: CallContext<'_>) -> Result<Entry, Refusal> {
+        Ok(Entry::Unregister(self.actor(by)?.person.id))
     }
 
     /// Returns the entry that creates an empty room, with `id` if it has no kept history.
@@ -207,7 +206,8 @@ impl<T: Ticket> Core<T> {
     pub fn create(&mut self, id: RoomId, name: RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
         if self.state.limits.require_auth {
             let unknown = Refusal::NotAuthorised("creating a room requires the credentials of a registered user");
-            self.actor(by.proof.user().ok_or(unknown)?, by)?;
+            by.user.ok_or(unknown)?;
+            self.actor(by)?;
         }
         let entry = Entry::Create(id, name);
         self.state.check(&entry)?;
@@ -219,8 +219,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If there is no such user or room, or the call may not act as the user.
-    pub fn join(&mut self, name: &UserName, room: &RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
-        let person = self.actor(name.key(), by)?.person.id;
+    pub fn join(&mut self, room: &RoomName, by: CallContext<'_>) -> Result<Entry, Refusal> {
+        let person = self.actor(by)?.person.id;
         Ok(Entry::Join(person, self.state.room_named(room.key())?.id))
     }
 
@@ -228,13 +228,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If the user is not there, or the call may not act as them.
-    pub fn joined(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
-        by: CallContext<'_>,
-    ) -> Result<(Vec<UserName>, Page), Refusal> {
-        let (reader, room) = self.member(name, room, by)?;
+    pub fn joined(&mut self, room: &RoomName, by: CallContext<'_>) -> Result<(Vec<UserName>, Page), Refusal> {
+        let (reader, room) = self.member(room, by)?;
         let messages = room.newest(&reader, JOIN_MESSAGES);
         let users = room.members().map(|person| person.name.clone()).collect();
         Ok((users, Page { room: room.id, messages, last_id: room.last_id, missed: 0 }))
@@ -244,8 +239,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If there is no such user, the call may not act as them, or they are in no room.
-    pub fn leave(&mut self, name: &UserName, by: CallContext<'_>) -> Result<(RoomName, Entry), Refusal> {
-        let user = self.actor(name.key(), by)?;
+    pub fn leave(&mut self, by: CallContext<'_>) -> Result<(RoomName, Entry), Refusal> {
+        let user = self.actor(by)?;
         let (person, room) = (user.person.id, user.room.ok_or(Refusal::NotInRoom)?);
         Ok((self.state.room(room)?.name.clone(), Entry::Leave(person)))
     }
@@ -257,7 +252,6 @@ impl<T: Ticket> Core<T> {
     /// send too fast.
     pub fn send(
         &mut self,
-        name: &UserName,
         room: &RoomName,
         recipient: Option<&UserName>,
         key: Option<IdempotencyKey>,
@@ -268,11 +262,11 @@ impl<T: Ticket> Core<T> {
         if content.len() > most {
             return Err(Refusal::Limit { what: "bytes of one message", value: most });
         }
-        let user = self.actor(name.key(), by)?;
+        let user = self.actor(by)?;
         if key.as_ref().is_some_and(|key| user.has_used(key)) {
             return Ok(None);
         }
-        let (origin, room) = self.member(name, room, by)?;
+        let (origin, room) = self.member(room, by)?;
         let recipient = match recipient {
             Some(recipient) => Some(room.member(recipient.key()).ok_or(Refusal::NoSuchRecipient)?.id),
             None => None,
@@ -326,14 +320,8 @@ impl<T: Ticket> Core<T> {
     ///
     /// # Errors
     /// If the user is not there, or the call may not act as them.
-    pub fn receive(
-        &mut self,
-        name: &UserName,
-        room: &RoomName,
-        stamp: i64,
-        by: CallContext<'_>,
-    ) -> Result<Vec<Arc<str>>, Refusal> {
-        let (reader, room) = self.member(name, room, by)?;
+    pub fn receive(&mut self, room: &RoomName, stamp: i64, by: CallContext<'_>) -> Result<Vec<Arc<str>>, Refusal> {
+        let (reader, room) = self.member(room, by)?;
         Ok(room.later_than(&reader, stamp))
     }
 

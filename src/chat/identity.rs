@@ -46,9 +46,4 @@ impl Proof {
             Some(_) => Err(Refusal::NotAuthorised("the user part of the credentials must be the name to register")),
         }
     }
-
-    /// Returns the user whose credentials are shown.
-    pub(super) fn user(&self) -> Option<&NameKey> {
-        self.shown.as_ref()?.0.as_ref()
-    }
 }

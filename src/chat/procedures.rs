@@ -66,26 +66,27 @@ fn random_id() -> Result<u64, Fault> {
 }
 
 impl Chat {
-    /// Does `act` with the circumstances of a call that acts as `name`. The first time in a process the secret of a user from
+    /// Does `act` with the circumstances of a call that acts as `user`. The first time in a process the secret of a user from
     /// an earlier one is looked at closely, which takes its time.
     pub(super) fn acting<R>(
         &self,
         caller: &Caller,
-        name: &UserName,
+        user: Option<&UserName>,
         act: impl FnOnce(&mut Core<Deferred>, CallContext<'_>) -> R,
     ) -> R {
-        let credentials = caller.credentials.as_ref();
-        let proof = Proof::new(credentials, &self.digests);
+        let proof = Proof::new(caller.credentials.as_ref(), &self.digests);
         let mut core = self.core.lock();
-        if let Some(verifier) = core.unverified(name, &proof) {
+        if let (Some(name), Some(credentials)) = (user, &caller.credentials)
+            && let Some(verifier) = core.unverified(name, &proof)
+        {
             drop(core);
-            let shown = credentials.map(|credentials| self.verifier(name, &credentials.secret));
+            let is_right = self.verifier(name, &credentials.secret) == verifier;
             core = self.core.lock();
-            if shown.is_some_and(|shown| shown == verifier) {
+            if is_right {
                 core.verified(name, &proof, &verifier);
             }
         }
-        act(&mut core, CallContext { proof: &proof, address: caller.address, now: now() })
+        act(&mut core, CallContext { user, proof: &proof, address: caller.address, now: now() })
     }
 
     fn verifier(&self, name: &UserName, secret: &str) -> Verifier {
@@ -94,7 +95,7 @@ impl Chat {
 
     fn register_user(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
         let confirmation = format!("User {username} registered.");
-        if self.acting(caller, &username, |core, by| core.register(&username, by))? == SignIn::Resumed {
+        if self.acting(caller, Some(&username), |core, by| core.register(by))? == SignIn::Resumed {
             return Ok(confirmation);
         }
         let secret = caller.credentials.as_ref().map(|shown| self.verifier(&username, &shown.secret));
@@ -102,7 +103,7 @@ impl Chat {
         match (self.commit(entry), secret) {
             // Perhaps by this user, in a call at another server or just before.
             (Err(Refusal::NameInUse), Some(_)) => {
-                self.acting(caller, &username, |core, by| core.register(&username, by))?;
+                self.acting(caller, Some(&username), |core, by| core.register(by))?;
             }
             (Ok(()), Some(verifier)) => {
                 let proof = Proof::new(caller.credentials.as_ref(), &self.digests);
@@ -114,7 +115,7 @@ impl Chat {
     }
 
     fn unregister_user(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
-        self.commit(self.acting(caller, &username, |core, by| core.unregister(&username, by))?)?;
+        self.commit(self.acting(caller, Some(&username), |core, by| core.unregister(by))?)?;
         Ok(format!("User {username} unregistered."))
     }
 
@@ -122,25 +123,19 @@ impl Chat {
         let confirmation = format!("Room {room_name} created.");
         let id = RoomId(random_id()?);
         let shown = caller.credentials.as_ref().and_then(|credentials| UserName::parse(&credentials.user).ok());
-        let entry = match &shown {
-            Some(name) => self.acting(caller, name, |core, by| core.create(id, room_name, by)),
-            None => {
-                let by = CallContext { proof: &Proof::none(), address: caller.address, now: now() };
-                self.core.lock().create(id, room_name, by)
-            }
-        };
-        self.commit(entry?)?;
+        let entry = self.acting(caller, shown.as_ref(), |core, by| core.create(id, room_name, by))?;
+        self.commit(entry)?;
         Ok(confirmation)
     }
 
     fn join_room(&self, caller: &Caller, username: UserName, room_name: RoomName) -> Result<Written<true>, Fault> {
-        self.commit(self.acting(caller, &username, |core, by| core.join(&username, &room_name, by))?)?;
-        let (users, page) = self.acting(caller, &username, |core, by| core.joined(&username, &room_name, by))?;
+        self.commit(self.acting(caller, Some(&username), |core, by| core.join(&room_name, by))?)?;
+        let (users, page) = self.acting(caller, Some(&username), |core, by| core.joined(&room_name, by))?;
         Ok(Written(wire::joined(&users, &page)))
     }
 
     fn leave_room(&self, caller: &Caller, username: UserName) -> Result<String, Fault> {
-        let (room, entry) = self.acting(caller, &username, |core, by| core.leave(&username, by))?;
+        let (room, entry) = self.acting(caller, Some(&username), |core, by| core.leave(by))?;
         self.commit(entry)?;
         Ok(format!("User {username} left room {room}."))
     }
@@ -154,10 +149,9 @@ impl Chat {
         Recipient(recipient): Recipient,
         MessageKey(key): MessageKey,
     ) -> Result<String, Fault> {
-        let send = |core: &mut Core<_>, by: CallContext<'_>| {
-            core.send(&username, &room_name, recipient.as_ref(), key, content, by)
-        };
-        if let Some(entry) = self.acting(caller, &username, send)? {
+        let send =
+            |core: &mut Core<_>, by: CallContext<'_>| core.send(&room_name, recipient.as_ref(), key, content, by);
+        if let Some(entry) = self.acting(caller, Some(&username), send)? {
             self.commit(entry)?;
         }
         Ok("Message sent.".into())
@@ -180,7 +174,7 @@ impl Chat {
         last_timestamp: String,
     ) -> Result<Written<false>, Fault> {
         let stamp = wire::parse_stamp(&last_timestamp)?;
-        let messages = self.acting(caller, &username, |core, by| core.receive(&username, &room_name, stamp, by))?;
+        let messages = self.acting(caller, Some(&username), |core, by| core.receive(&room_name, stamp, by))?;
         let mut out = String::new();
         wire::messages(&mut out, &messages);
         Ok(Written(out))
@@ -205,9 +199,8 @@ impl Chat {
             return deferred.fault(&refusal.into());
         }
         #[allow(clippy::result_large_err, reason = "a refusal gives the right to reply back")]
-        let wait =
-            |core: &mut Core<_>, by: CallContext<'_>| core.wait(&username, &room_name, after, time, deferred, by);
-        match self.acting(caller, &username, wait) {
+        let wait = |core: &mut Core<_>, by: CallContext<'_>| core.wait(&room_name, after, time, deferred, by);
+        match self.acting(caller, Some(&username), wait) {
             Ok(deliveries) => {
                 reply(deliveries);
                 self.bell.ring_by(Instant::now() + time);

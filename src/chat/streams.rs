@@ -162,12 +162,11 @@ impl<T: Ticket> Core<T> {
     /// If the user is not there, the call may not act as them, or there are too many streams.
     pub fn open_stream(
         &mut self,
-        name: &UserName,
         room: &RoomName,
         after: Option<&Position>,
         by: CallContext<'_>,
     ) -> Result<(Reader, String), Refusal> {
-        let (person, room) = self.member(name, room, by)?;
+        let (person, room) = self.member(room, by)?;
         let (id, last_id) = (room.id, room.last_id);
         let reader = Reader { room: id, person: person.id, address: by.address.map(subscriber) };
         self.readers.open(reader)?;

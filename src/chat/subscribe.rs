@@ -72,8 +72,8 @@ impl Chat {
         let (name, room, after) = read(request)?;
         self.catch_up(&room, after.as_ref().map_or(0, |position| position.id))?;
         self.streams.wait_for_room();
-        self.acting(caller, &name, |core, by| {
-            let (reader, first) = core.open_stream(&name, &room, after.as_ref(), by)?;
+        self.acting(caller, Some(&name), |core, by| {
+            let (reader, first) = core.open_stream(&room, after.as_ref(), by)?;
             // Under the lock, so that the stream gets all that follows and nothing twice.
             if let Some(opener) = opener.take() {
                 let open = Open { chat: Arc::clone(self), reader };

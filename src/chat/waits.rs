@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{CallContext, Core};
 use super::entry::{PersonId, RoomId};
-use super::name::{RoomName, UserName};
+use super::name::RoomName;
 use super::refusal::Refusal;
 use super::room::{Page, Person};
 use super::state::State;
@@ -220,14 +220,13 @@ impl<T: Ticket> Core<T> {
     /// with the refusal.
     pub fn wait(
         &mut self,
-        name: &UserName,
         room: &RoomName,
         after: u64,
         time: Duration,
         ticket: T,
         by: CallContext<'_>,
     ) -> Result<Vec<Delivery<T>>, (Refusal, T)> {
-        let (reader, room) = match self.member(name, room, by) {
+        let (reader, room) = match self.member(room, by) {
             Ok(member) => member,
             Err(refusal) => return Err((refusal, ticket)),
         };

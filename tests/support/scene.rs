@@ -102,14 +102,14 @@ impl Scene {
         Proof::new(credentials.as_ref(), &self.digests)
     }
 
-    /// The circumstances of a call that shows `proof` now.
-    pub fn by<'p>(&self, proof: &'p Proof) -> CallContext<'p> {
-        CallContext { proof, address: None, now: self.now }
+    /// The circumstances of a call that acts as `user` and shows `proof` now.
+    pub fn by<'p>(&self, user: &'p UserName, proof: &'p Proof) -> CallContext<'p> {
+        CallContext { user: Some(user), proof, address: None, now: self.now }
     }
 
     pub fn register(&mut self, name: &str, secret: Option<&str>) -> Result<(), Refusal> {
         let (user, proof) = (user(name), self.proof(name, secret));
-        if self.core.register(&user, self.by(&proof))? == SignIn::New {
+        if self.core.register(self.by(&user, &proof))? == SignIn::New {
             let verifier = secret.map(|secret| self.salt.verifier(user.key().as_str(), secret));
             let person = PersonId(self.next_id());
             self.commit(Entry::Register { person, name: user.clone(), secret: verifier.clone() })?;
@@ -122,14 +122,18 @@ impl Scene {
 
     pub fn create(&mut self, name: &str) -> Result<(), Refusal> {
         let id = RoomId(self.next_id());
-        let entry = self.core.create(id, room(name), self.by(&Proof::none()))?;
+        let entry = self.core.create(
+            id,
+            room(name),
+            CallContext { user: None, proof: &Proof::none(), address: None, now: self.now },
+        )?;
         self.commit(entry).map(drop)
     }
 
     pub fn try_join(&mut self, name: &str, room_name: &str, proof: &Proof) -> Result<Page, Refusal> {
-        let entry = self.core.join(&user(name), &room(room_name), self.by(proof))?;
+        let entry = self.core.join(&room(room_name), self.by(&user(name), proof))?;
         self.commit(entry)?;
-        Ok(self.core.joined(&user(name), &room(room_name), self.by(proof))?.1)
+        Ok(self.core.joined(&room(room_name), self.by(&user(name), proof))?.1)
     }
 
     pub fn join(&mut self, name: &str, room_name: &str) -> Page {
@@ -137,12 +141,12 @@ impl Scene {
     }
 
     pub fn leave(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
-        let (_, entry) = self.core.leave(&user(name), self.by(proof))?;
+        let (_, entry) = self.core.leave(self.by(&user(name), proof))?;
         self.commit(entry).map(|(ended, _)| ended)
     }
 
     pub fn unregister(&mut self, name: &str, proof: &Proof) -> Result<Option<Delivery<Number>>, Refusal> {
-        let entry = self.core.unregister(&user(name), self.by(proof))?;
+        let entry = self.core.unregister(self.by(&user(name), proof))?;
         self.commit(entry).map(|(ended, _)| ended)
     }
 
@@ -157,7 +161,7 @@ impl Scene {
     ) -> Result<bool, Refusal> {
         let (name, in_room, to) = (user(from), room(room_name), to.map(user));
         let key = key.and_then(|key| IdempotencyKey::parse(key.to_owned()).unwrap());
-        match self.core.send(&name, &in_room, to.as_ref(), key, text.into(), self.by(proof))? {
+        match self.core.send(&in_room, to.as_ref(), key, text.into(), self.by(&name, proof))? {
             Some(entry) => self.commit(entry).map(|(_, wakes)| wakes),
             None => Ok(false),
         }
@@ -180,8 +184,8 @@ impl Scene {
         ticket: u32,
     ) -> Result<Vec<Delivery<Number>>, Refusal> {
         let (name, lobby) = (user(name), room("lobby"));
-        let (time, by) = (Duration::from_secs(seconds), self.by(proof));
-        self.core.wait(&name, &lobby, after, time, Number(ticket), by).map_err(|(refusal, _)| refusal)
+        let (time, by) = (Duration::from_secs(seconds), self.by(&name, proof));
+        self.core.wait(&lobby, after, time, Number(ticket), by).map_err(|(refusal, _)| refusal)
     }
 
     pub fn wait(
@@ -196,7 +200,7 @@ impl Scene {
 
     /// Returns what a user may see in a room and has a later timestamp.
     pub fn receive(&mut self, name: &str, of: &str, stamp: i64, proof: &Proof) -> Result<Vec<Arc<str>>, Refusal> {
-        self.core.receive(&user(name), &room(of), stamp, self.by(proof))
+        self.core.receive(&room(of), stamp, self.by(&user(name), proof))
     }
 
     pub fn read(&mut self, name: &str) -> Vec<String> {
