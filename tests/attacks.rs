@@ -332,10 +332,12 @@ fn by_http() -> Vec<Attack> {
         let bytes = format!("{method} /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
         add(&format!("the method {method:.20}"), bytes.as_bytes(), Status(405));
     }
-    for path in ["/nothing", "//RPC2", "/RPC2/", "/../etc/passwd", "http://localhost/RPC2", "*"] {
+    for path in ["/nothing", "//RPC2", "/RPC2/", "/../etc/passwd", "http://localhost/nothing", "*"] {
         let bytes = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
         add(&format!("the path {path:.20}"), bytes.as_bytes(), Status(404));
     }
+    let elsewhere = b"POST http://evil.example/RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    add("a target on another host than the header's", elsewhere, Status(421));
     for line in [
         "GET /",
         "POST /RPC2",

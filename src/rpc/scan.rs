@@ -15,10 +15,11 @@ use super::token::{Source, Tag, Token};
 const DEPTH: usize = 64;
 
 /// The declarations with which nearly all peers begin.
-const DECLARATIONS: [&str; 4] = [
+const DECLARATIONS: [&str; 5] = [
     r#"<?xml version="1.0" encoding="UTF-8"?>"#,
     r#"<?xml version="1.0" encoding="utf-8"?>"#,
     r#"<?xml version="1.0"?>"#,
+    r#"<?xml version="1.0" ?>"#,
     "<?xml version='1.0'?>",
 ];
 

@@ -142,11 +142,8 @@ impl<W: Write> Hub<W> {
             let longest = self.feeds.values().flat_map(|feed| feed.streams.iter().filter_map(since)).min();
             let Some(longest) = longest else { return };
             self.feeds.retain(|_, feed| {
-                let before = feed.streams.len();
                 feed.streams.retain(|stream| since(stream) != Some(longest));
-                if feed.streams.len() < before {
-                    feed.trim();
-                }
+                feed.trim();
                 !feed.streams.is_empty()
             });
         }
