@@ -48,7 +48,7 @@ fn installed(program: &Program) -> String {
     format!("chat-{}", program.name)
 }
 
-/// What follows an option.
+/// The value that follows an option.
 enum Value {
     None,
     File,

@@ -340,7 +340,7 @@ fn base64_that_is_not_quite_some_is_refused() {
     }
 }
 
-/// How long this thread was on a processor. On a busy machine the clock on the wall says nothing.
+/// Returns the time that this thread was on a processor. On a busy machine the clock on the wall says nothing.
 fn processor_time() -> Duration {
     let statistics = fs::read_to_string("/proc/thread-self/schedstat").expect("the statistics of Linux");
     let nanoseconds = statistics.split_whitespace().next().and_then(|first| first.parse().ok());

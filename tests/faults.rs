@@ -28,7 +28,7 @@ fn someone(server: &Process) -> Connection {
     connection
 }
 
-/// How long calls of others take while `disturb` goes on: the 99th percentile of at least `count` calls, each on a
+/// Returns how long calls of others take in the meantime: the 99th percentile of at least `count` calls, each on a
 /// connection of its own as well as on one that stays open.
 fn p99_meanwhile(server: &Process, count: usize) -> Duration {
     let mut times = Vec::with_capacity(2 * count);

@@ -19,7 +19,7 @@ use support::peer::Peer;
 use support::procfs::{mappings, threads};
 use support::{ANY_PORT, BINDER, CommandLine, Process, SERVER, TIMEOUT, eventually};
 
-/// Where a service manager hears from its services.
+/// The socket by which a service manager hears from its services.
 struct Ear {
     socket: UnixDatagram,
     /// The value for `$NOTIFY_SOCKET`.
@@ -47,7 +47,7 @@ impl Ear {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    /// Whether there is nothing to hear.
+    /// Returns whether there is nothing to hear.
     fn is_silent(&self) -> bool {
         self.socket.set_nonblocking(true).unwrap();
         let silent = self.socket.recv(&mut [0; 256]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);

@@ -27,7 +27,7 @@ const ENGINE: usize = 1;
 const CLIENTS: usize = 2;
 const FIRST_SERVER: usize = 3;
 
-/// How much is to be done.
+/// The work to be done.
 #[derive(Clone, Copy)]
 struct Load {
     clients: usize,
@@ -153,7 +153,7 @@ fn read(messages: &Value) -> Vec<Read> {
     messages.iter().map(of).collect()
 }
 
-/// How far the conversation has come.
+/// The progress of the conversation.
 #[derive(Default)]
 struct Progress {
     /// Clients that are in the room.

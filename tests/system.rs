@@ -18,7 +18,7 @@ fn port(address: &str) -> i64 {
     address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
-/// Where the binder says that `send_message` is.
+/// Returns where the binder says that `send_message` is.
 fn offered(binder: &Client) -> Value {
     binder.call("lookup_procedure", &["send_message".into()]).expect("a look-up")
 }

@@ -14,7 +14,7 @@ use crate::program::Program;
 /// The message that is sent, about as long as people write.
 pub(crate) const TEXT: &str = "Is the build green again? I would like to go home.";
 
-/// How long messages may take to arrive before one counts as missing.
+/// The time after which a message that has not arrived counts as missing.
 const DELIVERY: Duration = Duration::from_secs(30);
 
 /// The receivers, and where the messages come from. Messages are numbered from 1 on.

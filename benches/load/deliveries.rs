@@ -9,12 +9,12 @@ use crate::program::{Program, Programs};
 use crate::rows::{median, megabytes, millis, percentile};
 use crate::{Line, Outcome};
 
-/// How often each kind has its turn.
+/// The number of turns of each kind.
 const TURNS: usize = 3;
-/// How long a room is talked in, and how long idle receivers are watched.
+/// The time for which people talk in a room, and for which idle receivers are watched.
 const TALK: u64 = 5;
 const WATCH: Duration = Duration::from_secs(31);
-/// How often a burst is repeated in each turn.
+/// The number of bursts in each turn.
 const BURSTS: usize = 5;
 
 /// The medians of a kind's turns.

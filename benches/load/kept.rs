@@ -11,9 +11,9 @@ use crate::{Line, Outcome};
 
 /// Messages in the log that a start reads.
 const MESSAGES: usize = 100_000;
-/// How long messages are sent at [`RATE`] while the device is watched, and how long nothing is.
+/// The time for which messages are sent at [`RATE`] while the device is watched, and for which none is.
 const WATCHED: Duration = Duration::from_secs(20);
-/// How long the file system keeps the times of a file before it writes them.
+/// The time for which the file system keeps the times of a file before it writes them.
 const SETTLED: Duration = Duration::from_secs(45);
 /// Messages a second.
 const RATE: u32 = 20;

@@ -13,10 +13,10 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use crate::Outcome;
 use crate::peers::Kind;
 
-/// How long a program may take to be ready, and the server to come to rest.
+/// The time that a program may take to be ready, and the server to become idle.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How the programs are started.
+/// The way in which the programs are started.
 pub(crate) struct Programs {
     /// The server that is measured.
     pub(crate) server: PathBuf,

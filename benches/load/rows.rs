@@ -9,12 +9,12 @@ use crate::kept;
 use crate::program::{Program, Programs};
 use crate::{Line, Outcome};
 
-/// How often programs that are compared take turns, so that a noisy moment of the machine hits all alike.
+/// The number of turns of programs that are compared, so that a noisy moment of the machine hits all alike.
 pub(crate) const ROUNDS: usize = 5;
 pub(crate) const ROUND: Duration = Duration::from_millis(1500);
 /// Calls that are on their way at any time.
 pub(crate) const CALLS: usize = 8;
-/// How long the history of rooms is filled at most.
+/// The longest time for which the history of rooms is filled.
 const FILL: Duration = Duration::from_secs(10);
 
 /// Measures a row.

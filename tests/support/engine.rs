@@ -53,7 +53,7 @@ impl Engine {
         Some(engine)
     }
 
-    /// Where it is: `HOST:PORT`.
+    /// Returns its address: `HOST:PORT`.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }

@@ -45,19 +45,19 @@ impl Event {
         self.data.as_ref().and_then(|data| data.member(name)).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// The text of an event whose data are a string.
+    /// Returns the text of an event whose data are a string.
     pub fn text(&self) -> &str {
         self.data.as_ref().and_then(Value::as_str).unwrap_or_else(|| panic!("{self:?}"))
     }
 
-    /// The content of a message.
+    /// Returns the content of a message.
     pub fn content(&self) -> &str {
         assert_eq!(self.name, "message", "{self:?}");
         self.member("content").as_str().expect("a string")
     }
 }
 
-/// The query of a stream; the names must need no encoding.
+/// Returns the query of a stream. The names must need no encoding.
 pub fn query(user: &str, room: &str) -> String {
     format!("username={user}&room={room}")
 }
@@ -102,13 +102,13 @@ impl Stream {
         self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
-    /// The next event that is no comment.
+    /// Returns the next event that is no comment.
     #[track_caller]
     pub fn next(&mut self) -> Event {
         self.event().expect("an event, and not the end of the stream")
     }
 
-    /// The next event that is no comment; `None` at the end of the stream.
+    /// Returns the next event that is no comment, or `None` at the end of the stream.
     pub fn event(&mut self) -> Option<Event> {
         loop {
             let event = Event::parse(&self.until("\n\n")?);
@@ -162,7 +162,7 @@ impl Stream {
     }
 }
 
-/// A header line with credentials.
+/// Returns a header line with credentials.
 pub fn authorization(user: &str, secret: &str) -> String {
     let credentials = Credentials { user: user.into(), secret: secret.into() };
     format!("Authorization: {}\r\n", credentials.to_basic())

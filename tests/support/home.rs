@@ -58,7 +58,7 @@ pub fn enter(client: &mut Process, room: &str) {
     client.stderr.wait_for_line(&format!("Joined {room}"), TIMEOUT);
 }
 
-/// How often `client` has printed a line that ends with `text`.
+/// Returns how often `client` has printed a line that ends with `text`.
 pub fn count(client: &Process, text: &str) -> usize {
     client.stdout.lines().iter().filter(|line| line.ends_with(text)).count()
 }

@@ -9,7 +9,7 @@ use chat_rpc::rpc::{DocumentLimits, Fault, Value, read_response, write};
 use super::peer::enter;
 use super::{Process, TIMEOUT};
 
-/// The text of a POST to `/RPC2` with `body`; `extra` are further header lines, each with CR LF.
+/// Returns the text of a POST to `/RPC2` with `body`; `extra` are further header lines, each with CR LF.
 pub fn post(body: &str, extra: &str) -> String {
     format!(
         "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n{extra}\r\n{body}",
@@ -17,12 +17,12 @@ pub fn post(body: &str, extra: &str) -> String {
     )
 }
 
-/// The text of a call on a connection that stays open.
+/// Returns the text of a call on a connection that stays open.
 pub fn call(method: &str, params: &[Value]) -> String {
     post(&write::call(method, params), "")
 }
 
-/// The text of a call that closes its connection.
+/// Returns the text of a call that closes its connection.
 pub fn last_call(method: &str, params: &[Value]) -> String {
     post(&write::call(method, params), "Connection: close\r\n")
 }
@@ -36,7 +36,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer to a call.
+    /// Returns the result of the call that it answers.
     pub fn value(&self) -> Result<Value, Fault> {
         let limits = DocumentLimits { elements: 1_000_000, ..DocumentLimits::default() };
         read_response(&self.body, &limits).unwrap_or_else(|error| panic!("not XML-RPC: {error}: {self:?}"))
@@ -59,7 +59,7 @@ pub fn metric(program: &Process, name: &str) -> usize {
 pub struct Connection {
     pub stream: TcpStream,
     buffered: Vec<u8>,
-    /// Whether the last request was HEAD.
+    /// If the last request was HEAD.
     has_sent_head: bool,
 }
 
@@ -142,7 +142,7 @@ impl Connection {
         enter(|method, params| self.call(method, params), room, users);
     }
 
-    /// Whether the server closes the connection within `time`; what it sends before is dropped.
+    /// Returns whether the server closes the connection within `time`. Anything that it sends before is dropped.
     pub fn is_closed_within(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("read time-out");
         let mut buffer = [0; 4096];
@@ -155,7 +155,7 @@ impl Connection {
         }
     }
 
-    /// Whether no part of a further answer has arrived.
+    /// Returns whether no part of a further answer has arrived.
     pub fn is_at_a_boundary(&self) -> bool {
         self.buffered.is_empty()
     }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use chat_rpc::rpc::{Client, Value};
 use chrono::Local;
 
-/// How long to wait for what should come at once: long enough for a busy machine, and only ever used up by a failure.
+/// The time to wait for what should come at once: long enough for a busy machine, and only ever used up by a failure.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The command of a program, to which arguments are added.
@@ -123,13 +123,13 @@ impl Process {
         self
     }
 
-    /// `HOST:PORT` from the ready line.
+    /// Returns `HOST:PORT` from the ready line.
     #[track_caller]
     pub fn address(&self) -> &str {
         self.address.as_deref().expect("only a program started by `serve` has an address")
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -227,12 +227,12 @@ impl Output {
         Self { shared, reader: Some(reader) }
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub fn lines(&self) -> Vec<String> {
         lock(&self.shared.0).lines.clone()
     }
 
-    /// The first line, written already or yet to come, that contains `text`.
+    /// Returns the first line, written already or yet to come, that contains `text`.
     #[track_caller]
     pub fn wait_for_line(&self, text: &str, timeout: Duration) -> String {
         self.wait_for(text, timeout, |lines| lines.iter().find(|line| line.contains(text)).cloned())
@@ -315,7 +315,7 @@ pub fn send_lines(client: &mut Process, lines: &[&str]) {
     lines.iter().for_each(|line| client.send_line(line));
 }
 
-/// Runs a Python script to its end, asserts that it succeeded, and gives what it printed.
+/// Runs a Python script to its end, asserts that it succeeded, and returns its output.
 #[track_caller]
 pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
     let mut program = Process::start(&["python3", "-"], arguments);
@@ -326,7 +326,7 @@ pub fn python(script: &str, arguments: &[impl AsRef<OsStr>]) -> String {
     program.stdout.lines().join("\n")
 }
 
-/// Waits until `condition` holds, for what only asking can tell; `what` names it in the failure.
+/// Polls until `condition` holds. Panics after `timeout` with `what`, which names the condition.
 #[track_caller]
 pub fn eventually(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + timeout;

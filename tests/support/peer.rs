@@ -54,7 +54,7 @@ impl Peer {
         self.ok("system.getCapabilities", &[]).member("server_id").expect("an identity").clone()
     }
 
-    /// Makes a call that must be refused with `code`; gives the text.
+    /// Makes a call that must be refused with `code`. Returns the text of the fault.
     #[track_caller]
     pub fn refused(&self, code: i32, method: &str, params: &[Value]) -> String {
         match self.call(method, params) {
@@ -95,7 +95,7 @@ pub(super) fn enter(mut call: impl FnMut(&str, &[Value]) -> Result<Value, Fault>
     }
 }
 
-/// The texts in an array of strings.
+/// Returns the texts in an array of strings.
 pub fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
@@ -103,7 +103,7 @@ pub fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// The `content` of each message in an array.
+/// Returns the `content` of each message in an array.
 pub fn contents(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(messages) => {
@@ -121,7 +121,7 @@ pub struct Usage<'a> {
 }
 
 impl<'a> Usage<'a> {
-    /// From now on.
+    /// Begins to measure.
     #[track_caller]
     pub fn of(program: &'a Process) -> Self {
         // 5 sets the peak of resident memory to what is resident now.
@@ -129,18 +129,19 @@ impl<'a> Usage<'a> {
         Self { program, resident: resident_kb(program), start: Instant::now() }
     }
 
-    /// By how many kB its resident memory was larger at the most.
+    /// Returns by how many kB its resident memory was larger at the most.
     #[track_caller]
     pub fn growth_kb(&self) -> u64 {
         status(self.program.id(), "VmHWM").saturating_sub(self.resident)
     }
 
+    /// Returns the time since then.
     pub fn time(&self) -> Duration {
         self.start.elapsed()
     }
 }
 
-/// Resident memory in kB.
+/// Returns the resident memory in kB.
 #[track_caller]
 pub fn resident_kb(program: &Process) -> u64 {
     status(program.id(), "VmRSS")

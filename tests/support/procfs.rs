@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// A number of `/proc/ID/status`: `Threads`, or `VmRSS` in KiB.
+/// Returns a number of `/proc/ID/status`: `Threads`, or `VmRSS` in KiB.
 pub fn status(id: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{id}/status")).expect("the program runs");
     number(&text, name).expect("a number of a known name")
@@ -13,12 +13,12 @@ fn number(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// How many threads it has.
+/// Returns the number of its threads.
 pub fn threads(id: u32) -> u64 {
     status(id, "Threads")
 }
 
-/// How many parts of its memory that it may write to have this size in bytes: the stacks of threads are such parts.
+/// Returns the number of parts of its memory that it may write to and that have this size in bytes, as the stacks of threads have.
 pub fn mappings(id: u32, size: usize) -> u64 {
     let maps = fs::read_to_string(format!("/proc/{id}/maps")).expect("the program runs");
     let address = |text: &str| usize::from_str_radix(text, 16).expect("an address");
@@ -29,7 +29,7 @@ pub fn mappings(id: u32, size: usize) -> u64 {
     sizes.filter(|found| *found == size).count() as u64
 }
 
-/// How often the threads that it has now have gone to sleep, and so have woken up.
+/// Returns how often the threads that it has now have gone to sleep, and so have woken up.
 pub fn sleeps(id: u32) -> u64 {
     let threads = fs::read_dir(format!("/proc/{id}/task")).expect("the program runs");
     // A thread may end meanwhile.
@@ -37,7 +37,7 @@ pub fn sleeps(id: u32) -> u64 {
     status.filter_map(|status| number(&status, "voluntary_ctxt_switches")).sum()
 }
 
-/// How many descriptors it has open.
+/// Returns the number of descriptors that it has open.
 pub fn descriptors(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).expect("the program runs").count()
 }

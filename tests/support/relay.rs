@@ -64,17 +64,17 @@ impl Relay {
         Self { address, requests, done }
     }
 
-    /// Its address.
+    /// Returns its address.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// How many calls of `procedure` are done with, whether anybody got the reply or not.
+    /// Returns the number of calls of `procedure` that are done with, whether anybody got the reply or not.
     pub fn done(&self, procedure: &str) -> usize {
         self.done.lock().unwrap().iter().filter(|done| **done == procedure).count()
     }
 
-    /// How many calls of `procedure` have come.
+    /// Returns the number of calls of `procedure` that have come.
     pub fn count(&self, procedure: &str) -> usize {
         self.requests.lock().unwrap().iter().filter(|seen| **seen == procedure).count()
     }

@@ -221,7 +221,7 @@ impl Screen {
         status.unwrap()
     }
 
-    /// Whether the terminal works as before: it echoes, and edits lines by itself.
+    /// Returns whether the terminal works as before: it echoes, and edits lines by itself.
     pub(crate) fn is_restored(&self) -> bool {
         let modes = tcgetattr(&*self.pty).unwrap().local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
