@@ -81,7 +81,7 @@ impl Stamp {
         write!(f, "{:02}:{:02}:{:02}.{milliseconds:03}", time.hour(), time.minute(), time.second())
     }
 
-    /// Parses a timestamp in any of the forms of [`parse_iso`], but without an offset.
+    /// Parses a timestamp in any of the forms of `parse_iso`, but without an offset.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, offset) = parse_iso(text)?;

@@ -113,7 +113,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Reads `YYYYMMDDTHH:MM:SS` and the other forms of ISO 8601 that [`parse_iso`] knows. A fraction of a second is dropped, and
+    /// Reads `YYYYMMDDTHH:MM:SS` and the other forms of ISO 8601 that `parse_iso` knows. A fraction of a second is dropped, and
     /// white space around it ignored.
     pub fn parse(text: &str) -> Option<DateTime> {
         let (time, offset) = parse_iso(text.trim_matches(is_white_space))?;
