@@ -1,5 +1,6 @@
 //! `client send` sends a text, or the lines of standard input.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
@@ -59,20 +60,13 @@ pub(in crate::client) fn send(
     }
     let stop = stop_signals(false)?;
     let is_addressed = recipient.is_some() || options.has("all");
-    let lines = if text.is_empty() {
-        start("input", bounded(0), |lines| read_lines(&lines, MAX_LINE + 1))?
-    } else {
-        let text = text.join(" ");
-        if text.trim().is_empty() {
-            return Err(Failure::Usage("there is no text to send".into()));
-        }
-        if !is_addressed && begins_with_at(&text) {
-            return Err(Failure::Usage(locale.addressed.into()));
-        }
-        let (sender, lines) = bounded(1);
-        let _ = sender.send(Ok(text.into_bytes()));
-        lines
-    };
+    let (has_lines, text) = (text.is_empty(), text.join(" "));
+    if !has_lines && text.trim().is_empty() {
+        return Err(Failure::Usage("there is no text to send".into()));
+    }
+    if !is_addressed && begins_with_at(&text) {
+        return Err(Failure::Usage(locale.addressed.into()));
+    }
     let view = join(options, locale, style, Extras::default(), &name)?;
     let rate = view.session.message_rate().unwrap_or_default();
     let mut sending = Sending {
@@ -82,17 +76,15 @@ pub(in crate::client) fn send(
         is_addressed,
         json: style.json,
         rate,
+        is_utf8: true,
         sent: 0,
-        progress: Progress::new(text.is_empty()),
+        progress: Progress::new(has_lines),
     };
-    let outcome = sending.all(lines).map_err(|(number, error)| {
-        let is_line = text.is_empty() && number > 0;
-        Failure::Failed(if is_line { (locale.line)(number, &error) } else { error })
-    });
+    let outcome = if has_lines { sending.lines() } else { sending.one(&text) };
     sending.progress.clear();
     // Unconfirmed messages are not tried again.
     let _ = sending.view.session.close(Duration::ZERO);
-    outcome
+    outcome.map_err(Failure::Failed)
 }
 
 fn begins_with_at(text: &str) -> bool {
@@ -106,53 +98,61 @@ struct Sending<'a> {
     is_addressed: bool,
     json: bool,
     rate: Option<MessageRate>,
+    /// Cleared when a line was not UTF-8, which is said once.
+    is_utf8: bool,
     sent: usize,
     progress: Progress,
 }
 
 impl Sending<'_> {
-    /// Sends all lines, one after the other. An error has the number of its line, or 0.
-    fn all(&mut self, lines: Receiver<InputLine>) -> Result<(), (usize, String)> {
-        let locale = self.view.locale;
-        let mut is_told = false;
+    /// Sends the lines of standard input, one after the other.
+    fn lines(&mut self) -> Result<(), String> {
+        let started = start("input", bounded(0), |lines| read_lines(&lines, MAX_LINE + 1));
+        let lines = started.map_err(|failure| failure.to_string())?;
         let mut number = 0;
         while let Some(line) = self.next_line(&lines)? {
             number += 1;
-            let line = line.map_err(|error| (0, format!("cannot read standard input: {error}")))?;
-            let line = without_line_break(&line);
-            if line.len() > MAX_LINE {
-                return Err((number, (locale.line_too_long)(MAX_LINE)));
-            }
-            let text = String::from_utf8_lossy(line);
-            if matches!(text, std::borrow::Cow::Owned(_)) && !std::mem::replace(&mut is_told, true) {
-                self.progress.clear();
-                report(&format!("client: {}\n", locale.not_utf8));
-            }
-            if text.trim().is_empty() {
-                continue;
-            }
-            if !self.is_addressed && begins_with_at(&text) {
-                return Err((number, locale.addressed.to_owned()));
-            }
-            self.one(&text).map_err(|error| (number, error))?;
-            self.sent += 1;
-            self.tell_progress();
+            let line = line.map_err(|error| format!("cannot read standard input: {error}"))?;
+            let sent = self.line(without_line_break(&line));
+            sent.map_err(|error| (self.view.locale.line)(number, &error))?;
         }
         Ok(())
     }
 
     /// Waits for the next line. `None` at the end of the input.
-    fn next_line(&mut self, lines: &Receiver<InputLine>) -> Result<Option<InputLine>, (usize, String)> {
+    fn next_line(&mut self, lines: &Receiver<InputLine>) -> Result<Option<InputLine>, String> {
         loop {
             select! {
                 recv(lines) -> line => return Ok(line.ok()),
                 recv(self.view.events) -> event => match event.unwrap_or(Event::ENDED) {
-                    Event::Ended { error } => return Err((0, self.view.locale.explain(&error))),
+                    Event::Ended { error } => return Err(self.view.locale.explain(&error)),
                     event => self.pass(&event),
                 },
-                recv(self.stop) -> _ => return Err((0, self.stopped())),
+                recv(self.stop) -> _ => return Err(self.stopped()),
             }
         }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), String> {
+        let locale = self.view.locale;
+        if line.len() > MAX_LINE {
+            return Err((locale.line_too_long)(MAX_LINE));
+        }
+        let text = String::from_utf8_lossy(line);
+        if matches!(text, Cow::Owned(_)) && std::mem::take(&mut self.is_utf8) {
+            self.progress.clear();
+            report(&format!("client: {}\n", locale.not_utf8));
+        }
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if !self.is_addressed && begins_with_at(&text) {
+            return Err(locale.addressed.to_owned());
+        }
+        self.one(&text)?;
+        self.sent += 1;
+        self.tell_progress();
+        Ok(())
     }
 
     /// Handles an event that is not about a line. Messages of others are not shown.

@@ -7,11 +7,12 @@ use super::super::api::MessageRate;
 /// Counts the messages that may be sent at once, as the server does: one more after each interval, up to the burst.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    limit: Option<(MessageRate, Bucket)>,
+    bucket: Option<Bucket>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Bucket {
+    rate: MessageRate,
     tokens: f64,
     at: Instant,
 }
@@ -19,18 +20,19 @@ struct Bucket {
 impl Pace {
     /// Sets the limit of the server. If it is the same as before, it stays as used up as it was.
     pub(super) fn set(&mut self, rate: Option<MessageRate>, now: Instant) {
-        let before = self.limit.take().filter(|(before, _)| Some(*before) == rate).map(|(_, bucket)| bucket);
-        self.limit = rate.map(|rate| (rate, before.unwrap_or(Bucket { tokens: rate.burst.into(), at: now })));
+        if self.bucket.as_ref().map(|bucket| bucket.rate) != rate {
+            self.bucket = rate.map(|rate| Bucket { rate, tokens: rate.burst.into(), at: now });
+        }
     }
 
     /// Records that a message was sent. Returns when the next one may be sent.
     pub(super) fn sent(&mut self, now: Instant) -> Instant {
-        let Some((rate, bucket)) = &mut self.limit else { return now };
+        let Some(Bucket { rate, tokens, at }) = &mut self.bucket else { return now };
         let per_second = f64::from(rate.per_second);
-        let filled = bucket.tokens + now.saturating_duration_since(bucket.at).as_secs_f64() * per_second;
-        bucket.tokens = filled.min(rate.burst.into()) - 1.0;
-        bucket.at = now;
-        now + Duration::from_secs_f64((1.0 - bucket.tokens).max(0.0) / per_second)
+        let filled = *tokens + now.saturating_duration_since(*at).as_secs_f64() * per_second;
+        *tokens = filled.min(rate.burst.into()) - 1.0;
+        *at = now;
+        now + Duration::from_secs_f64((1.0 - *tokens).max(0.0) / per_second)
     }
 }
 
