@@ -88,7 +88,8 @@ pub(crate) type Unsent = Vec<String>;
 /// The result of a task; `None` before it is done.
 type TaskResult<T> = Arc<Mutex<Option<Result<T, SessionError>>>>;
 
-/// A session. All of its methods but [`Session::send`] wait for the server's reply.
+/// A session. All of its methods but [`Session::send`] wait for the server's reply, and fail if the server refuses or cannot be
+/// reached, or the session has ended. Those about the room of the user fail with [`SessionError::InNoRoom`] if there is none.
 #[derive(Debug)]
 pub(crate) struct Session {
     requests: Sender<SessionRequest>,
@@ -118,9 +119,6 @@ impl Session {
     }
 
     /// Finds the server and registers the user. After a refusal another name may be tried.
-    ///
-    /// # Errors
-    /// If the server refuses the name, or cannot be reached.
     pub(crate) fn register(&self, name: &str) -> Result<(), SessionError> {
         let name = name.to_owned();
         self.ask(SessionRequest::AtOnce, move |worker| worker.register(name))
@@ -139,9 +137,6 @@ impl Session {
     }
 
     /// Leaves the room, after everything typed before has been sent.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub(crate) fn leave(&self) -> Result<(), SessionError> {
         self.ask(SessionRequest::InOrder, Worker::leave)
     }
@@ -159,9 +154,6 @@ impl Session {
     }
 
     /// Returns the server's limit on the messages of one user; `None` if there is none, or the server does not publish it.
-    ///
-    /// # Errors
-    /// If there is no user yet.
     pub(crate) fn message_rate(&self) -> Result<Option<MessageRate>, SessionError> {
         self.ask(SessionRequest::AtOnce, |worker| {
             worker.login.as_ref().map(|login| login.capabilities.message_rate).ok_or(SessionError::Ended)
@@ -180,18 +172,12 @@ impl Session {
     }
 
     /// Returns the users in `room`, or in the room that the user is in.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] without a room.
     pub(crate) fn users(&self, room: Option<&str>) -> Result<Vec<String>, SessionError> {
         let room = room.map(str::to_owned);
         self.ask(SessionRequest::AtOnce, move |worker| worker.users(room))
     }
 
     /// Returns the newest messages of the room that the user is in, at most `count`, oldest first.
-    ///
-    /// # Errors
-    /// If the server refuses, or cannot be reached; [`SessionError::InNoRoom`] if the user is in no room.
     pub(crate) fn history(&self, count: usize) -> Result<Vec<Message>, SessionError> {
         self.ask(SessionRequest::AtOnce, move |worker| worker.history(count))
     }

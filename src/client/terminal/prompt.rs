@@ -186,7 +186,7 @@ impl Prompt {
 }
 
 /// Returns what moves the cursor to the right.
-fn right(columns: usize) -> String {
+pub(super) fn right(columns: usize) -> String {
     if columns > 0 { format!("\x1b[{columns}C") } else { String::new() }
 }
 

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::keys::{Key, RIGHT_MARGIN, WHERE};
 use super::modes::{size, write};
-use super::prompt::Seen;
+use super::prompt::{Seen, right};
 use super::{End, Terminal};
 use crate::client::render::sanitized;
 
@@ -140,12 +140,7 @@ impl Terminal {
             };
         }
         let [column, last] = columns;
-        write(&back_to(column));
+        write(&format!("\r{}", right(column)));
         Some(Seen { column, columns: last + 1 })
     }
-}
-
-/// Returns the sequence that moves the cursor to a column of its row.
-fn back_to(column: usize) -> String {
-    if column > 0 { format!("\r\x1b[{column}C") } else { "\r".to_owned() }
 }
