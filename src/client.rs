@@ -104,7 +104,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             return Err(Failure::Usage(format!("there is no command {other}; the commands are send and tail")));
         }
     }
-    // While a person can still answer in lines.
+    // This comes before the terminal is set up, while a person can still answer in lines.
     let options = &finding::with_binder(options, locale)?;
     #[cfg(feature = "terminal")]
     if !style.plain {
@@ -143,7 +143,7 @@ fn setup(options: &Options, is_host: &Arc<AtomicBool>) -> Result<SessionConfig, 
     if options.has("local") || options.has("share") {
         allow_descriptors(u64::MAX);
         let mut local = Local::new(options.has("share"), locale);
-        // If this cannot work, the user should hear of it before being asked for a name.
+        // If this fails, the user should hear of it before being asked for a name.
         local.ensure()?;
         is_host.store(local.is_host(), Ordering::Relaxed);
         if options.has("share") && local.is_host() {

@@ -132,7 +132,7 @@ impl Api {
 
     /// Returns whether the user is registered, with this secret.
     pub(crate) fn is_registered(&self) -> bool {
-        // Any room will do: that the user is not in it is found out after who the user is. No message is as late.
+        // Any room will do, because the server looks for the user first. No message is as late as this.
         match self.receive_new_messages(&self.user, "9999-12-31 23:59:59") {
             Err(CallError::Fault(fault)) => matches!(fault.code, Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM),
             answer => answer.is_ok(),

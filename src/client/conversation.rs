@@ -82,7 +82,7 @@ impl Conversation<'_> {
                     let server = options.text("server").unwrap_or_default();
                     return Err(Failure::Failed((locale.not_a_server)(&sanitized(server))));
                 }
-                // Without a person the next line of the input is not another name.
+                // Without a person, the next line of the input is not another name.
                 refused @ Err(SessionError::Refused(_)) if is_interactive || !is_given => self.explain(refused),
                 Err(error) => return Err(self.screen.view().failed(&error)),
             }

@@ -31,7 +31,7 @@ impl Extras {
     /// If the log cannot be written.
     pub(super) fn open(options: &Options) -> Result<Self, Failure> {
         let open = |path: &str| {
-            // Private messages are nobody else's.
+            // Nobody else may read private messages.
             private()
                 .append(true)
                 .open(path)
@@ -52,7 +52,7 @@ impl Extras {
         }
     }
 
-    /// Adds lines to the log. Returns what to tell the user if that fails; from then on there is no log.
+    /// Adds lines to the log. Returns a note for the user if that fails; from then on there is no log.
     pub(super) fn shown(&mut self, lines: &[Rendered], locale: &Locale) -> Option<String> {
         let file = self.log.as_mut()?;
         let text: String = lines.iter().map(|line| line.log.as_str()).collect();

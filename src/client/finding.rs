@@ -42,7 +42,7 @@ impl Occupant {
     /// Calls a procedure that only the expected program has, and that changes nothing.
     fn introduced(endpoint: &Endpoint, method: &str, params: &[Value]) -> Self {
         match Client::new(&endpoint.to_string()).with_timeout(INTRODUCTION).call(method, params) {
-            // So says only one of ours that is busy.
+            // Only a program of ours replies that it is busy.
             Ok(_) | Err(CallError::Busy { .. }) => Self::Expected,
             Err(CallError::NotReached(_)) => Self::Nobody,
             Err(_) => Self::Other,

@@ -70,7 +70,7 @@ fn needs_no_slash(spec: &CommandSpec, rest: &str) -> bool {
         && match spec.takes.first() {
             None => rest.is_empty(),
             Some(Argument::Text) => true,
-            // `help me` is none.
+            // `help me` is no command.
             Some(Argument::Command) => rest.is_empty() || rest.len() > 2 && named(rest).is_some(),
             Some(_) => !rest.contains(char::is_whitespace),
         }

@@ -29,8 +29,8 @@ const SIMULTANEOUS: Duration = Duration::from_millis(500);
 /// must not end in two chats.
 const LOOKS: u32 = 3;
 
-/// Returns where the chat is kept: tomorrow's goes on where today's ended, and so does another client of this user that
-/// carries on for one that left. `None` for a user who has no directory to write to.
+/// Returns the place where the chat is kept, so that it goes on tomorrow where it ended today, and so that another client of
+/// this user can carry on for one that left. `None` for a user who has no directory to write to.
 fn store() -> Option<StoreConfig> {
     let directory = state_directory()?.join("local");
     make_directory(&directory).ok()?;
@@ -43,7 +43,7 @@ pub(crate) struct Local {
     locale: &'static Locale,
     binder: Option<binder::RunningBinder>,
     server: Option<chat::RunningServer>,
-    /// If the network was told of the binder.
+    /// If set, the network was told of the binder.
     is_announced: bool,
     /// The binder of the machine that has the chat, or had it last.
     host: Option<Endpoint>,
@@ -66,7 +66,7 @@ impl Local {
         self.server.is_some()
     }
 
-    /// Returns where browsers in the network find the chat.
+    /// Returns the address of the chat for browsers in the network.
     pub(crate) fn page(&self) -> String {
         let ip = network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into());
         format!("http://{}", SocketAddr::new(ip, SERVER_PORT))
@@ -82,11 +82,11 @@ impl Local {
             if let Some(host) = self.host_elsewhere()? {
                 return Ok(host);
             }
-            // Before a binder is started for nothing.
+            // This comes first, so that no binder is started for nothing.
             self.is_free(SERVER_PORT, Occupant::of_server_port)?;
             let mut config = BinderConfig::new(self.listen(BINDER_PORT));
             config.http.page = page::BINDER;
-            // Once it has a chat.
+            // The binder is announced once it has a chat.
             config.announce = false;
             self.binder = start(|| binder::start(config), || Occupant::of_binder_port(&here(BINDER_PORT)))?;
         }
@@ -117,13 +117,13 @@ impl Local {
     /// join the binder that this returns.
     fn announce(&mut self) -> Option<Endpoint> {
         let binder = self.binder.as_mut()?;
-        // With random times one is first, and found by the others…
+        // With random times, one is first and the others find it …
         let part = random::bytes::<1>().map_or(0, |[byte]| byte);
         let mut browser = Browser::open();
         let mut others = with_chat(&browser.look(Duration::from_millis(4 * u64::from(part)), false));
         if others.is_empty() {
             binder.announce();
-            // … but for those that are as quick, of which the lowest address goes on.
+            // … but for those that are as quick; among them, the one with the lowest address goes on.
             let own = network::outward();
             others = with_chat(&browser.look(SIMULTANEOUS, false));
             others.retain(|other| other.endpoint.ip().is_some_and(|ip| Some(ip) < own));
@@ -173,7 +173,7 @@ impl Local {
     fn listen(&self, port: u16) -> SocketAddr {
         let ip = match network::outward() {
             _ if !self.share => Ipv4Addr::LOCALHOST.into(),
-            // Both families; not every system has the newer one.
+            // This address is for both families. Not every system has IPv6.
             Some(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
             _ => Ipv4Addr::UNSPECIFIED.into(),
         };

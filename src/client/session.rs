@@ -111,7 +111,7 @@ impl Session {
         let worker = Worker::new(config, random::hex::<8>()?, received, events);
         let run = move || {
             worker.run();
-            // Not before the worker is gone, and with it what `--local` runs, because the process may then exit.
+            // The process may exit after this, so the worker has to be gone, and with it what `--local` runs.
             drop(end);
         };
         crate::program::spawn("session", run).map_err(|error| Failure::while_doing("cannot start", error))?;
@@ -212,7 +212,7 @@ impl Session {
         work: impl FnOnce(&mut Worker) -> Result<T, SessionError> + Send + 'static,
     ) -> Result<(TaskResult<T>, Receiver<()>), SessionError> {
         let result = TaskResult::default();
-        // A channel for each type of result would have 6 KB of code each.
+        // Each further type of channel adds 6 KB of code, so the result does not go through the channel.
         let (done, is_done) = bounded(0);
         let slot = Arc::clone(&result);
         let task = move |worker: &mut Worker| {

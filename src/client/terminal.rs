@@ -47,7 +47,7 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(300);
 pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::while_doing("cannot use the terminal", error);
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGWINCH].into_iter().collect();
-    // Threads inherit the mask, so this is done before there are any.
+    // This is done before there are threads, because they inherit the mask.
     signals.thread_block().map_err(|error| failed(&error))?;
     let modes = Modes::set().map_err(|error| failed(&error))?;
     let _restored = Restored(modes.clone());
@@ -306,7 +306,7 @@ fn is_said(line: &str, renderer: &Renderer) -> bool {
     line.lines().count() <= conversation::PASTED_LINES
         && match parse(first, renderer.room().is_some()) {
             Line::Say { .. } | Line::Doubtful(Command::Join, _) => true,
-            // It will be in the prompt again.
+            // The line will be in the prompt again.
             Line::Nowhere => true,
             Line::Command(Command::Me, rest) => !rest.is_empty() && renderer.room().is_some(),
             Line::Command(Command::Msg, rest) => is_whole(Command::Msg, &rest),

@@ -21,7 +21,7 @@ macro_rules! texts {
 }
 
 texts! {
-    // As `--lang` takes it.
+    // The code for `--lang`.
     code: Text = "en";
     help: HelpWords = HelpWords::ENGLISH;
 

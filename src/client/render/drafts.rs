@@ -11,7 +11,7 @@ use crate::client::event::{Draft, Message};
 use crate::rpc::Fault;
 use crate::stamp::{Stamp, Time};
 
-/// As wide as the time of day and the sign.
+/// An indent as wide as the time of day and the sign.
 const REASON_INDENT: &str = "      ";
 
 impl Renderer {

@@ -25,7 +25,7 @@ pub(super) fn name(user: &str) -> String {
 /// Returns a short list of names.
 pub(super) fn few(locale: &Locale, names: &[String]) -> String {
     match names.get(..MAX_NAMES) {
-        // Counting a single one takes as much space as its name.
+        // To count a single name takes as much space as the name itself.
         Some(first) if names.len() > MAX_NAMES + 1 => (locale.and_more)(&list(first), names.len() - MAX_NAMES),
         _ => list(names),
     }

@@ -143,14 +143,14 @@ impl Worker {
                 self.note_presence(news.presence, &news.messages);
                 self.show(news.messages, news.missed);
             }
-            // The original's server has no code for it.
+            // The original's server has no codes.
             Err(CallError::Fault(fault))
                 if matches!(
                     fault.code,
                     Fault::NO_SUCH_USER | Fault::NO_SUCH_ROOM | Fault::NOT_IN_ROOM | UNNUMBERED
                 ) && self.back_since.is_none_or(|since| since.elapsed() >= Backoff::LAST) =>
             {
-                // If it fails, there is an outage.
+                // If this fails, an outage has begun.
                 let _ = self.restore();
             }
             Err(error) => self.lose(&error),

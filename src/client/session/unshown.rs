@@ -59,7 +59,7 @@ fn size(event: &Event) -> usize {
         Event::Joined { users, messages, .. } => names(users) + messages.iter().map(message).sum::<usize>(),
         Event::Message(said) => message(said),
         Event::Presence { came, went } => names(came) + names(went),
-        // Each of the others follows something that the user has done, or an outage.
+        // Each of the others follows something that the user has done, or an outage, so that there are few.
         _ => 0,
     };
     size_of::<Event>() + texts

@@ -41,7 +41,7 @@ pub(super) struct Editor {
     recalled: Option<(usize, String)>,
     /// The line and its cursor before each change, for Ctrl-_.
     before: Vec<(String, usize)>,
-    /// If the last key added to a word, which is undone as a whole.
+    /// If set, the last key added to a word, which is undone as a whole.
     is_in_word: bool,
 }
 
@@ -95,7 +95,7 @@ impl Editor {
         true
     }
 
-    /// Does what a key means in a line.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: Key) -> Action {
         if key == Key::Char('\x1f') {
             self.undo();
@@ -205,14 +205,14 @@ impl Editor {
         }
     }
 
-    /// Shows the line before or after the one that is shown; after the last one that which was typed.
+    /// Shows the line before or after the one that is shown. After the last one, shows the text that was typed.
     fn recall(&mut self, older: bool) {
         let at = self.recalled.as_ref().map_or(self.history.len(), |(index, _)| *index);
         let wanted = if older { at.checked_sub(1) } else { Some(at + 1) };
         self.show(wanted);
     }
 
-    /// Shows the newest line, older than the one that is shown, that has what was typed in it.
+    /// Shows the newest line that contains the typed text and is older than the one that is shown.
     fn find_older(&mut self) {
         let typed = self.recalled.as_ref().map_or(&self.text, |(_, typed)| typed);
         let at = self.recalled.as_ref().map_or(self.history.len(), |(index, _)| *index);

@@ -69,7 +69,7 @@ impl Prompt {
         self.painted.as_ref().map(|painted| row_and_column(&painted.before, painted.size.columns))
     }
 
-    /// Returns what takes the cursor to its place in a line of several rows that was just painted. The terminal was asked, if it
+    /// Returns the output that takes the cursor to its place in a line of several rows that was just painted. The terminal was asked, if it
     /// ever says something; if it has another size than was thought, the cursor stays at the end of the line.
     pub(super) fn settle(&mut self, seen: Option<Seen>) -> String {
         let is_certain = seen.is_some_and(|seen| self.is_as_painted(seen));
@@ -85,21 +85,21 @@ impl Prompt {
         format!("\x1b[{}A\r{}", last_row.saturating_sub(row), right(column))
     }
 
-    /// Returns what erases the prompt, on a screen of the size that it was painted for.
+    /// Returns the output that erases the prompt, on a screen of the size that it was painted for.
     pub(super) fn erase(&mut self) -> String {
         let (row, _) = self.place().unwrap_or_default();
         self.painted.take().map_or_else(String::new, |_| erase(row))
     }
 
-    /// Returns what erases the prompt, as far as it certainly is the prompt, after the screen got another width. `column` is that
-    /// of the cursor, as the terminal says; `None` if it does not say.
+    /// Returns the output that erases the prompt after the screen got another width, as far as it certainly is the prompt.
+    /// `column` is that of the cursor, as the terminal says; `None` if it does not say.
     pub(super) fn erase_resized(&mut self, columns: usize, column: Option<usize>) -> String {
         let Some(Painted { size: old, before, is_certain, .. }) = self.painted.take() else { return String::new() };
         let last = columns.saturating_sub(1);
-        // As it was painted, the cursor at most in the last column.
+        // If the rows stay as they were painted, the cursor is at most in the last column.
         let (kept_row, kept_column) = row_and_column(&before, old.columns);
         let kept = (kept_row, kept_column.min(last));
-        // Wrapped anew; behind a full row, the cursor may also stay at the end of it.
+        // If they are wrapped anew, the cursor may also stay at the end of a full row.
         let wrapped = row_and_column(&before, columns);
         let stayed = if wrapped.1 == 0 && wrapped.0 > 0 { (wrapped.0 - 1, last) } else { wrapped };
         let is = |place: (usize, usize)| column == Some(place.1);
@@ -114,13 +114,13 @@ impl Prompt {
             (true, true, Some(false)) => kept.0,
             (false, true, None | Some(true)) | (true, true, Some(true)) => wrapped_row,
             (true | false, true, _) => kept.0.min(wrapped_row),
-            // It does not say, or it is somewhere else altogether.
+            // The terminal does not say, or the cursor is somewhere else altogether.
             (false, false, _) => column.map_or(kept.0.min(stayed.0), |_| 0),
         };
         erase(row)
     }
 
-    /// Returns what adds to a painted line what was typed at its end since, if nothing else has changed.
+    /// Returns the output that adds the text typed since at the end of a painted line, if nothing else has changed.
     pub(super) fn extend(&mut self, colored: &str, (before, after): (&str, &str), size: Size) -> Option<String> {
         let painted = self.painted.as_mut().filter(|painted| painted.size == size && after.is_empty())?;
         let (prompt, text) = painted.whole.as_ref()?;
@@ -136,7 +136,7 @@ impl Prompt {
         }
         let (_, column) = row_and_column(&widths, size.columns);
         let mut shown: String = typed.into_iter().map(|(text, _)| text).collect();
-        // Relative to where the cursor is, which is right on a screen of another size too.
+        // This is relative to the cursor, and so is right on a screen of another size too.
         if column + 1 < size.columns {
             shown.push_str(" \x08");
         }
@@ -146,8 +146,8 @@ impl Prompt {
         Some(shown)
     }
 
-    /// Returns what paints a prompt, `width` columns wide and perhaps coloured, and the line with the cursor between its two
-    /// parts. As much of the line is shown as fits on the screen.
+    /// Returns the output that paints a prompt, given with and without its colours, and the line with the cursor between its
+    /// two parts. As much of the line is shown as fits on the screen.
     pub(super) fn paint(&mut self, colored: &str, plain: &str, (before, after): (&str, &str), size: Size) -> String {
         let columns = size.columns.max(2);
         let prompt: Vec<usize> = clusters(plain).map(|cluster| cluster.width()).collect();
@@ -185,23 +185,23 @@ impl Prompt {
     }
 }
 
-/// Returns what moves the cursor to the right.
+/// Returns the output that moves the cursor to the right.
 pub(super) fn right(columns: usize) -> String {
     if columns > 0 { format!("\x1b[{columns}C") } else { String::new() }
 }
 
-/// Returns what erases from the row so many above the cursor to the end of the screen.
+/// Returns the output that erases from `rows` rows above the cursor to the end of the screen.
 fn erase(rows: usize) -> String {
     if rows > 0 { format!("\x1b[{rows}A\r\x1b[J") } else { "\r\x1b[J".to_owned() }
 }
 
-/// Returns what is shown of a text, and how wide each of its clusters is. A line break is one sign.
+/// Returns the visible form of each cluster of a text, and its width. A line break is one sign.
 fn visible(text: &str) -> Vec<(String, usize)> {
     let shown = clusters(text).map(|cluster| if cluster == "\n" { "⏎".into() } else { Sanitized(cluster).to_string() });
     shown.map(|shown| (shown.clone(), shown.width())).collect()
 }
 
-/// Returns where the next cluster begins after clusters of these widths, from 0, as a terminal wraps them.
+/// Returns the row and column, from 0, of the next cluster after clusters of these widths, as a terminal wraps them.
 fn row_and_column(widths: &[usize], columns: usize) -> (usize, usize) {
     let columns = columns.max(1);
     let (mut row, mut column) = (0, 0);

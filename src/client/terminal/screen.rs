@@ -34,7 +34,7 @@ impl Terminal {
         write(&text);
     }
 
-    /// Shows a question but for its last row, and returns that as the prompt. A prompt is wrapped by the terminal, within words.
+    /// Shows all rows of a question but the last, and returns that as the prompt. The terminal wraps a prompt within words.
     pub(super) fn show_question(&mut self, question: &str) -> String {
         let rows = self.view.renderer.note(question.trim_end());
         let Some((above, last)) = rows.text.trim_end().rsplit_once('\n') else { return question.to_owned() };
@@ -86,11 +86,11 @@ impl Terminal {
             if seen.is_none_or(|seen| seen.columns == size().columns) {
                 break;
             }
-            // It has another size than reported, and will report it soon.
+            // The terminal has another size than it has reported, and will report it soon.
             while self.signals.recv_timeout(RESIZE_TIMEOUT).is_ok_and(|signal| self.took(signal)) {}
             seen = self.seen();
         }
-        // At once, before the size changes again.
+        // The prompt is erased at once, before the size changes again.
         if seen.is_some_and(|seen| self.prompt.is_as_painted(seen)) {
             write(&self.prompt.erase());
         } else {

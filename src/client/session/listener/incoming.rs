@@ -1,5 +1,5 @@
-//! What a listener waits for: events that the server pushes. Where it pushes none, or they do not get through, calls take their
-//! place.
+//! The source of a listener's news: events that the server pushes. Where it pushes none, or they do not get through, calls take
+//! their place.
 
 use std::time::{Duration, Instant};
 
