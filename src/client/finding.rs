@@ -29,25 +29,26 @@ pub(super) enum Occupant {
 }
 
 impl Occupant {
-    /// Looks for a binder.
-    pub(super) fn of_binder_port(endpoint: &Endpoint) -> Self {
-        Self::introduced(endpoint, "lookup_procedure", &["send_message".into()])
-    }
-
-    /// Looks for a chat server.
-    pub(super) fn of_server_port(endpoint: &Endpoint) -> Self {
-        Self::introduced(endpoint, "list_rooms", &[])
-    }
-
-    /// Calls a procedure that only the expected program has, and that changes nothing.
-    fn introduced(endpoint: &Endpoint, method: &str, params: &[Value]) -> Self {
-        match Client::new(&endpoint.to_string()).with_timeout(INTRODUCTION).call(method, params) {
+    /// Looks for the program that belongs on `port` of this machine, by a procedure that no other program has, and that changes
+    /// nothing.
+    pub(super) fn of(port: u16) -> Self {
+        let client = Client::new(&here(port).to_string()).with_timeout(INTRODUCTION);
+        let reply = match port {
+            BINDER_PORT => client.call("lookup_procedure", &["send_message".into()]),
+            _ => client.call("list_rooms", &[]),
+        };
+        match reply {
             // Only a program of ours replies that it is busy.
             Ok(_) | Err(CallError::Busy { .. }) => Self::Expected,
             Err(CallError::NotReached(_)) => Self::Nobody,
             Err(_) => Self::Other,
         }
     }
+}
+
+/// Returns the address of a port on this machine.
+pub(super) fn here(port: u16) -> Endpoint {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
 }
 
 /// Returns the binders in the network, in the order of their names.
@@ -79,12 +80,11 @@ pub(super) fn with_chat(binders: &[Found]) -> Vec<Found> {
 /// # Errors
 /// [`Failure::Failed`] if there is none, or there are several and nobody to ask.
 pub(super) fn with_binder(options: &Options, locale: &'static Locale) -> Result<Options, Failure> {
-    let here = Endpoint::from(SocketAddr::from((Ipv4Addr::LOCALHOST, BINDER_PORT)));
     if PLACES.iter().any(|name| options.has(name)) {
         return Ok(options.clone());
     }
-    if Occupant::of_binder_port(&here) == Occupant::Expected {
-        return Ok(options.clone().with("binder", here.to_string()));
+    if Occupant::of(BINDER_PORT) == Occupant::Expected {
+        return Ok(options.clone().with("binder", here(BINDER_PORT).to_string()));
     }
     let is_terminal = std::io::stdin().is_terminal();
     if is_terminal {

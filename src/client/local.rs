@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::api;
-use super::finding::{Occupant, elsewhere, has_chat, with_chat};
+use super::finding::{Occupant, elsewhere, has_chat, here, with_chat};
 use super::locale::Locale;
 use super::private::{make_directory, state_directory};
 use crate::binder::{self, BinderConfig};
@@ -51,10 +51,6 @@ pub(crate) struct Local {
     looks: u32,
 }
 
-fn here(port: u16) -> Endpoint {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
-}
-
 impl Local {
     /// Starts nothing yet. With `share`, the programs will serve the whole network.
     pub(crate) fn new(share: bool, locale: &'static Locale) -> Self {
@@ -78,23 +74,23 @@ impl Local {
     /// # Errors
     /// If another program has one of the ports, or the network does not show who has the chat now.
     pub(crate) fn ensure(&mut self) -> Result<Endpoint, Failure> {
-        if self.binder.is_none() && self.is_free(BINDER_PORT, Occupant::of_binder_port)? {
+        if self.binder.is_none() && self.is_free(BINDER_PORT)? {
             if let Some(host) = self.host_elsewhere()? {
                 return Ok(host);
             }
             // This comes first, so that no binder is started for nothing.
-            self.is_free(SERVER_PORT, Occupant::of_server_port)?;
+            self.is_free(SERVER_PORT)?;
             let mut config = BinderConfig::new(self.listen(BINDER_PORT));
             config.http.page = page::BINDER;
             // The binder is announced once it has a chat.
             config.announce = false;
-            self.binder = start(|| binder::start(config), || Occupant::of_binder_port(&here(BINDER_PORT)))?;
+            self.binder = start(BINDER_PORT, || binder::start(config))?;
         }
-        if self.server.is_none() && self.is_free(SERVER_PORT, Occupant::of_server_port)? {
+        if self.server.is_none() && self.is_free(SERVER_PORT)? {
             let mut config = ServerConfig::new(self.listen(SERVER_PORT), Some(here(BINDER_PORT)));
             config.keeper = store().map_or(KeeperConfig::Nothing, KeeperConfig::File);
             config.http.page = page::CHAT;
-            self.server = start(|| chat::start(config), || Occupant::of_server_port(&here(SERVER_PORT)))?;
+            self.server = start(SERVER_PORT, || chat::start(config))?;
         }
         // A server that has just started is not registered yet.
         let deadline = Instant::now() + REGISTRATION;
@@ -145,8 +141,8 @@ impl Local {
     }
 
     /// Returns whether nobody listens on `port`, rather than the program that belongs there.
-    fn is_free(&self, port: u16, occupant: fn(&Endpoint) -> Occupant) -> Result<bool, Failure> {
-        match occupant(&here(port)) {
+    fn is_free(&self, port: u16) -> Result<bool, Failure> {
+        match Occupant::of(port) {
             Occupant::Expected => Ok(false),
             Occupant::Other => Err(Failure::Failed((self.locale.port_taken)(port))),
             Occupant::Nobody => Ok(true),
@@ -189,13 +185,10 @@ impl Drop for Local {
 }
 
 /// Two clients may start at the same moment: the one that loses the race for the address uses the winner's.
-fn start<T>(
-    start: impl FnOnce() -> Result<T, Failure>,
-    occupant: impl FnOnce() -> Occupant,
-) -> Result<Option<T>, Failure> {
+fn start<T>(port: u16, start: impl FnOnce() -> Result<T, Failure>) -> Result<Option<T>, Failure> {
     match start() {
         Ok(running) => Ok(Some(running)),
-        Err(_) if occupant() == Occupant::Expected => Ok(None),
+        Err(_) if Occupant::of(port) == Occupant::Expected => Ok(None),
         Err(error) => Err(error),
     }
 }
