@@ -1,6 +1,5 @@
 //! The members of the room that the user is in.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::super::api::PresenceNews;
@@ -20,7 +19,8 @@ const MAX_MEMBERS: usize = 20_000;
 /// The known members of a room.
 #[derive(Debug)]
 pub(super) struct Members {
-    names: BTreeSet<String>,
+    /// Sorted; a set would add 8 KB of code.
+    names: Vec<String>,
     /// If set, the server reports every change.
     is_told: bool,
     /// The time to ask for them; `None` if the server reports every change.
@@ -29,12 +29,27 @@ pub(super) struct Members {
 
 impl Members {
     pub(super) fn new(names: Vec<String>, now: Instant) -> Self {
-        Self { names: names.into_iter().collect(), is_told: false, look_at: Some(now + INTERVAL) }
+        Self { names: sorted(names), is_told: false, look_at: Some(now + INTERVAL) }
     }
 
     /// Gives the others time to come back too.
     pub(super) fn came_back(&mut self, now: Instant) {
         self.look_at = Some(now + RETURN);
+    }
+
+    fn add(&mut self, name: &str) -> bool {
+        match self.names.binary_search_by(|member| member.as_str().cmp(name)) {
+            Err(index) if self.names.len() < MAX_MEMBERS => {
+                self.names.insert(index, name.to_owned());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> bool {
+        let found = self.names.binary_search_by(|member| member.as_str().cmp(name));
+        found.map(|index| self.names.remove(index)).is_ok()
     }
 }
 
@@ -67,9 +82,8 @@ impl Worker {
             PresenceNews::Left(name) => went.push(name),
         }
         let Some(login) = &self.login else { return };
-        let names = &mut members.names;
-        came.retain(|name| names.len() < MAX_MEMBERS && !is_same_name(name, &login.name) && names.insert(name.clone()));
-        went.retain(|name| names.remove(name));
+        came.retain(|name| !is_same_name(name, &login.name) && members.add(name));
+        went.retain(|name| members.remove(name));
         self.tell_presence(came, went);
     }
 
@@ -89,9 +103,10 @@ impl Worker {
     /// Replaces the members by `names`, and reports the changes.
     fn replace_members(&mut self, names: Vec<String>) {
         let (Some(login), Some(room)) = (&self.login, &mut self.room) else { return };
-        let names = names.into_iter().collect::<BTreeSet<_>>();
-        let missing = |ours: &BTreeSet<String>, theirs: &BTreeSet<String>| -> Vec<String> {
-            ours.difference(theirs).filter(|name| !is_same_name(name, &login.name)).cloned().collect()
+        let names = sorted(names);
+        let missing = |ours: &[String], theirs: &[String]| -> Vec<String> {
+            let is_missing = |name: &&String| theirs.binary_search(name).is_err() && !is_same_name(name, &login.name);
+            ours.iter().filter(is_missing).cloned().collect()
         };
         let (came, went) = (missing(&names, &room.members.names), missing(&room.members.names, &names));
         room.members.names = names;
@@ -103,4 +118,10 @@ impl Worker {
             self.tell(Event::Presence { came, went });
         }
     }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names
 }
