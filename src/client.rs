@@ -1,9 +1,12 @@
 //! The terminal client: the `session` produces events, and `render` puts them into the words of a [`locale`].
 //!
 //! ```text
-//! terminal, plain (view) -> conversation (line, command) -> session -> api -> the server
-//!            ^                                                 |
-//!            +------- render (locale) <- Event <- channel <----+-----> script
+//! terminal, plain -> conversation (line, command) --+
+//!                                                   +-> view -> session -> api -> the server
+//! script -------------------------------------------+     ^        |
+//!                                                         |        +-> Event
+//!                                                         |              |
+//!                                                         +-- render (locale)
 //! ```
 
 #![cfg_attr(not(feature = "terminal"), allow(dead_code, reason = "some of it is for the line editor only"))]

@@ -206,8 +206,7 @@ impl Api {
         let params = [self.user(), room.into(), after.cast_signed().into(), time.as_secs().cast_signed().into()];
         let answer =
             Self { patience: CALL_TIMEOUT, ..self.with_timeout(time + MARGIN) }.call("wait_messages", &params)?;
-        let member =
-            |name| answer.member(name).ok_or_else(|| unlike("a struct of messages, last_id and missed", &answer));
+        let member = |name| answer.member(name).ok_or_else(|| unlike("a struct of messages and numbers", &answer));
         let room_id = answer.member("room_id").map(text).transpose()?;
         Ok(WaitReply {
             messages: messages(member("messages")?, room_id.as_deref())?,

@@ -25,7 +25,7 @@ pub(super) fn state_directory() -> Option<PathBuf> {
 }
 
 /// A file of the client's state. Without a directory for it, it is empty and stays so.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct StateFile {
     path: Option<PathBuf>,
 }

@@ -57,7 +57,6 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
     }
     let view = View::start(options, locale, style, Extras::open(options)?, true)?;
     let is_reading = Arc::new(AtomicBool::new(false));
-    let (history, lines) = History::load();
     let mut terminal = Terminal {
         view,
         keys: {
@@ -70,8 +69,7 @@ pub(super) fn run(options: &Options, locale: &'static Locale, style: Style) -> R
         },
         typed_ahead: VecDeque::new(),
         modes,
-        editor: Editor::new(lines),
-        history,
+        editor: Editor::new(History::load()),
         prompt: Prompt::default(),
         question: None,
         is_reading,
@@ -100,7 +98,6 @@ struct Terminal {
     typed_ahead: VecDeque<Key>,
     modes: Modes,
     editor: Editor,
-    history: History,
     prompt: Prompt,
     /// The question in place of the prompt, if there is one.
     question: Option<String>,
@@ -134,8 +131,8 @@ impl Screen for Terminal {
         self.question = None;
         self.is_reading.store(false, Ordering::Relaxed);
         let line = line?;
-        if question.is_none() && self.editor.remember(&line) {
-            self.history.add(&line);
+        if question.is_none() {
+            self.editor.history.add(&line);
         }
         Some(line)
     }

@@ -1,10 +1,9 @@
 //! The line that is being typed.
 
+use super::history::History;
 use super::keys::Key;
 use crate::client::cluster::clusters;
 
-/// The most lines that are kept for Up.
-pub(super) const MAX_HISTORY: usize = 1000;
 /// The states of a line that Ctrl-_ can return to, and the longest line that they are kept of, in bytes.
 const MAX_UNDO: usize = 100;
 const MAX_UNDO_LINE: usize = 16 * 1024;
@@ -36,7 +35,7 @@ pub(super) struct Editor {
     cursor: usize,
     /// The text that was cut last, for Ctrl-Y.
     cut: String,
-    history: Vec<String>,
+    pub(super) history: History,
     /// The line of the history that is shown, if one is, and the line that was typed before.
     recalled: Option<(usize, String)>,
     /// The line and its cursor before each change, for Ctrl-_.
@@ -46,8 +45,8 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    /// Returns an editor whose Up brings back `history`, the newest last.
-    pub(super) fn new(history: Vec<String>) -> Self {
+    /// Returns an editor whose Up brings back lines of `history`.
+    pub(super) fn new(history: History) -> Self {
         Self { history, ..Self::default() }
     }
 
@@ -80,19 +79,6 @@ impl Editor {
         self.keep_before(self.text.clone(), self.cursor);
         self.text.replace_range(start..self.cursor, with);
         self.cursor = start + with.len();
-    }
-
-    /// Keeps a line for Up; returns whether it is to be kept in the file too. Lines that begin with a space are not kept,
-    /// nor the same one twice in a row.
-    pub(super) fn remember(&mut self, line: &str) -> bool {
-        if line.trim().is_empty() || line.starts_with(' ') || self.history.last().is_some_and(|last| last == line) {
-            return false;
-        }
-        if self.history.len() >= MAX_HISTORY {
-            self.history.remove(0);
-        }
-        self.history.push(line.to_owned());
-        true
     }
 
     /// Handles a key.
@@ -207,7 +193,7 @@ impl Editor {
 
     /// Shows the line before or after the one that is shown. After the last one, shows the text that was typed.
     fn recall(&mut self, older: bool) {
-        let at = self.recalled.as_ref().map_or(self.history.len(), |(index, _)| *index);
+        let at = self.recalled.as_ref().map_or(self.history.lines.len(), |(index, _)| *index);
         let wanted = if older { at.checked_sub(1) } else { Some(at + 1) };
         self.show(wanted);
     }
@@ -215,14 +201,14 @@ impl Editor {
     /// Shows the newest line that contains the typed text and is older than the one that is shown.
     fn find_older(&mut self) {
         let typed = self.recalled.as_ref().map_or(&self.text, |(_, typed)| typed);
-        let at = self.recalled.as_ref().map_or(self.history.len(), |(index, _)| *index);
-        let found = self.history.get(..at).and_then(|older| older.iter().rposition(|line| line.contains(typed)));
+        let at = self.recalled.as_ref().map_or(self.history.lines.len(), |(index, _)| *index);
+        let found = self.history.lines.get(..at).and_then(|older| older.iter().rposition(|line| line.contains(typed)));
         self.show(found);
     }
 
     fn show(&mut self, wanted: Option<usize>) {
         let Some(index) = wanted else { return };
-        match self.history.get(index).cloned() {
+        match self.history.lines.get(index).cloned() {
             Some(line) => {
                 let typed = self.recalled.take().map_or_else(|| self.text.clone(), |(_, typed)| typed);
                 self.recalled = Some((index, typed));
@@ -242,7 +228,8 @@ mod tests {
     use super::*;
 
     fn typed(keys: &str) -> Editor {
-        let mut editor = Editor::new(vec!["first".into(), "second".into()]);
+        let mut editor = Editor::new(History::default());
+        ["first", "second"].iter().for_each(|line| editor.history.add(line));
         press(&mut editor, keys);
         editor
     }
@@ -331,17 +318,6 @@ mod tests {
         editor.take();
         press(&mut editor, "\x1f");
         assert!(editor.is_empty(), "another line");
-    }
-
-    #[test]
-    fn the_history_keeps_each_line_once_in_a_row() {
-        let mut editor = typed("");
-        assert!(editor.remember("third"));
-        assert!(!editor.remember("third"));
-        assert!(!editor.remember(" hidden"));
-        assert!(!editor.remember("  "));
-        press(&mut editor, "^^");
-        assert_eq!(editor.parts(), ("second", ""));
     }
 
     proptest::proptest! {

@@ -1,28 +1,42 @@
-//! The file of typed lines, which Up brings back.
+//! The typed lines that Up brings back, and their file.
 
-use super::editor::MAX_HISTORY;
 use crate::client::private::StateFile;
 
-/// The file of typed lines.
-#[derive(Debug)]
-pub(super) struct History(StateFile);
+/// The most lines that are kept.
+const MAX_LINES: usize = 1000;
+
+/// The typed lines, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) lines: Vec<String>,
+    file: StateFile,
+}
 
 impl History {
-    /// Finds the file and reads its lines, the newest last.
-    pub(super) fn load() -> (Self, Vec<String>) {
+    /// Finds the file and reads its lines.
+    pub(super) fn load() -> Self {
         let file = StateFile::find("history");
-        let lines: Vec<_> = file.read().lines().map(unescaped).collect();
-        let kept = lines.get(lines.len().saturating_sub(MAX_HISTORY)..).unwrap_or_default().to_vec();
+        let mut lines: Vec<_> = file.read().lines().map(unescaped).collect();
+        let count = lines.len();
+        lines.drain(..count.saturating_sub(MAX_LINES));
         // Twice as many are left in the file, so that it is not rewritten at each start.
-        if lines.len() > 2 * MAX_HISTORY {
-            file.replace(&kept.iter().map(|line| escaped(line)).collect::<String>());
+        if count > 2 * MAX_LINES {
+            file.replace(&lines.iter().map(|line| escaped(line)).collect::<String>());
         }
-        (Self(file), kept)
+        Self { lines, file }
     }
 
-    /// Adds a line at once, because a signal may end the program.
-    pub(super) fn add(&self, line: &str) {
-        self.0.append(&escaped(line));
+    /// Adds a line, also to the file at once, because a signal may end the program. Lines that begin with a space are not kept,
+    /// nor the same one twice in a row.
+    pub(super) fn add(&mut self, line: &str) {
+        if line.trim().is_empty() || line.starts_with(' ') || self.lines.last().is_some_and(|last| last == line) {
+            return;
+        }
+        if self.lines.len() >= MAX_LINES {
+            self.lines.remove(0);
+        }
+        self.lines.push(line.to_owned());
+        self.file.append(&escaped(line));
     }
 }
 
@@ -53,5 +67,12 @@ mod tests {
             let escaped = escaped(line);
             assert_eq!(escaped.lines().map(unescaped).collect::<Vec<_>>(), [line]);
         }
+    }
+
+    #[test]
+    fn each_line_is_kept_once_in_a_row() {
+        let mut history = History::default();
+        ["first", "first", " hidden", "  ", "second", "first"].iter().for_each(|line| history.add(line));
+        assert_eq!(history.lines, ["first", "second", "first"]);
     }
 }
