@@ -1,12 +1,9 @@
 //! The terminal client: the `session` produces events, and `render` puts them into the words of a [`locale`].
 //!
 //! ```text
-//! terminal, plain -> conversation (line, command) --+
-//!                                                   +-> view -> session -> api -> the server
-//! script -------------------------------------------+     ^        |
-//!                                                         |        +-> Event
-//!                                                         |              |
-//!                                                         +-- render (locale)
+//! terminal, plain -> conversation (line, command) -> view -> session -> api -> the server
+//! script ------------------------------------------> view
+//!                         view <- render (locale) <- Event <- session
 //! ```
 
 #![cfg_attr(not(feature = "terminal"), allow(dead_code, reason = "some of it is for the line editor only"))]

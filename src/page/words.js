@@ -106,9 +106,9 @@ const PORTUGUESE = {
   writeTo: (name) => `Escrever a ${name} em particular`,
   privately: "particular",
   messages: "Mensagens",
-  empty: "Ainda não se disse nada.",
+  empty: "Ainda não há mensagens.",
   unread: "Novas mensagens",
-  jump: (n) => (n > 0 ? counted({ one: "1 nova mensagem", other: (m) => `${m} novas mensagens` }, n) : "Às mais novas"),
+  jump: (n) => (n > 0 ? counted({ one: "1 nova mensagem", other: (m) => `${m} novas mensagens` }, n) : "Ver as mais novas"),
   joined: (names, n) => `${names} ${n === 1 ? "entrou" : "entraram"}`,
   left: (names, n) => `${names} ${n === 1 ? "saiu" : "saíram"}`,
   more: (names, n) => `${names} e mais ${n}`,
@@ -156,7 +156,7 @@ const PORTUGUESE = {
     10: () => "Rápido demais; tente de novo daqui a pouco.",
     11: () => "O servidor não pode guardar nada agora. Tente mais tarde.",
   },
-  failed: (text) => `O servidor recusa: ${text}`,
+  failed: (text) => `O servidor recusou: ${text}`,
 };
 
 /** The language of the browser that is known here, and how it writes dates. */

@@ -176,9 +176,9 @@ pub(super) static PORTUGUESE: Locale = Locale {
     lost: "conexão perdida",
     retrying: |seconds| format!("nova tentativa em {seconds} s"),
     back: |time, caught_up| match caught_up {
-        0 => format!("conectado de novo às {time}"),
-        1 => format!("conectado de novo às {time}, 1 mensagem recebida nesse meio-tempo"),
-        _ => format!("conectado de novo às {time}, {caught_up} mensagens recebidas nesse meio-tempo"),
+        0 => format!("reconectado às {time}"),
+        1 => format!("reconectado às {time}, 1 mensagem recebida nesse meio-tempo"),
+        _ => format!("reconectado às {time}, {caught_up} mensagens recebidas nesse meio-tempo"),
     },
     forgotten: |room| format!("o servidor perdeu as mensagens de {room}; a sala foi criada de novo"),
     no_log: |cause| format!("Nada mais será escrito no registro: {cause}"),
