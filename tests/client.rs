@@ -8,7 +8,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chat_rpc::rpc::Client;
+use chat_rpc::rpc::{Client, Value};
 use support::home::{Home, count, history};
 use support::relay::{Fate, Relay};
 use support::{TIMEOUT, binder, eventually, server, server_at, wait_for_a_server};
@@ -113,8 +113,18 @@ fn a_resumed_session_stays_with_the_program_that_began_it() {
     second.end_input();
     assert!(second.wait_exit(TIMEOUT).success());
     assert!(is_registered(server.address(), "ana"));
+
+    // What the first program has ended, another one begins anew.
+    let mut third = start(&[]);
+    third.stderr.wait_for_line("Joined lobby", TIMEOUT);
     first.end_input();
     assert!(first.wait_exit(TIMEOUT).success());
+    let outside = Client::new(server.address());
+    let users = || outside.call("list_users", &["lobby".into()]);
+    let is_back = || users().is_ok_and(|users| users == Value::Array(vec!["ana".into()]));
+    eventually("ana in the lobby", TIMEOUT, is_back);
+    third.end_input();
+    assert!(third.wait_exit(TIMEOUT).success());
     assert!(!is_registered(server.address(), "ana"));
 }
 

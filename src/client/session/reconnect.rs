@@ -183,6 +183,8 @@ impl Worker {
     fn come_back(&mut self) -> Result<(), SessionError> {
         let Some(login) = &mut self.login else { return Err(SessionError::Ended) };
         let api = login.api.clone();
+        // The program that had registered the user may have unregistered them.
+        self.is_resumed = self.is_resumed && api.is_registered();
         match api.register_user() {
             Ok(()) => login.secret.keep(),
             // The original's server may still know the user, and cannot resume a session. Joining shows whether it does.

@@ -69,8 +69,8 @@ impl Prompt {
         self.painted.as_ref().map(|painted| row_and_column(&painted.before, painted.size.columns))
     }
 
-    /// Returns the output that takes the cursor to its place in a line of several rows that was just painted. The terminal was asked, if it
-    /// ever says something; if it has another size than was thought, the cursor stays at the end of the line.
+    /// Returns the output that takes the cursor to its place in a line of several rows that was just painted. If `seen`, which
+    /// is what the terminal says, shows another size than was thought, the cursor stays at the end of the line.
     pub(super) fn settle(&mut self, seen: Option<Seen>) -> String {
         let is_certain = seen.is_some_and(|seen| self.is_as_painted(seen));
         let from = self.place();
