@@ -60,7 +60,10 @@ fn reachable(endpoint: Endpoint, origin: Origin) -> Endpoint {
         None if is_wildcard => Some(network::outward().unwrap_or(Ipv4Addr::LOCALHOST.into())),
         _ => None,
     };
-    host.map_or_else(|| endpoint.clone(), |host| Endpoint { host: host.to_string(), ..endpoint })
+    match host {
+        Some(host) => Endpoint { host: host.to_string(), ..endpoint },
+        None => endpoint,
+    }
 }
 
 impl Binder {
