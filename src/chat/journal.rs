@@ -31,9 +31,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// If they cannot be stored now. Then none of them is, unless the refusal says that this is not known.
     fn commit(&self, entries: Vec<Entry>, apply: Apply<'_>) -> Result<Vec<Outcome>, Refusal>;
 
-    /// Takes the entries of the next turn, which `Chat::commit` checks against the state before it: several messages, or one
-    /// entry of another kind. Messages do not change what is refused, so what is checked before the turn is true in it. A key
-    /// that comes twice would.
+    /// Takes the entries of the next turn, which are checked against the state before it: several messages, or one entry of
+    /// another kind. Messages do not change what is refused, so what is checked before the turn is true in it; a key that
+    /// comes twice would.
     fn next_batch(&self, queue: &mut Queue) -> Queue {
         let mut keys: Vec<(PersonId, IdempotencyKey)> = Vec::new();
         let mut batch = Queue::new();

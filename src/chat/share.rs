@@ -9,7 +9,7 @@
 //!                                                                   +-- repeated or late: not applied
 //! ```
 //!
-//! Turns append, one batch at a time, see [`super::journal`]; one thread follows. An engine that was started anew may have lost
+//! Turns append, one batch at a time, see `src/chat/journal.rs`; one thread follows. An engine that was started anew may have lost
 //! entries: before anything is appended to it, the servers compare how far they have read. If the stream lacks something of
 //! that, a new epoch, which is another stream, begins from the state of the server that has read most, and the others take it.
 
