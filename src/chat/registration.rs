@@ -36,7 +36,7 @@ pub(super) struct Registration {
 
 /// The kind of binder at the other end.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+enum BinderKind {
     /// Ours: with leases.
     Leases,
     /// An older one of ours, which knows no groups.
@@ -86,24 +86,24 @@ impl Registration {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        if registered.is_some_and(|kind| kind != Kind::Original) {
+        if registered.is_some_and(|kind| kind != BinderKind::Original) {
             let _ = client
                 .with_timeout(Duration::from_secs(1))
                 .call("unregister_service", &[self.instance.as_str().into()]);
         }
     }
 
-    fn say_registered(&self, kind: Kind) {
+    fn say_registered(&self, kind: BinderKind) {
         let how = match kind {
-            Kind::Leases => "",
-            Kind::Ungrouped => ", which knows no groups and gives clients one server of the chat only",
-            Kind::Original => ", which knows no leases",
+            BinderKind::Leases => "",
+            BinderKind::Ungrouped => ", which knows no groups and gives clients one server of the chat only",
+            BinderKind::Original => ", which knows no leases",
         };
         let (host, port) = self.address();
         info!("registered at the binder {}{how}; others reach this server at {host} port {port}", self.binder);
     }
 
-    fn register(&self, client: &Client) -> Result<(Kind, Duration), CallError> {
+    fn register(&self, client: &Client) -> Result<(BinderKind, Duration), CallError> {
         let (host, port) = self.address();
         let names = self.procedures.iter().map(|&name| name.into()).collect();
         let lease = LEASE.as_secs().cast_signed();
@@ -112,10 +112,10 @@ impl Registration {
         if !self.group.is_empty() {
             params.push(self.group.as_str().into());
         }
-        let (mut kind, mut outcome) = (Kind::Leases, client.call("register_service", &params));
+        let (mut kind, mut outcome) = (BinderKind::Leases, client.call("register_service", &params));
         if !self.group.is_empty() && is_fault(&outcome, Fault::BAD_PARAMS) {
             params.pop();
-            (kind, outcome) = (Kind::Ungrouped, client.call("register_service", &params));
+            (kind, outcome) = (BinderKind::Ungrouped, client.call("register_service", &params));
         }
         match outcome {
             Ok(granted) => {
@@ -133,7 +133,7 @@ impl Registration {
                 for &name in &self.procedures {
                     client.call("register_procedure", &[name.into(), host.as_str().into(), port.into()])?;
                 }
-                Ok((Kind::Original, LEASE))
+                Ok((BinderKind::Original, LEASE))
             }
             Err(error) => Err(error),
         }
