@@ -106,7 +106,8 @@ pub enum Handler<S: 'static> {
 }
 
 /// Declares a table of procedures; see the module's example. A handler with `later` before its name gets a `Deferred` as its
-/// last argument and replies by it; the type after the arrow is then only what `system.methodSignature` says.
+/// last argument and replies by it. A handler with `writes` gets the document, to which it appends its `<value>`: a reply of a
+/// megabyte is not copied. The type after the arrow is then only what `system.methodSignature` says.
 #[macro_export]
 macro_rules! procedures {
     ($vis:vis $table:ident for $state:ty { $( $(#[doc = $help:literal])+ $name:literal = $($handler:ident)+ ( $($param:ident : $type:ty),* ) -> $answer:ty; )+ }) => {
@@ -129,6 +130,13 @@ macro_rules! procedures {
                 Ok(( $($param,)* )) => <$state>::$handler(state, caller, $($param,)* deferred),
                 Err(fault) => deferred.fault(&fault),
             }
+        })
+    };
+    (@run $state:ty, writes $handler:ident, ($($param:ident : $type:ty),*), $answer:ty) => {
+        $crate::rpc::Handler::Now(|state, caller, values, out| {
+            let mut params = $crate::rpc::Params::new(values, $crate::procedures!(@declared $($param: $type),*))?;
+            $( let $param = params.take::<$type>(stringify!($param))?; )*
+            <$state>::$handler(state, caller, $($param,)* out)
         })
     };
     (@run $state:ty, $handler:ident, ($($param:ident : $type:ty),*), $answer:ty) => {

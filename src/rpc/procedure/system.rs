@@ -20,7 +20,7 @@ procedures! { pub(super) SYSTEM for Dispatcher {
     "system.methodHelp" = method_help(procedure_name: String) -> String;
     /// Makes several calls, structs of methodName and params, at most 100. Returns an array with a one-element array for
     /// each answer, and a struct of faultCode and faultString for each fault. Cannot be nested, nor carry calls that wait.
-    "system.multicall" = multicall(calls: Vec<Value>) -> Written<false>;
+    "system.multicall" = writes multicall(calls: Vec<Value>) -> Written<false>;
     /// The capabilities of this server: a struct with a struct of specUrl and specVersion for each capability, and its limits.
     "system.getCapabilities" = get_capabilities() -> Written<true>;
 } }
@@ -67,16 +67,16 @@ impl Dispatcher {
         Ok(lines.collect::<Vec<_>>().join("\n").trim().to_owned())
     }
 
-    fn multicall(&self, caller: &Caller, calls: Vec<Value>) -> Result<Written<false>, Fault> {
+    fn multicall(&self, caller: &Caller, calls: Vec<Value>, out: &mut String) -> Result<(), Fault> {
         if calls.len() > MAX_MULTICALL {
             return Err(Fault::new(Fault::LIMIT, format!("a multicall may carry {MAX_MULTICALL} calls")));
         }
-        let mut replies = String::new();
-        write::array(&mut replies, |out| {
+        let before = out.len();
+        write::array(out, |out| {
             for call in calls {
                 let start = out.len();
                 let mut outcome = Ok(());
-                if start > MAX_MULTICALL_BYTES {
+                if start - before > MAX_MULTICALL_BYTES {
                     let what = format!("the answers of a multicall may have {MAX_MULTICALL_BYTES} bytes; not called");
                     outcome = Err(Fault::new(Fault::LIMIT, what));
                 } else {
@@ -88,7 +88,7 @@ impl Dispatcher {
                 }
             }
         });
-        Ok(Written(replies))
+        Ok(())
     }
 
     fn one_of_many(&self, caller: &Caller, call: Value, out: &mut String) -> Result<(), Fault> {
