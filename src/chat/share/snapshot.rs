@@ -30,7 +30,7 @@ pub(super) fn position(bytes: &[u8]) -> Option<StreamPosition> {
     postcard::take_from_bytes(bytes).ok().map(|(Head { position, .. }, _)| position)
 }
 
-/// Reads what [`write`] has written.
+/// Reads what [`write()`] has written.
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(State, Admission, StreamPosition), EngineError> {
     let unreadable = |_| EngineError::Refused("the snapshot there is unreadable".into());
     let other = |refusal| EngineError::Refused(format!("the snapshot there does not fit: {refusal}"));
