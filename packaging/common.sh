@@ -17,8 +17,9 @@ TARGETS="x86_64 aarch64 armv7 armv6 riscv64"
 # The standard library is built with the program, which cargo does not yet call stable. The features leave out its reader of
 # debug information, for which a stripped program has no use: 300 KB less.
 STD_FROM_SOURCE=("-Zbuild-std=std,panic_unwind" "-Zbuild-std-features=panic-unwind,optimize_for_size")
-# Flags that are not stable either: 60 and 105 KB less of a binder of 856 and a client of 1,793. LLVM inlines too much for size,
-# a panic names no line (the addresses in the log do), and with frame pointers the tables for unwinding have less to say.
+# Flags that are not stable either: 64, 87 and 117 KB less of a binder of 827, a server of 1,121 and a client of 1,711, which
+# without them are too large for their ceilings. LLVM inlines too much for size (14, 18 and 20 KB of these), a panic names no line
+# (the addresses in the log do), and with frame pointers the tables for unwinding have less to say.
 SMALLER="-C llvm-args=-inline-threshold=10 -Z location-detail=none -Z unstable-options -C force-frame-pointers=non-leaf"
 
 # triple TARGET: Rust's name of a target; fails for one that is not known.
