@@ -36,7 +36,7 @@ pub use read::{read_call_with_xml_rs, read_response_with_xml_rs};
 #[cfg(feature = "share")]
 pub(crate) use server::percent_decode;
 pub use server::{
-    Audience, Caller, ConnectionId, FLAGS as HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Opener, Responder, Sent,
+    Audience, Caller, ConnectionId, Exchange, FLAGS as HTTP_FLAGS, HttpConfig, HttpServer, Janitor, Opener, Responder,
     StreamRequest, Streams, WebPage, listen,
 };
 pub use value::{DateTime, Value};

@@ -26,7 +26,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::config::{FLAGS, HttpConfig};
 pub use self::page::WebPage;
-pub use self::reply::{ConnectionId, Responder, Sent};
+pub use self::reply::{ConnectionId, Exchange, Responder};
 #[cfg(feature = "share")]
 pub(crate) use self::stream::percent_decode;
 pub use self::stream::{Audience, Opener, StreamRequest, Streams};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::system::{MAX_MULTICALL, MAX_MULTICALL_BYTES, SYSTEM};
 use super::{Handler, ParamSpec, Procedure};
 use crate::rpc::metrics::Metrics;
-use crate::rpc::server::{Caller, ConnectionId, HttpConfig, Opener, Responder, Sent, StreamRequest};
+use crate::rpc::server::{Caller, ConnectionId, Exchange, HttpConfig, Opener, Responder, StreamRequest};
 use crate::rpc::{DocumentLimits, Fault, Value, read_call, write};
 
 /// The right to reply to one call later. Dropped without a reply, it replies with fault -32603.
@@ -20,7 +20,7 @@ pub struct Deferred {
 impl Deferred {
     /// Replies with a whole document, which many calls can share. Drop the returned value once all of them have
     /// their reply, see [`Responder::xml`].
-    pub fn document(mut self, document: &str) -> Option<Sent> {
+    pub fn document(mut self, document: &str) -> Option<Exchange> {
         self.responder.take()?.xml(document.as_bytes())
     }
 

@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::io::Write as _;
 
-use gate::Exchange;
-pub use gate::Exchange as Sent;
+pub use gate::Exchange;
 
 use super::page::WebPage;
 use super::request::reason;
@@ -46,7 +45,7 @@ impl Responder {
 
     /// Sends an XML document as the answer. A connection that ends with it is closed when what is returned is dropped:
     /// who answers many calls does that after the last of them, because it takes as long as answering.
-    pub fn xml(mut self, document: &[u8]) -> Option<Sent> {
+    pub fn xml(mut self, document: &[u8]) -> Option<Exchange> {
         self.send(200, Content::Xml, "", document)
     }
 
@@ -88,7 +87,7 @@ impl Responder {
         })
     }
 
-    fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Sent> {
+    fn send(&mut self, status: u16, content: Content, extra_headers: &str, body: &[u8]) -> Option<Exchange> {
         let mut exchange = self.exchange.take()?;
         let content_type = match content {
             Content::Xml => "text/xml",

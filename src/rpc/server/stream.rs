@@ -17,7 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use self::hub::Hub;
 use self::log::LoggedEvent;
 use self::reader::Stream;
-use super::reply::{ConnectionId, Responder, Sent};
+use super::reply::{ConnectionId, Exchange, Responder};
 use crate::program::keep_running;
 
 /// The head of every stream. The body has no length and no chunks, and ends with the connection. So each event is one
@@ -124,7 +124,7 @@ impl Opener {
 
 /// The connection of a stream. The guard goes last: by then the connection is closed.
 struct Outlet {
-    exchange: Sent,
+    exchange: Exchange,
     _guard: Box<dyn Send>,
 }
 
