@@ -23,21 +23,21 @@ impl State {
             let (name, last_id, last_stamp) = (name.clone(), *last_id, *last_stamp);
             Entry::Kept(Kept::Room { room: *id, name, last_id, last_stamp, removed: *removed })
         });
-        let members = self.users.iter().flat_map(|(&person, user)| {
-            let recent = user.recent.parts();
-            let recent = recent.map(|(sent, keys)| Entry::Kept(Kept::Recent { person, sent, keys }));
-            user.room.map(|room| Entry::Join(person, room)).into_iter().chain(recent)
+        let members = self.users.iter().filter_map(|(person, user)| Some(Entry::Join(*person, user.room?)));
+        let recent = self.users.iter().filter_map(|(&person, user)| {
+            let (sent, keys) = user.recent.parts()?;
+            Some(Entry::Kept(Kept::Recent { person, sent, keys }))
         });
-        let messages = self.rooms.values().flat_map(|room| {
-            let dropped = room.dropped_unicasts.iter().map(|dropped| {
-                let DroppedUnicast { id, origin, recipient } = dropped;
-                Entry::Kept(Kept::DroppedUnicast { room: room.id, id: *id, origin: origin.id, recipient: recipient.id })
-            });
-            dropped.chain(room.history.iter().filter_map(|message| self.kept(room, message)))
+        let dropped =
+            self.rooms.values().flat_map(|room| room.dropped_unicasts.iter().map(|dropped| (room.id, dropped)));
+        let dropped = dropped.map(|(room, DroppedUnicast { id, origin, recipient })| {
+            Entry::Kept(Kept::DroppedUnicast { room, id: *id, origin: origin.id, recipient: recipient.id })
         });
+        let messages = self.rooms.values().flat_map(|room| room.history.iter().map(move |message| (room, message)));
+        let messages = messages.filter_map(|(room, message)| self.kept(room, message));
         let counts = Entry::Kept(Kept::Counts { messages: self.messages });
-        let entries = iter::once(counts).chain(users).chain(former).chain(rooms).chain(members).chain(messages);
-        entries.chain([Entry::Kept(Kept::End)])
+        let people = iter::once(counts).chain(users).chain(former).chain(rooms).chain(members).chain(recent);
+        people.chain(dropped).chain(messages).chain([Entry::Kept(Kept::End)])
     }
 
     /// Returns the entry of a message that is kept; `None` if what was written for the wire cannot be read, which does not

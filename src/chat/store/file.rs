@@ -90,13 +90,14 @@ impl LogFile {
         for _ in 0..2 {
             record::write(&mut bytes, 0, &head);
         }
-        for entry in state.image() {
+        state.image().try_for_each(|entry| {
             Payload::new(&entry)?.write(&mut bytes, &mut log.position);
             if bytes.len() >= PIECE {
                 log.write(&bytes)?;
                 bytes.clear();
             }
-        }
+            io::Result::Ok(())
+        })?;
         log.write(&bytes)?;
         log.file.sync_data()?;
         log.alive = log.end;
