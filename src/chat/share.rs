@@ -44,6 +44,7 @@ use self::epoch::Epoch;
 use self::meter::Meter;
 use self::position::StreamPosition;
 use self::replica::Replica;
+use self::report::PresenceReport;
 use super::entry::Entry;
 use super::journal::{Apply, Log, Outcome, Queue};
 use super::{Chat, Identity, Limits, Refusal, State};
@@ -147,6 +148,9 @@ impl Share {
         let (epoch, cursor) = (replica.epoch, replica.cursor);
         let progress = Progress { epoch, cursor, is_verified: false, sequence: 0, fate: None };
         let origin = u64::from_le_bytes(random::bytes()?);
+        // Before it is ready, so that a server that starts next knows that this one lives.
+        let report = PresenceReport::new(engine.time_at(Instant::now()), Vec::new());
+        engine.report(origin, &report).map_err(failed)?;
         let share = Self {
             config,
             charter,

@@ -202,8 +202,7 @@ impl Follower<'_> {
         let now = engine.time_at(Instant::now());
         // Twice as long as needed, so that others may miss one.
         let report = PresenceReport::new(now, self.chat.core.lock().heard(self.beat * 3, Instant::now()));
-        let bytes = postcard::to_allocvec(&report)?;
-        engine.report(share.origin, &bytes)?;
+        engine.report(share.origin, &report)?;
         let reports = report::all(engine)?;
         for (_, report) in reports.iter().filter(|(server, _)| *server != share.origin) {
             self.chat.core.lock().heard_elsewhere(&report.heard_before(now), Instant::now());

@@ -15,6 +15,7 @@ use super::charter::Charter;
 use super::engine::{Engine, EngineError, cmd};
 use super::epoch::{Claim, Epoch};
 use super::position::StreamPosition;
+use super::report::PresenceReport;
 
 /// Begins an epoch unless somebody else was faster. Returns the position of its first record. Keys: epoch, charter, snapshot,
 /// old stream, new stream. Arguments: the epoch before, the new one, charter, snapshot.
@@ -143,7 +144,8 @@ impl Engine {
     }
 
     /// Leaves the report of `server`.
-    pub(super) fn report(&mut self, server: u64, report: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn report(&mut self, server: u64, report: &PresenceReport) -> Result<(), EngineError> {
+        let report = postcard::to_allocvec(report)?;
         self.call(cmd("HSET").arg(self.key("servers")).arg(server).arg(report))
     }
 
