@@ -10,10 +10,10 @@ use crate::shared::guard;
 /// A time, and the connection on which nothing has happened since.
 pub(crate) type Age = (Instant, u64);
 
-/// What is kept for a silent connection. For each there is a list of its own: to look for the oldest of them among all that are
+/// What is pending for a silent connection. For each there is a list of its own: to look for the oldest of them among all that are
 /// silent would hold up everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Pending {
     Nothing,
     /// A part of a request.
     Part,
@@ -27,32 +27,32 @@ pub(crate) enum Kept {
     Unread,
 }
 
-impl Kept {
+impl Pending {
     pub(crate) const ALL: [Self; 6] =
         [Self::Nothing, Self::Part, Self::LargePart, Self::Whole, Self::LargeWhole, Self::Unread];
 }
 
 #[derive(Default)]
-pub(crate) struct Ages(Mutex<[BTreeSet<Age>; Kept::ALL.len()]>);
+pub(crate) struct Ages(Mutex<[BTreeSet<Age>; Pending::ALL.len()]>);
 
 impl Ages {
     /// Lists a connection as `new`, and no more as `old`.
-    pub(crate) fn replace(&self, id: u64, old: Option<(Kept, Instant)>, new: Option<(Kept, Instant)>) {
+    pub(crate) fn replace(&self, id: u64, old: Option<(Pending, Instant)>, new: Option<(Pending, Instant)>) {
         let mut lists = guard(&self.0);
-        if let Some((kept, since)) = old {
-            lists[kept as usize].remove(&(since, id));
+        if let Some((pending, since)) = old {
+            lists[pending as usize].remove(&(since, id));
         }
-        if let Some((kept, since)) = new {
-            lists[kept as usize].insert((since, id));
+        if let Some((pending, since)) = new {
+            lists[pending as usize].insert((since, id));
         }
     }
 
-    /// Returns the oldest one for which one of `these` is kept, or the oldest that is younger than `after`.
-    pub(crate) fn oldest(&self, these: &[Kept], after: Option<Age>) -> Option<Age> {
+    /// Returns the oldest one for which one of `these` is pending, or the oldest that is younger than `after`.
+    pub(crate) fn oldest(&self, these: &[Pending], after: Option<Age>) -> Option<Age> {
         let lists = guard(&self.0);
-        let oldest = |kept: &Kept| match after {
-            Some(age) => lists[*kept as usize].range((Excluded(age), Unbounded)).next().copied(),
-            None => lists[*kept as usize].first().copied(),
+        let oldest = |pending: &Pending| match after {
+            Some(age) => lists[*pending as usize].range((Excluded(age), Unbounded)).next().copied(),
+            None => lists[*pending as usize].first().copied(),
         };
         these.iter().filter_map(oldest).min()
     }

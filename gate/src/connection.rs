@@ -13,7 +13,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::read;
 
-use crate::ages::Kept;
+use crate::ages::Pending;
 use crate::framing::Request;
 use crate::handover::{join_chunks, write_head};
 use crate::refused::Refused;
@@ -86,7 +86,7 @@ impl Connection {
     /// Ends it if its peer has been silent for too long by `now`.
     pub(crate) fn expire(&self, now: Instant) {
         let mut state = self.lock();
-        if state.kept().is_some() && state.since + self.gate.limits.idle <= now {
+        if state.pending().is_some() && state.since + self.gate.limits.idle <= now {
             match state.phase {
                 Phase::Reading if !state.input.is_empty() => {
                     self.refuse(&mut state, &Refused::new(408, "the request came too slowly\n"));
@@ -98,11 +98,11 @@ impl Connection {
         self.settle(&mut state);
     }
 
-    /// Closes it if one of `these` is kept for it and `condition` holds. Returns whether it did. Does not wait for it: the caller
+    /// Closes it if one of `these` is pending and `condition` holds. Returns whether it did. Does not wait for it: the caller
     /// may have another one locked.
-    pub(crate) fn close_if(&self, these: &[Kept], condition: fn(&ConnectionState) -> bool) -> bool {
+    pub(crate) fn close_if(&self, these: &[Pending], condition: fn(&ConnectionState) -> bool) -> bool {
         let Ok(mut state) = self.state.try_lock() else { return false };
-        let closes = state.kept().is_some_and(|kept| these.contains(&kept)) && condition(&state);
+        let closes = state.pending().is_some_and(|pending| these.contains(&pending)) && condition(&state);
         if closes {
             self.close(&mut state);
         }
@@ -362,7 +362,7 @@ impl Connection {
     }
 
     fn list(&self, state: &mut ConnectionState) {
-        let new = state.kept().map(|kept| (kept, state.since));
+        let new = state.pending().map(|pending| (pending, state.since));
         if new != state.listed {
             self.gate.ages.replace(self.id, state.listed, new);
             state.listed = new;

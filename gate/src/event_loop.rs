@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::GateLimits;
-use crate::ages::{Age, Kept};
+use crate::ages::{Age, Pending};
 use crate::connection::Connection;
 use crate::shared::{Shared, guard};
 use crate::symbols::PANICS;
@@ -136,7 +136,7 @@ impl Shared {
         }
         let now = Instant::now();
         let idle = self.limits.idle;
-        let silent = self.ages.oldest(&Kept::ALL, None).map(|(since, _)| since + idle);
+        let silent = self.ages.oldest(&Pending::ALL, None).map(|(since, _)| since + idle);
         let latest = (self.open() > 0).then(|| now + idle);
         let Some(until) = silent.into_iter().chain(own.paused_until).chain(latest).min() else {
             return EpollTimeout::NONE;
@@ -150,7 +150,7 @@ impl Shared {
     fn tend(&self, own: &mut Loop) {
         let now = Instant::now();
         let silent = |age: &Age| age.0 + self.limits.idle <= now;
-        while let Some((_, id)) = self.ages.oldest(&Kept::ALL, None).filter(silent) {
+        while let Some((_, id)) = self.ages.oldest(&Pending::ALL, None).filter(silent) {
             if let Some(connection) = self.by_id(id) {
                 connection.expire(now);
             }

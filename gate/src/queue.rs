@@ -11,7 +11,7 @@ pub(crate) const LONG: usize = 8 << 10;
 
 /// Connections with whole requests.
 #[derive(Default)]
-pub(crate) struct Queue {
+pub(crate) struct RequestQueue {
     short: VecDeque<u64>,
     long: VecDeque<u64>,
     /// Requests that were handed over, and with which no worker has begun.
@@ -20,7 +20,7 @@ pub(crate) struct Queue {
     handed: usize,
 }
 
-impl Queue {
+impl RequestQueue {
     pub(crate) fn push(&mut self, id: u64, length: usize) {
         if length > LONG { &mut self.long } else { &mut self.short }.push_back(id);
     }

@@ -14,11 +14,11 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpNoDelay;
 
 use crate::addresses::Addresses;
-use crate::ages::{Ages, Kept};
+use crate::ages::{Ages, Pending};
 use crate::connection::Connection;
 use crate::event_loop::{LISTENER, Loop, PAUSE, WAKE};
 use crate::lane::Lane;
-use crate::queue::Queue;
+use crate::queue::RequestQueue;
 use crate::state::ConnectionState;
 use crate::{Counters, GateLimits};
 
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) ages: Ages,
     pub(crate) addresses: Addresses,
     pub(crate) connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    pub(crate) queue: Mutex<Queue>,
+    pub(crate) queue: Mutex<RequestQueue>,
     pub(crate) wake: EventFd,
     /// If the loop sleeps, and has to be woken for what it cannot see by itself.
     pub(crate) is_asleep: AtomicBool,
@@ -152,12 +152,12 @@ impl Shared {
 
     /// Makes room for another connection. Returns false if every one waits for the server.
     pub(crate) fn make_room(&self) -> bool {
-        self.close_oldest(&[Kept::Nothing, Kept::Part, Kept::LargePart, Kept::Unread], |_| true)
+        self.close_oldest(&[Pending::Nothing, Pending::Part, Pending::LargePart, Pending::Unread], |_| true)
     }
 
-    /// Closes the connection that has been silent for longest of those for which one of `these` is kept and `condition` holds.
+    /// Closes the connection that has been silent for longest of those for which one of `these` is pending and `condition` holds.
     /// Returns false if there is none.
-    fn close_oldest(&self, these: &[Kept], condition: fn(&ConnectionState) -> bool) -> bool {
+    fn close_oldest(&self, these: &[Pending], condition: fn(&ConnectionState) -> bool) -> bool {
         let mut next = self.ages.oldest(these, None);
         while let Some(age) = next {
             if self.by_id(age.1).is_some_and(|connection| connection.close_if(these, condition)) {
@@ -180,7 +180,8 @@ impl Shared {
     /// Closes connections where too much is kept of requests: first those with a long one, the oldest before others.
     pub(crate) fn bound_input(&self) {
         let most = MAX_INPUT.max(4 * self.limits.body_bytes);
-        let order: [&[Kept]; 3] = [&[Kept::LargePart, Kept::LargeWhole], &[Kept::Part, Kept::Whole], &[Kept::Unread]];
+        let order: [&[Pending]; 3] =
+            [&[Pending::LargePart, Pending::LargeWhole], &[Pending::Part, Pending::Whole], &[Pending::Unread]];
         while self.input.load(Ordering::Relaxed) > most
             && order.iter().any(|these| self.close_oldest(these, ConnectionState::is_unfinished))
         {}
@@ -195,7 +196,7 @@ impl Shared {
                 return true;
             }
             self.unkeep(count);
-            if !self.close_oldest(&[Kept::Unread], ConnectionState::is_stalled) {
+            if !self.close_oldest(&[Pending::Unread], ConnectionState::is_stalled) {
                 break;
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
 
-use crate::ages::Kept;
+use crate::ages::Pending;
 use crate::framing::{Framing, Request};
 use crate::queue::LONG;
 
@@ -31,7 +31,7 @@ pub(crate) struct ConnectionState {
     /// The events that epoll watches for.
     pub(crate) armed: EpollFlags,
     /// How it is listed in the gate's ages.
-    pub(crate) listed: Option<(Kept, Instant)>,
+    pub(crate) listed: Option<(Pending, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,16 +77,16 @@ impl ConnectionState {
         !self.output.is_empty() && self.since.elapsed() > STALLED
     }
 
-    /// Returns what is kept for the connection while it is silent, unless a worker has its request.
-    pub(crate) fn kept(&self) -> Option<Kept> {
+    /// Returns what is pending for the connection while it is silent, unless a worker has its request.
+    pub(crate) fn pending(&self) -> Option<Pending> {
         let is_large = self.input.len() > LONG;
         match self.phase {
             Phase::Closed => None,
-            _ if !self.output.is_empty() => Some(Kept::Unread),
+            _ if !self.output.is_empty() => Some(Pending::Unread),
             Phase::Answering => None,
-            Phase::Queued => Some(if is_large { Kept::LargeWhole } else { Kept::Whole }),
-            _ if self.input.is_empty() => Some(Kept::Nothing),
-            _ => Some(if is_large { Kept::LargePart } else { Kept::Part }),
+            Phase::Queued => Some(if is_large { Pending::LargeWhole } else { Pending::Whole }),
+            _ if self.input.is_empty() => Some(Pending::Nothing),
+            _ => Some(if is_large { Pending::LargePart } else { Pending::Part }),
         }
     }
 
