@@ -42,10 +42,10 @@ procedures! { pub PROCEDURES for Chat {
     /// All messages of the room that are kept and that this user may see: structs of id, type (broadcast or unicast),
     /// origin, destination (empty for a broadcast), content, timestamp (local time), time (RFC 3339) and, of a message that
     /// was sent with one, key. Fault 5 if the user is not in the room.
-    "receive_messages" = receive_messages(username: UserName, room_name: RoomName) -> Written<false>;
+    "receive_messages" = writes receive_messages(username: UserName, room_name: RoomName) -> Written<false>;
     /// Those later than last_timestamp (YYYY-MM-DD HH:MM:SS, with or without a fraction). Fault 5 if the user is not in the
     /// room.
-    "receive_new_messages" = receive_new_messages(username: UserName, room_name: RoomName, last_timestamp: String) -> Written<false>;
+    "receive_new_messages" = writes receive_new_messages(username: UserName, room_name: RoomName, last_timestamp: String) -> Written<false>;
     /// Waits for messages with an id past after_id that this user may see, at most timeout_seconds (0 to 60). Returns a
     /// struct of messages (empty when the time is up), last_id (the next after_id), room_id (this life of the room) and
     /// missed (how many were dropped before this user could read them). A second wait by the same user ends the first. Fault 5 if the user is not in
@@ -162,8 +162,9 @@ impl Chat {
         caller: &Caller,
         username: UserName,
         room_name: RoomName,
-    ) -> Result<Written<false>, Fault> {
-        self.receive_new_messages(caller, username, room_name, String::new())
+        out: &mut String,
+    ) -> Result<(), Fault> {
+        self.receive_new_messages(caller, username, room_name, String::new(), out)
     }
 
     fn receive_new_messages(
@@ -172,12 +173,12 @@ impl Chat {
         username: UserName,
         room_name: RoomName,
         last_timestamp: String,
-    ) -> Result<Written<false>, Fault> {
+        out: &mut String,
+    ) -> Result<(), Fault> {
         let stamp = wire::parse_stamp(&last_timestamp)?;
         let messages = self.acting(caller, Some(&username), |core, by| core.receive(&room_name, stamp, by))?;
-        let mut out = String::new();
-        wire::messages(&mut out, &messages);
-        Ok(Written(out))
+        wire::messages(out, &messages);
+        Ok(())
     }
 
     fn wait_messages(

@@ -47,9 +47,13 @@ fn content(wire: &str) -> Option<(String, Option<IdempotencyKey>)> {
     Some((text("content")?.to_owned(), key))
 }
 
+/// Bytes for what follows the messages in a document, be it the other answers of a multicall. Without room for it, a document of
+/// a megabyte would grow to two.
+const AFTER_MESSAGES: usize = 4 << 10;
+
 /// Appends an array of messages.
 pub(super) fn messages(out: &mut String, messages: &[Arc<str>]) {
-    out.reserve(messages.iter().map(|message| message.len()).sum::<usize>() + 64);
+    out.reserve(messages.iter().map(|message| message.len()).sum::<usize>() + AFTER_MESSAGES);
     write::array(out, |out| messages.iter().for_each(|message| out.push_str(message)));
 }
 
