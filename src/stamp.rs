@@ -95,24 +95,12 @@ impl Stamp {
 pub(crate) fn parse_iso(text: &str) -> Option<(NaiveDateTime, Option<FixedOffset>)> {
     let mut rest = Digits(text.as_bytes());
     let year = rest.number(4, 4)?;
-    let is_extended = rest.skip(b"-");
-    let least = if is_extended { 1 } else { 2 };
-    let month = rest.number(least, 2)?;
-    if is_extended && !rest.skip(b"-") {
-        return None;
-    }
-    let day = rest.number(least, 2)?;
+    let (month, day) = rest.two_fields(b"-")?;
     if !rest.skip(b"Tt ") {
         return None;
     }
     let hour = rest.number(1, 2)?;
-    let is_extended = rest.skip(b":");
-    let least = if is_extended { 1 } else { 2 };
-    let minute = rest.number(least, 2)?;
-    if is_extended && !rest.skip(b":") {
-        return None;
-    }
-    let second = rest.number(least, 2)?;
+    let (minute, second) = rest.two_fields(b":")?;
     let nanosecond = if rest.skip(b".,") { rest.fraction()? } else { 0 };
     let offset = if rest.0.is_empty() { None } else { Some(rest.offset()?) };
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
@@ -137,6 +125,17 @@ impl Digits<'_> {
         let is_next = self.0.first().is_some_and(|first| bytes.contains(first));
         self.0 = &self.0[usize::from(is_next)..];
         is_next
+    }
+
+    /// Takes two fields, with `separator` before both of them or before none.
+    fn two_fields(&mut self, separator: &[u8]) -> Option<(u32, u32)> {
+        let is_extended = self.skip(separator);
+        let least = if is_extended { 1 } else { 2 };
+        let first = self.number(least, 2)?;
+        if is_extended && !self.skip(separator) {
+            return None;
+        }
+        Some((first, self.number(least, 2)?))
     }
 
     /// Takes the digits of a fraction of a second. Returns it in nanoseconds, rounded down.

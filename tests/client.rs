@@ -114,7 +114,7 @@ fn a_resumed_session_stays_with_the_program_that_began_it() {
     assert!(second.wait_exit(TIMEOUT).success());
     assert!(is_registered(server.address(), "ana"));
 
-    // What the first program has ended, another one begins anew.
+    // After the first program has ended the session, another program begins a new one.
     let mut third = start(&[]);
     third.stderr.wait_for_line("Joined lobby", TIMEOUT);
     first.end_input();

@@ -13,24 +13,25 @@ impl Addresses {
     /// Adds a connection. Returns how many there are with it.
     pub(crate) fn add(&self, ip: IpAddr) -> usize {
         let mut counts = guard(&self.0);
-        let count = counts.entry(subnet(ip)).or_default();
+        let count = counts.entry(subscriber(ip)).or_default();
         *count += 1;
         *count
     }
 
     pub(crate) fn remove(&self, ip: IpAddr) {
         let mut counts = guard(&self.0);
-        if let Some(count) = counts.get_mut(&subnet(ip)) {
+        if let Some(count) = counts.get_mut(&subscriber(ip)) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&subnet(ip));
+                counts.remove(&subscriber(ip));
             }
         }
     }
 }
 
-/// Returns what counts as one address: an IPv6 customer has at least a /64.
-fn subnet(ip: IpAddr) -> IpAddr {
+/// Returns what counts as one address: a subscriber has a whole IPv6 network of them, with the same first 64 bits.
+#[must_use]
+pub fn subscriber(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         v4 => v4,

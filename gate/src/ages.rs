@@ -10,8 +10,8 @@ use crate::shared::guard;
 /// A time, and the connection on which nothing has happened since.
 pub(crate) type Age = (Instant, u64);
 
-/// What is pending for a silent connection. For each there is a list of its own: to look for the oldest of them among all that are
-/// silent would hold up everybody.
+/// What is pending for a silent connection. Each kind has its own list: a search for the oldest one among all silent connections
+/// would hold up everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pending {
     Nothing,

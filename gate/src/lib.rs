@@ -39,6 +39,7 @@ use std::time::{Duration, Instant};
 
 use shared::Shared;
 
+pub use addresses::subscriber;
 pub use exchange::Exchange;
 pub use handover::NUMBER;
 
